@@ -1,0 +1,51 @@
+# Each target sets up what it needs: `make test` in a fresh clone is enough.
+SHELL := /bin/bash
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell command -v $(p))))
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+PYTEST := $(BIN)/python -m pytest
+COVERAGE := --cov --cov-branch --cov-report=term
+
+.DEFAULT_GOAL := help
+.PHONY: help install format check test test-all bench docs cremi clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): setup.cfg constraints.txt
+	@test -n "$(PYTHON)" || { echo "voxflow needs Python 3.11 or newer; none was found (set PYTHON=)" >&2; exit 1; }
+	test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "voxflow needs Python 3.11 or newer, $(VENV) has " + sys.version)'
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev,docs,examples,torch]"
+	touch $@
+
+install: $(STAMP)  ## make .venv with everything that development needs
+
+format: $(STAMP)  ## put the code into the common form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+check: $(STAMP)  ## style, types, and who imports whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(STAMP)  ## the tests that are quick, with coverage
+	$(PYTEST) -n 2 -m "not slow" $(COVERAGE)
+
+test-all: $(STAMP)  ## all tests
+	$(PYTEST) -n 2 $(COVERAGE)
+
+bench: $(STAMP)  ## the benchmarks
+	for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+docs: $(STAMP)  ## the documentation, into docs/_build/html
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+
+cremi: $(STAMP)  ## train, predict, segment and score the example, into examples/cremi/output
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C examples/cremi
+
+clean:  ## forget what the tools left behind (.venv stays)
+	rm -rf build dist *.egg-info .coverage .coverage.* docs/_build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

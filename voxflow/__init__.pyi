@@ -1,0 +1,125 @@
+# The face of the package: each public name and the file it comes from.
+
+# The rooms
+from . import models, nodes, ops, pipeline, segmentation, stores, testing, torch
+
+# What flows
+from .pipeline.geometry.coordinate import Coordinate
+from .pipeline.geometry.roi import Roi
+from .pipeline.data.keys import ArrayKey, ArrayKeys, GraphKey, GraphKeys
+from .pipeline.data.spec import ArraySpec, GraphSpec
+from .pipeline.data.provider_spec import ProviderSpec
+from .pipeline.data.request import BatchRequest
+from .pipeline.data.array import Array
+from .pipeline.data.graph import Edge, Graph, Node
+from .pipeline.data.batch import Batch
+
+# The engine
+from .pipeline.engine.provider import BatchProvider
+from .pipeline.engine.filter import BatchFilter
+from .pipeline.engine.pipeline import Pipeline
+from .pipeline.engine.build import build
+from .pipeline.engine.errors import (
+    BatchFilterError,
+    BatchRequestError,
+    PipelineRequestError,
+    PipelineSetupError,
+    PipelineTeardownError,
+    VoxflowError,
+)
+
+# The nodes
+from .nodes.sources.array_source import ArraySource
+from .nodes.sources.hdf5_source import Hdf5Source
+from .nodes.sources.zarr_source import ZarrSource
+from .nodes.locations.random_location import RandomLocation
+from .nodes.locations.reject import Reject
+from .nodes.locations.specified_location import SpecifiedLocation
+from .nodes.shape.crop import Crop
+from .nodes.shape.pad import Pad
+from .nodes.shape.squeeze import Squeeze
+from .nodes.shape.unsqueeze import Unsqueeze
+from .nodes.values.as_type import AsType
+from .nodes.values.intensity_scale_shift import IntensityScaleShift
+from .nodes.values.normalize import Normalize
+from .nodes.augment.elastic_augment import ElasticAugment
+from .nodes.augment.intensity_augment import IntensityAugment
+from .nodes.augment.noise_augment import NoiseAugment
+from .nodes.augment.simple_augment import SimpleAugment
+from .nodes.labels.add_affinities import AddAffinities
+from .nodes.labels.balance_labels import BalanceLabels
+from .nodes.labels.grow_boundary import GrowBoundary
+from .nodes.flow.merge_provider import MergeProvider
+from .nodes.flow.precache import PreCache
+from .nodes.flow.random_provider import RandomProvider
+from .nodes.flow.scan import Scan
+from .nodes.flow.stack import Stack
+from .nodes.sinks.hdf5_write import Hdf5Write
+from .nodes.sinks.print_profiling_stats import PrintProfilingStats
+from .nodes.sinks.snapshot import Snapshot
+from .nodes.sinks.zarr_write import ZarrWrite
+
+__all__ = [
+    "AddAffinities",
+    "Array",
+    "ArrayKey",
+    "ArrayKeys",
+    "ArraySource",
+    "ArraySpec",
+    "AsType",
+    "BalanceLabels",
+    "Batch",
+    "BatchFilter",
+    "BatchFilterError",
+    "BatchProvider",
+    "BatchRequest",
+    "BatchRequestError",
+    "build",
+    "Coordinate",
+    "Crop",
+    "Edge",
+    "ElasticAugment",
+    "Graph",
+    "GraphKey",
+    "GraphKeys",
+    "GraphSpec",
+    "GrowBoundary",
+    "Hdf5Source",
+    "Hdf5Write",
+    "IntensityAugment",
+    "IntensityScaleShift",
+    "MergeProvider",
+    "models",
+    "Node",
+    "nodes",
+    "NoiseAugment",
+    "Normalize",
+    "ops",
+    "Pad",
+    "Pipeline",
+    "pipeline",
+    "PipelineRequestError",
+    "PipelineSetupError",
+    "PipelineTeardownError",
+    "PreCache",
+    "PrintProfilingStats",
+    "ProviderSpec",
+    "RandomLocation",
+    "RandomProvider",
+    "Reject",
+    "Roi",
+    "Scan",
+    "segmentation",
+    "SimpleAugment",
+    "Snapshot",
+    "SpecifiedLocation",
+    "Squeeze",
+    "Stack",
+    "stores",
+    "testing",
+    "torch",
+    "Unsqueeze",
+    "VoxflowError",
+    "ZarrSource",
+    "ZarrWrite",
+]
