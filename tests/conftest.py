@@ -1,0 +1,46 @@
+"""What all tests share: quiet libraries, steady hypothesis, and the place of the real data."""
+
+import os
+from pathlib import Path
+
+# Two workers of pytest on two cores: a library that takes all cores makes everybody slower.
+# This must be said before the first of them is imported.
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import hypothesis  # noqa: E402
+import pytest  # noqa: E402
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+hypothesis.settings.register_profile(
+    "voxflow",
+    deadline=None,  # the machine's load is not what a property test measures
+    derandomize=True,
+    max_examples=50,
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.register_profile(
+    "search",
+    parent=hypothesis.settings.get_profile("voxflow"),
+    derandomize=False,
+    max_examples=1000,
+)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "voxflow"))
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the source tree."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real volumes; the test is skipped where there is none."""
+    folder = Path(os.environ.get("VOXFLOW_DATA") or REPOSITORY.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip("no real data here: set VOXFLOW_DATA to the folder that holds them")
+    return folder

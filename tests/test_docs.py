@@ -1,0 +1,95 @@
+"""What the documentation shows is true: its code runs, and it builds without a warning."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import voxflow
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+DOCS = REPOSITORY / "docs"
+PAGES = sorted(
+    page
+    for page in [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *DOCS.rglob("*.md")]
+    if "_build" not in page.parts
+)
+FENCE = re.compile(
+    r"^(?P<ticks>```+)(?P<tag>[^\n`]*)\n(?P<code>.*?)^(?P=ticks)[ ]*$", re.MULTILINE | re.DOTALL
+)
+LINK = re.compile(r"\]\((?!\w+:|#)(?P<target>[^)#\s]+)")
+
+
+class Block(NamedTuple):
+    line: int  # of its first line of code, counted from 1
+    code: str
+
+
+def python_blocks(text):
+    """Each block of a page that is tagged ``python``, and nothing else."""
+    return [
+        Block(text.count("\n", 0, found.start("code")) + 1, found["code"])
+        for found in FENCE.finditer(text)
+        if found["tag"].strip() == "python"
+    ]
+
+
+def run_page(page):
+    """Run a page's blocks, one after another, in one namespace."""
+    namespace = {"__name__": "__docs__"}
+    for line, code in python_blocks(page.read_text()):
+        # Leading empty lines make a traceback point at the line of the page.
+        exec(compile("\n" * (line - 1) + code, str(page), "exec"), namespace)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_code_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_page(page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_links_lead_somewhere(page):
+    prose = FENCE.sub("", page.read_text())
+    missing = [
+        found["target"]
+        for found in LINK.finditer(prose)
+        if not (page.parent / found["target"]).exists()
+    ]
+    assert missing == []
+
+
+def test_blocks_are_found():
+    text = "a\n```python\nx = 1\n```\n```bash\nls\n```\n\n````python\ny = '```'\n````\n"
+    assert python_blocks(text) == [Block(3, "x = 1\n"), Block(10, "y = '```'\n")]
+
+
+def test_failing_block_is_noticed(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("text\n\n```python\nx = 1\n```\n\n```python\nassert x == 2\n```\n")
+    with pytest.raises(AssertionError) as caught:
+        run_page(page)
+    assert caught.traceback[-1].lineno + 1 == 8
+
+
+def test_reference_names_the_whole_face():
+    reference = "".join(page.read_text() for page in (DOCS / "reference").glob("*.md"))
+    named = set(re.findall(r"voxflow\.(\w+)", reference))
+    assert set(voxflow.__all__) - named == set()
+
+
+@pytest.mark.slow
+def test_docs_build_without_a_warning(tmp_path):
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html"]
+    built = subprocess.run(
+        [*command, "-d", tmp_path / "doctrees", DOCS, tmp_path / "html"],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    assert (tmp_path / "html" / "index.html").is_file()

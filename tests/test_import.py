@@ -1,0 +1,74 @@
+"""The face of the package: quick to import, light, and exactly these names."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import voxflow
+
+HEAVY = ("torch", "h5py", "zarr", "matplotlib", "numba", "skimage", "scipy", "tensorboard")
+SECONDS = 0.3
+
+PROBE = """
+import json, sys, time
+start = time.perf_counter()
+import voxflow
+seconds = time.perf_counter() - start
+print(json.dumps([seconds, sorted({name.partition(".")[0] for name in sys.modules})]))
+"""
+
+FACE = """
+    models nodes ops pipeline segmentation stores testing torch
+    Array ArrayKey ArrayKeys ArraySpec Batch BatchRequest Coordinate Edge Graph GraphKey
+    GraphKeys GraphSpec Node ProviderSpec Roi
+    BatchFilter BatchProvider Pipeline build
+    BatchFilterError BatchRequestError PipelineRequestError PipelineSetupError
+    PipelineTeardownError VoxflowError
+    ArraySource Hdf5Source ZarrSource
+    RandomLocation Reject SpecifiedLocation
+    Crop Pad Squeeze Unsqueeze
+    AsType IntensityScaleShift Normalize
+    ElasticAugment IntensityAugment NoiseAugment SimpleAugment
+    AddAffinities BalanceLabels GrowBoundary
+    MergeProvider PreCache RandomProvider Scan Stack
+    Hdf5Write PrintProfilingStats Snapshot ZarrWrite
+""".split()  # noqa: SIM905
+
+
+def fresh_import():
+    """Import voxflow in a new interpreter: seconds it took, and top-level modules loaded."""
+    answer = subprocess.run(
+        [sys.executable, "-c", PROBE], capture_output=True, text=True, check=True, timeout=60
+    )
+    seconds, modules = json.loads(answer.stdout)
+    return seconds, set(modules)
+
+
+def test_import_is_light():
+    _, modules = fresh_import()
+    assert "voxflow" in modules
+    assert modules.isdisjoint(HEAVY)
+
+
+def test_import_is_quick():
+    # The best of several, as a busy machine can only make it slower.
+    best = min(fresh_import()[0] for _ in range(5))
+    assert best < SECONDS
+
+
+def test_face_is_pinned():
+    assert sorted(voxflow.__all__) == sorted(FACE)
+    assert sorted(dir(voxflow)) == sorted(FACE)
+
+
+@pytest.mark.parametrize("name", FACE)
+def test_name_resolves(name):
+    thing = getattr(voxflow, name)
+    assert getattr(thing, "__name__", name).rpartition(".")[2] == name
+
+
+def test_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="NoSuchThing"):
+        voxflow.NoSuchThing  # noqa: B018
