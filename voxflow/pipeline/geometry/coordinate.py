@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from itertools import repeat
 from typing import Any
 
-import funlib.geometry
+import funlib.geometry.coordinate
 
 from voxflow.pipeline.geometry.exact import Exact, exact, format_exact, whole
 
 __all__ = ["Coordinate"]
 
-_FunlibCoordinate: Any = funlib.geometry.Coordinate
+_FunlibCoordinate: Any = funlib.geometry.coordinate.Coordinate
 _new: Callable[..., Coordinate] = tuple.__new__
 _index = operator.index
 
@@ -29,7 +29,7 @@ _SYMBOLS: dict[Any, str] = {
 }
 
 
-class Coordinate(_FunlibCoordinate):  # type: ignore[misc]
+class Coordinate(_FunlibCoordinate):
     """A tuple of exact numbers with elementwise arithmetic.
 
     Entries are ``int`` where the value is whole, ``Fraction`` where it is not, or ``None`` (not
@@ -106,7 +106,7 @@ class Coordinate(_FunlibCoordinate):  # type: ignore[misc]
         >>> Coordinate(49, 8).is_multiple_of(Coordinate(9.8, 4))
         True
         """
-        other = Coordinate(coordinate)
+        other = coordinate if type(coordinate) is Coordinate else Coordinate(coordinate)
         if len(other) != len(self):
             raise _dims_error("is_multiple_of", self, other)
         return not any(map(operator.mod, self, other))
@@ -194,9 +194,6 @@ class Coordinate(_FunlibCoordinate):  # type: ignore[misc]
     def __rpow__(self, other: Any) -> Coordinate:
         return _combine_reflected(operator.pow, self, other)
 
-    def __iter__(self) -> Iterator[Any]:
-        return tuple.__iter__(self)
-
     def __copy__(self) -> Coordinate:
         return self
 
@@ -207,6 +204,8 @@ class Coordinate(_FunlibCoordinate):  # type: ignore[misc]
         return type(self), (tuple(self),)
 
     def __repr__(self) -> str:
+        if Fraction not in map(type, self):
+            return tuple.__repr__(self)
         inside = ", ".join(format_exact(entry) for entry in self)
         return f"({inside},)" if len(self) == 1 else f"({inside})"
 

@@ -1,11 +1,10 @@
 """Exact numbers: whole values as ``int``, all others as ``Fraction``."""
 
-import math
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-__all__ = ["Exact", "exact", "format_exact", "lcm", "whole"]
+__all__ = ["Exact", "exact", "format_exact", "whole"]
 
 Exact = int | Fraction
 """A world unit: ``int`` where the value is whole, ``Fraction`` (never whole) elsewhere."""
@@ -104,28 +103,3 @@ def _decimal_places(denominator: int) -> int | None:
             denominator //= prime
             places[prime] += 1
     return max(places.values()) if denominator == 1 else None
-
-
-def lcm(first: Exact, *others: Exact) -> Exact:
-    """Give the smallest positive number that is a whole multiple of each of the given ones.
-
-    For reduced fractions it is the lcm of the numerators over the gcd of the denominators.
-
-    Raises
-    ------
-    ValueError
-        If a number is not positive.
-
-    >>> lcm(4, 6), lcm(Fraction(49, 5), 2)
-    (12, 98)
-    """
-    numbers = [exact(number) for number in (first, *others)]
-    for number in numbers:
-        if number <= 0:
-            raise ValueError(f"lcm takes positive numbers, got {format_exact(number)}")
-    return whole(
-        Fraction(
-            math.lcm(*(number.numerator for number in numbers)),
-            math.gcd(*(number.denominator for number in numbers)),
-        )
-    )

@@ -8,18 +8,19 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-import funlib.geometry
+import funlib.geometry.roi
 
 from voxflow.pipeline.geometry.coordinate import Coordinate
 from voxflow.pipeline.geometry.exact import Exact, exact, format_exact, whole
 
 __all__ = ["Roi"]
 
-_FunlibRoi: Any = funlib.geometry.Roi
+_FunlibRoi: Any = funlib.geometry.roi.Roi
 _set = object.__setattr__
+_index = operator.index
 
 
-class Roi(_FunlibRoi):  # type: ignore[misc]
+class Roi(_FunlibRoi):
     """A region of interest: the box from ``offset`` to ``offset + shape``, in world units.
 
     ``None`` in the shape says that the region is unbounded there; the offset is then ``None``
@@ -118,12 +119,10 @@ class Roi(_FunlibRoi):  # type: ignore[misc]
     @property
     def size(self) -> Exact | None:
         """The volume; ``None`` where a dimension is unbounded."""
-        size: Exact = 1
-        for extent in self.shape:
-            if extent is None:
-                return None
-            size *= extent
-        return whole(size)
+        try:
+            return whole(math.prod(self.shape))
+        except TypeError:  # an entry is None
+            return None
 
     @property
     def empty(self) -> bool:
@@ -174,21 +173,25 @@ class Roi(_FunlibRoi):  # type: ignore[misc]
         >>> Roi((2, 0), (3, 4)).to_slices()
         (slice(2, 5, None), slice(0, 4, None))
         """
-        slices = []
-        for begin, extent, end in zip(self.offset, self.shape, self.end, strict=True):
-            if extent is None:
-                slices.append(slice(None, None))
-            elif extent <= 0:
-                slices.append(slice(None, 0))
-            elif type(begin) is int and type(end) is int:
-                slices.append(slice(begin, end))
-            else:
-                raise ValueError(
-                    f"{self!r} does not begin and end on whole voxels, so no slices cut it out. "
-                    f"If it is in world units, divide by the voxel size first; if it is off the "
-                    f"voxel grid, use snap_to_grid"
-                )
-        return tuple(slices)
+        if not self.empty:
+            try:
+                return tuple(map(slice, map(_index, self.offset), map(_index, self.end)))
+            except TypeError:
+                pass
+        return tuple(map(self._slice, self.offset, self.shape, self.end))
+
+    def _slice(self, begin: Any, extent: Any, end: Any) -> slice:
+        if extent is None:
+            return slice(None, None)
+        if extent <= 0:
+            return slice(None, 0)
+        if type(begin) is int and type(end) is int:
+            return slice(begin, end)
+        raise ValueError(
+            f"{self!r} does not begin and end on whole voxels, so no slices cut it out. If it is "
+            f"in world units, divide by the voxel size first; if it is off the voxel grid, use "
+            f"snap_to_grid"
+        )
 
     get_bounding_box = to_slices
 

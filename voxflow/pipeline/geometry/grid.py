@@ -1,0 +1,74 @@
+"""The voxel grid: common voxel sizes, and regions seen from the grid."""
+
+import math
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Any, overload
+
+from voxflow.pipeline.geometry.coordinate import Coordinate
+from voxflow.pipeline.geometry.exact import Exact, exact, format_exact, whole
+from voxflow.pipeline.geometry.roi import Roi
+
+__all__ = ["describe", "lcm", "nearest_on_grid"]
+
+
+@overload
+def lcm(first: Coordinate, *others: Coordinate) -> Coordinate: ...
+@overload
+def lcm(first: Exact | float, *others: Exact | float) -> Exact: ...
+def lcm(first: Any, *others: Any) -> Any:
+    """Give the smallest positive number that is a whole multiple of each of the given ones.
+
+    Coordinates (voxel sizes) are taken entry by entry. For reduced fractions the result is the
+    lcm of the numerators over the gcd of the denominators.
+
+    Raises
+    ------
+    ValueError
+        If a number is not positive, or if coordinates differ in length.
+
+    >>> lcm(4, 6), lcm(9.8, 2), lcm(Coordinate(9.8, 4), Coordinate(2, 6))
+    (12, 98, (98, 12))
+    """
+    if isinstance(first, tuple):
+        sizes = [Coordinate(size) for size in (first, *others)]
+        if len({len(size) for size in sizes}) > 1:
+            raise ValueError(f"lcm needs voxel sizes of equal length, got {sizes!r}")
+        return Coordinate([lcm(*entries) for entries in zip(*sizes, strict=True)])
+    numbers = [exact(number) for number in (first, *others)]
+    for number in numbers:
+        if number <= 0:
+            raise ValueError(f"lcm takes positive numbers, got {format_exact(number)}")
+    numerator = math.lcm(*(number.numerator for number in numbers))
+    return whole(Fraction(numerator, math.gcd(*(number.denominator for number in numbers))))
+
+
+def nearest_on_grid(roi: Any, voxel_size: Iterable[Any]) -> tuple[Roi, Roi]:
+    """Give the regions on the voxel grid that a region off it may have been meant as.
+
+    Returns
+    -------
+    tuple of Roi
+        The smallest one around it and the largest one within it, which may be empty.
+
+    >>> nearest_on_grid(Roi((3,), (10,)), (4,))
+    ([0:16] (16), [4:12] (8))
+    """
+    region = Roi.like(roi)
+    return region.snap_to_grid(voxel_size), region.snap_to_grid(voxel_size, "shrink")
+
+
+def describe(roi: Any, voxel_size: Iterable[Any] | None = None) -> str:
+    """Write a region in world units and in voxels, for messages.
+
+    >>> print(describe(Roi((98, 0), (49, 40)), Coordinate(9.8, 4)))
+    [98:147, 0:40] (49, 40) in world units = [10:15, 0:10] (5, 10) in voxels of (9.8, 4)
+    """
+    region = Roi.like(roi)
+    world = f"{region!r} in world units"
+    if voxel_size is None or region.empty:
+        return world
+    grid = Coordinate(voxel_size)
+    if len(grid) != region.dims or not all(grid):
+        return world  # it is used in messages, where it must not fail
+    return f"{world} = {region / grid!r} in voxels of {grid!r}"
