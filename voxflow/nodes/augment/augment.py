@@ -1,0 +1,36 @@
+"""What all random changes to a batch have in common: they may be left out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from voxflow.pipeline.engine import BatchFilter
+
+if TYPE_CHECKING:
+    from voxflow.pipeline.data import BatchRequest
+
+
+class Augment(BatchFilter):
+    """A filter that is applied with a probability.
+
+    Subclasses set `p` in their constructor, roll their dice in `draw`, and read `plan(request)` in
+    `prepare` and `process`.
+
+    Attributes
+    ----------
+    p
+        The probability with which the node does anything at all.
+    """
+
+    p: float = 1.0
+
+    def skip_node(self, request: BatchRequest) -> bool:
+        """Whether this request goes by untouched, with probability ``1 - p``."""
+        return self.p < 1 and bool(request.rng(f"{self.label}/skip").random() >= self.p)
+
+
+def probability(name: str, value: float) -> float:
+    """A number in [0, 1], or an error that names it."""
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} is a probability and has to lie in [0, 1], got {value}")
+    return float(value)

@@ -1,0 +1,211 @@
+"""Batches made ahead of time by workers."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Any, Literal
+
+from voxflow.nodes.flow.serving import Serving
+from voxflow.pipeline.engine import BatchFilter
+from voxflow.pipeline.engine.workers import WorkerPool
+
+if TYPE_CHECKING:
+    from voxflow.pipeline.data import Batch, BatchRequest, RunPosition
+
+_RECENT = 5
+
+
+class PreCache(BatchFilter):
+    """Lets workers make the next batches while the current one is used.
+
+    The node changes nothing but the time at which batches arrive: the batches are the same, bit for
+    bit and in the same order, for any number of workers, for processes and threads, and with no
+    workers at all. Workers start at the first request and make the batches that follow it in the
+    run. A request that differs from the ones before (another region, other keys) is served
+    directly; when it becomes the usual one, the workers turn to it. A request to which the user
+    gave a seed of its own stands outside of the run and is served directly.
+
+    Parameters
+    ----------
+    cache_size
+        How many batches are made ahead, at most.
+    num_workers
+        How many workers make them; 0: none, every batch is made when it is asked for.
+    method
+        How workers start: "forkserver" or "spawn" for processes, "thread" for threads.
+    stall_timeout
+        After how many seconds without an answer a worker counts as stalled.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range or the method unknown.
+    WorkerError
+        At a request, if a worker died or stalled. An error that a worker met keeps
+        its type.
+    """
+
+    def __init__(
+        self,
+        cache_size: int = 50,
+        num_workers: int = 20,
+        *,
+        method: Literal["forkserver", "spawn", "thread"] = "forkserver",
+        stall_timeout: float = 120.0,
+    ) -> None:
+        if cache_size < 1:
+            raise ValueError(f"cache_size has to be at least 1, got {cache_size}")
+        if num_workers < 0:
+            raise ValueError(f"num_workers has to be 0 or more, got {num_workers}")
+        if method not in ("forkserver", "spawn", "thread"):
+            raise ValueError(f"method has to be 'forkserver', 'spawn' or 'thread', got {method!r}")
+        self.cache_size = cache_size
+        self.num_workers = num_workers
+        self.method = method
+        self.stall_timeout = stall_timeout
+
+    def setup(self) -> None:
+        """Start from nothing: workers start with the first request."""
+        self._state = _Ahead(self.cache_size)
+
+    def teardown(self) -> None:
+        """Stop the workers."""
+        state = self.__dict__.pop("_state", None)
+        if state is not None:
+            state.stop()
+
+    def upstream_requests(self, request: BatchRequest) -> list[tuple[Any, BatchRequest]]:
+        """The same request."""
+        return [(self.get_upstream_provider(), self._asked(request))]
+
+    def provide(self, request: BatchRequest) -> Batch:
+        """The batch, from a worker if one made it ahead."""
+        asked = self._asked(request)
+        position = asked.position
+        if self.num_workers == 0 or position is None:
+            return self._serving()(asked)
+        state: _Ahead = self._state
+        with state.lock:
+            if not state.accepts(asked):
+                return self._serving()(asked)
+            if state.pool is None:
+                state.pool = self._start()
+            batch: Batch = state.take(asked, position)
+            return batch
+
+    @staticmethod
+    def _asked(request: BatchRequest) -> BatchRequest:
+        # Seeded from the position alone, here as in a worker.
+        asked = request.clone() if request.position is None else request.at(request.position)
+        asked._plans = None
+        return asked
+
+    def _serving(self) -> Serving:
+        return Serving(self.get_upstream_provider())
+
+    def _start(self) -> WorkerPool:
+        pool = WorkerPool(
+            self._serving(),
+            self.num_workers,
+            method=self.method,
+            ahead=self.cache_size,
+            name=self.label,
+            stall_timeout=self.stall_timeout,
+        )
+        pool.start()
+        return pool
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_state"}
+
+
+class _Ahead:
+    """What was asked so far, and which batches are on their way."""
+
+    def __init__(self, size: int) -> None:
+        self.lock = threading.RLock()
+        self.size = size
+        self.pool: WorkerPool | None = None
+        self._template: BatchRequest | None = None
+        self._recent: deque[BatchRequest] = deque(maxlen=_RECENT)
+        self._pending: deque[RunPosition] = deque()
+        # The parts that a batch of the run asks for: one, or several below a Stack.
+        self._paths: list[Any] = []
+        self._last_paths: list[Any] = []
+        self._index = -1
+
+    def stop(self) -> None:
+        if self.pool is not None:
+            self.pool.stop()
+            self.pool = None
+
+    def accepts(self, request: BatchRequest) -> bool:
+        """Whether this is the usual request; it may become so."""
+        self._recent.append(request)
+        if self._template is None:
+            self._template = request
+        if request == self._template:
+            return True
+        counts = Counter(
+            1 if r == request else 0 if r == self._template else 2 for r in self._recent
+        )
+        if counts[1] > counts[0]:
+            self._template = request
+            self._drop_all()
+            self._last_paths = []
+            return True
+        return False
+
+    def take(self, request: BatchRequest, position: RunPosition) -> Any:
+        """The batch of this position; orders the ones that will follow."""
+        self._learn(position)
+        if position in self._pending:
+            while self._pending[0] != position:
+                self._drop_one()
+        else:
+            self._drop_all()
+            self._order(request, position)
+        self._order_following(request)
+        self._pending.popleft()
+        return self._started().result()
+
+    def _learn(self, position: RunPosition) -> None:
+        if position.index != self._index:
+            self._last_paths = self._paths if position.index == self._index + 1 else []
+            self._paths = []
+            self._index = position.index
+        self._paths.append(position.path)
+
+    def _order_following(self, request: BatchRequest) -> None:
+        paths = self._last_paths or ([()] if self._paths == [()] else [])
+        while paths and len(self._pending) < self.size:
+            last = self._pending[-1]
+            if last.path not in paths:
+                return
+            i = paths.index(last.path) + 1
+            index = last.index + i // len(paths)
+            following = type(last)(last.seed, index, paths[i % len(paths)])
+            self._order(request, following)
+
+    def _order(self, request: BatchRequest, position: RunPosition) -> None:
+        self._started().submit(request.at(position))
+        self._pending.append(position)
+
+    def _drop_all(self) -> None:
+        while self._pending:
+            self._drop_one()
+
+    def _drop_one(self) -> None:
+        self._pending.popleft()
+        try:
+            self._started().result()
+        except Exception:
+            # Nobody asked for this batch. If the workers are gone, the next request will say so.
+            if self.pool is not None and not self.pool.alive:
+                raise
+
+    def _started(self) -> WorkerPool:
+        if self.pool is None:
+            raise RuntimeError("the workers have been stopped")
+        return self.pool

@@ -1,0 +1,105 @@
+"""One of several inputs, chosen anew for each batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from voxflow.pipeline.data import Array, ArrayKey, ArraySpec, Batch, BatchRequest
+from voxflow.pipeline.engine import BatchProvider
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from voxflow.pipeline.data import Spec
+
+
+class RandomProvider(BatchProvider):
+    """Chooses one of its inputs at random for each request.
+
+    It offers the keys that all inputs have in common, in the region that all of them cover.
+
+    Parameters
+    ----------
+    probabilities
+        How likely each input is, in any scale; None: all alike.
+    random_provider_key
+        A nonspatial array that holds the number of the chosen input.
+
+    Raises
+    ------
+    ValueError
+        If a probability is negative or all are 0. At setup: if there is no input, if
+        there are more or fewer probabilities than inputs, or if inputs differ in voxel size.
+    """
+
+    def __init__(
+        self,
+        probabilities: Sequence[float] | None = None,
+        random_provider_key: ArrayKey | None = None,
+    ) -> None:
+        self.probabilities = None if probabilities is None else _normalised(probabilities)
+        self.random_provider_key = random_provider_key
+
+    def setup(self) -> None:
+        """Offer what the inputs have in common."""
+        self.enable_placeholders()
+        providers = self.get_upstream_providers()
+        if not providers:
+            raise ValueError(f"{self.name()} has no input: write `(a, b) + RandomProvider()`")
+        if self.probabilities is not None and len(self.probabilities) != len(providers):
+            raise ValueError(
+                f"{self.name()} got {len(self.probabilities)} probabilities for "
+                f"{len(providers)} inputs; give one for each"
+            )
+        first, *others = [provider.spec for provider in providers]
+        for key, spec in first.items():
+            if all(key in other for other in others):
+                self.provides(key, self._common(key, [spec, *(other[key] for other in others)]))
+        if self.random_provider_key is not None:
+            self.provides(self.random_provider_key, ArraySpec(nonspatial=True))
+
+    def _common(self, key: ArrayKey, specs: list[Spec]) -> Spec:
+        common = specs[0].copy()
+        for spec in specs[1:]:
+            mine, other = (getattr(s, "voxel_size", None) for s in (common, spec))
+            if mine is not None and other is not None and mine != other:
+                raise ValueError(
+                    f"{self.name()}: the inputs have {key} in different voxel sizes, {mine} and "
+                    f"{other} (world units); resample one of them upstream"
+                )
+            if common.roi is not None and spec.roi is not None:
+                common.roi = common.roi.intersect(spec.roi)
+            if common.dtype != spec.dtype:
+                common.dtype = None
+        return common
+
+    def draw(self, request: BatchRequest, rng: np.random.Generator) -> int:
+        """The number of the input."""
+        return int(rng.choice(len(self.get_upstream_providers()), p=self.probabilities))
+
+    def upstream_requests(self, request: BatchRequest) -> list[tuple[BatchProvider, BatchRequest]]:
+        """The chosen input, with the request."""
+        part = request.clone()
+        if self.random_provider_key is not None and self.random_provider_key in part:
+            del part[self.random_provider_key]
+        return [(self.get_upstream_providers()[self.plan(request)], part)]
+
+    def provide(self, request: BatchRequest) -> Batch:
+        """Ask the chosen input."""
+        ((provider, part),) = self.upstream_requests(request)
+        batch = provider.request_batch(part)
+        key = self.random_provider_key
+        if key is not None and key in request:
+            batch[key] = Array(np.array(self.plan(request)), ArraySpec(nonspatial=True))
+        return batch
+
+
+def _normalised(probabilities: Sequence[float]) -> list[float]:
+    total = float(sum(probabilities))
+    if total <= 0 or min(probabilities) < 0:
+        raise ValueError(
+            f"probabilities have to be 0 or more, and not all 0; got {list(probabilities)}"
+        )
+    return [float(p) / total for p in probabilities]

@@ -1,0 +1,37 @@
+"""What a worker does: serve requests from a node and everything upstream of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from voxflow.pipeline.engine.legacy_random import borrowed_state, is_foreign
+
+if TYPE_CHECKING:
+    from voxflow.pipeline.data import Batch, BatchRequest
+
+
+class Serving:
+    """Serves requests from a node, here or in the worker that it is shipped to.
+
+    Parameters
+    ----------
+    provider
+        The node.
+    """
+
+    def __init__(self, provider: Any) -> None:
+        self.provider = provider
+        self.foreign = any(is_foreign(node) for node in _upstream_of(provider))
+
+    def __call__(self, request: BatchRequest) -> Batch:
+        """The batch for a request."""
+        with borrowed_state(self.foreign):
+            batch: Batch = self.provider.request_batch(request)
+            return batch
+
+
+def _upstream_of(node: Any) -> list[Any]:
+    found = [node]
+    for provider in node.get_upstream_providers():
+        found += _upstream_of(provider)
+    return found

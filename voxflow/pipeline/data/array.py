@@ -1,0 +1,150 @@
+"""Voxels with their place in the world."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from voxflow.pipeline.data.spec import ArraySpec
+from voxflow.pipeline.geometry import Coordinate, Roi, describe, nearest_on_grid
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+class Array:
+    """An n-d array, its spec, and free attributes.
+
+    Parameters
+    ----------
+    data
+        The voxels. The spatial axes come last, one for each dimension of the roi; channel
+        and sample axes lead.
+    spec
+        Where the array lies. Copied. None: nothing is known.
+    attrs
+        Anything else worth keeping with the array; written by `Snapshot`.
+
+    Raises
+    ------
+    ValueError
+        If the shape of `data` does not fit the roi and voxel size, or the roi does not
+        begin on the voxel grid, or `data` have another dtype than the spec says.
+
+    Examples
+    --------
+    >>> spec = ArraySpec(roi=Roi((0, 8), (8, 8)), voxel_size=(2, 4))
+    >>> Array(np.zeros((3, 4, 2)), spec).crop(Roi((2, 8), (4, 4))).data.shape
+    (3, 2, 1)
+    """
+
+    __slots__ = ("attrs", "data", "spec")
+
+    data: np.ndarray[Any, Any]
+    spec: ArraySpec
+    attrs: dict[str, Any]
+
+    def __init__(
+        self,
+        data: ArrayLike,
+        spec: ArraySpec | None = None,
+        attrs: dict[str, Any] | None = None,
+    ) -> None:
+        self.data = np.asarray(data)
+        self.spec = ArraySpec() if spec is None else spec.copy()
+        self.attrs = {} if attrs is None else attrs
+        check_fit(self.data, self.spec)
+
+    def crop(self, roi: Roi, copy: bool = True) -> Array:
+        """The part of the array in a region.
+
+        Parameters
+        ----------
+        roi
+            A region inside the array's own, on its voxel grid; world units.
+        copy
+            Whether the voxels are copied. If not, they are a view.
+
+        Raises
+        ------
+        ValueError
+            If the region is not inside, or not on the voxel grid.
+        """
+        own, voxel_size = self.spec.roi, self.spec.voxel_size
+        if own is None or voxel_size is None:
+            raise ValueError(f"an array without roi and voxel size has no part at {roi}")
+        if roi == own:
+            return self if not copy else self._with_data(self.data.copy(), own)
+        if not own.contains(roi):
+            raise ValueError(
+                f"the array covers {describe(own, voxel_size)}, "
+                f"which does not contain {describe(roi, voxel_size)}"
+            )
+        slices = _slices(roi, own.offset, voxel_size)
+        data = self.data[(..., *slices)]
+        return self._with_data(data.copy() if copy else data, roi)
+
+    def copy(self) -> Array:
+        """A copy that shares nothing with this array."""
+        new = self._with_data(self.data.copy(), self.spec.roi)
+        return new
+
+    def merge(self, array: Array, copy_from_self: bool = False, copy: bool = False) -> Array:
+        """Not available: arrays are replaced, not merged."""
+        raise NotImplementedError("arrays of one key cannot be merged; replace the array instead")
+
+    def _with_data(self, data: np.ndarray[Any, Any], roi: Roi | None) -> Array:
+        new = object.__new__(Array)
+        new.data = data
+        new.spec = self.spec.copy()
+        new.spec.roi = roi
+        new.attrs = copy.deepcopy(self.attrs) if self.attrs else {}
+        return new
+
+    def __repr__(self) -> str:
+        return repr(self.spec)
+
+
+def check_fit(data: np.ndarray[Any, Any], spec: ArraySpec) -> None:
+    """Raise if an array cannot be what its spec says.
+
+    Raises
+    ------
+    ValueError
+        Says the shape, place or dtype that is there and the one that was to be.
+    """
+    roi, voxel_size = spec.roi, spec.voxel_size
+    if roi is not None and voxel_size is not None and not roi.unbounded:
+        dims = roi.dims
+        if voxel_size.dims != dims:
+            raise ValueError(f"a roi of {dims} dimensions cannot have the voxel size {voxel_size}")
+        shape = data.shape[data.ndim - dims :] if data.ndim >= dims else data.shape
+        if voxel_size * Coordinate(shape) != roi.shape if len(shape) == dims else True:
+            raise ValueError(
+                f"data of shape {data.shape} do not fit {describe(roi, voxel_size)}: "
+                f"the last {dims} axes have to be {tuple(roi.shape / voxel_size)}"
+            )
+        if None not in roi.offset and any(
+            o % v for o, v in zip(roi.offset, voxel_size, strict=True)
+        ):
+            raise ValueError(off_grid(roi, voxel_size))
+    if spec.dtype is not None and data.dtype != spec.dtype:
+        raise ValueError(f"data are {data.dtype}, but the spec says {spec.dtype}")
+
+
+def off_grid(roi: Roi, voxel_size: Coordinate) -> str:
+    """Say that a region is off the voxel grid, and which regions nearby are on it."""
+    outer, inner = nearest_on_grid(roi, voxel_size)
+    return (
+        f"{roi} is not on the voxel grid of {voxel_size} (world units); "
+        f"the nearest regions that are: {outer} outside, {inner} inside"
+    )
+
+
+def _slices(roi: Roi, origin: Coordinate, voxel_size: Coordinate) -> tuple[slice, ...]:
+    voxels = (roi - origin) / voxel_size
+    if not all(type(v) is int for v in (*voxels.offset, *voxels.shape)):
+        raise ValueError(off_grid(roi - origin, voxel_size))
+    return tuple(slice(b, b + s) for b, s in zip(voxels.offset, voxels.shape, strict=True))

@@ -1,0 +1,190 @@
+"""What comes back from a pipeline: arrays and graphs by key, and what happened to them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, overload
+
+from voxflow.pipeline.data.array import Array
+from voxflow.pipeline.data.graph import Graph
+from voxflow.pipeline.data.keys import ArrayKey, GraphKey
+from voxflow.pipeline.data.profiling import ProfilingStats
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from voxflow.pipeline.data.provider_spec import Key
+    from voxflow.pipeline.data.request import BatchRequest
+    from voxflow.pipeline.data.token import ReplayToken
+    from voxflow.pipeline.geometry import Roi
+
+
+class Batch:
+    """Arrays and graphs by key.
+
+    Attributes
+    ----------
+    arrays
+        The arrays by their keys.
+    graphs
+        The graphs by their keys.
+    profiling_stats
+        How long each node took.
+    loss
+        The loss of the training step that the batch went through, or None.
+    iteration
+        The number of that step, from 1, or None.
+    affinity_neighborhood
+        The offsets of the affinities in the batch (voxels), or None.
+    token
+        What it takes to make the same batch again, see `Pipeline.replay`; or None.
+
+    Examples
+    --------
+    >>> batch = Batch()
+    >>> batch[ArrayKey("RAW")] = Array([1, 2, 3])
+    >>> ArrayKey("RAW") in batch, len(batch)
+    (True, 1)
+    """
+
+    __slots__ = (
+        "affinity_neighborhood",
+        "arrays",
+        "graphs",
+        "iteration",
+        "loss",
+        "profiling_stats",
+        "token",
+    )
+
+    arrays: dict[ArrayKey, Array]
+    graphs: dict[GraphKey, Graph]
+    profiling_stats: ProfilingStats
+    loss: Any
+    iteration: int | None
+    affinity_neighborhood: Any
+    token: ReplayToken | None
+
+    def __init__(self) -> None:
+        self.arrays = {}
+        self.graphs = {}
+        self.profiling_stats = ProfilingStats()
+        self.loss = None
+        self.iteration = None
+        self.affinity_neighborhood = None
+        self.token = None
+
+    @overload
+    def __getitem__(self, key: ArrayKey) -> Array: ...
+    @overload
+    def __getitem__(self, key: GraphKey) -> Graph: ...
+    def __getitem__(self, key: Key) -> Array | Graph:
+        try:
+            if isinstance(key, ArrayKey):
+                return self.arrays[key]
+            if isinstance(key, GraphKey):
+                return self.graphs[key]
+        except KeyError:
+            known = ", ".join(str(k) for k, _ in self.items()) or "nothing"
+            raise KeyError(f"{key} is not in this batch, which holds: {known}") from None
+        raise RuntimeError(f"only ArrayKey and GraphKey can be used here, got {key!r}")
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if isinstance(value, Array):
+            if not isinstance(key, ArrayKey):
+                raise TypeError(f"an array needs an ArrayKey, got {key!r}")
+            self.arrays[key] = value
+        elif isinstance(value, Graph):
+            if not isinstance(key, GraphKey):
+                raise TypeError(f"a graph needs a GraphKey, got {key!r}")
+            self.graphs[key] = value
+        else:
+            raise RuntimeError(f"a batch holds Array and Graph, got {type(value).__name__}")
+
+    def __delitem__(self, key: Key) -> None:
+        self[key]
+        if isinstance(key, ArrayKey):
+            del self.arrays[key]
+        else:
+            del self.graphs[key]
+
+    def __contains__(self, key: object) -> bool:
+        if isinstance(key, ArrayKey):
+            return key in self.arrays
+        if isinstance(key, GraphKey):
+            return key in self.graphs
+        raise RuntimeError(f"only ArrayKey and GraphKey can be used here, got {key!r}")
+
+    def __len__(self) -> int:
+        return len(self.arrays) + len(self.graphs)
+
+    def items(self) -> Iterator[tuple[Any, Any]]:
+        """All keys with their arrays and graphs, arrays first."""
+        yield from self.arrays.items()
+        yield from self.graphs.items()
+
+    def get_total_roi(self) -> Roi | None:
+        """The union of the regions of everything that has one, in world units; None if nothing."""
+        total: Roi | None = None
+        for _, item in self.items():
+            roi = item.spec.roi
+            if roi is not None:
+                total = roi if total is None else total.union(roi)
+        return total
+
+    def crop(self, request: BatchRequest, copy: bool = False) -> Batch:
+        """A batch of just what a request asks for, each array and graph cropped to its region.
+
+        Parameters
+        ----------
+        request
+            The keys and regions that are wanted.
+        copy
+            Whether voxels are copied; if not, arrays are views where they can be.
+
+        Raises
+        ------
+        KeyError
+            If a key is not in the batch.
+        ValueError
+            If a region is not inside what the batch holds.
+        """
+        cropped = self._like()
+        for key, array_spec in request.array_specs.items():
+            array = self[key]
+            roi = array_spec.roi
+            cropped.arrays[key] = array if roi is None else array.crop(roi, copy)
+        for graph_key, graph_spec in request.graph_specs.items():
+            graph = self[graph_key]
+            same = graph_spec.roi is None or graph_spec.roi == graph.spec.roi
+            cropped.graphs[graph_key] = graph if same else graph.crop(graph_spec.roi)
+        return cropped
+
+    def merge(self, batch: Batch, merge_profiling_stats: bool = True) -> Batch:
+        """A batch with everything of this one and of another, which wins where both have a key."""
+        merged = self._like()
+        merged.arrays = {**self.arrays, **batch.arrays}
+        merged.graphs = {**self.graphs, **batch.graphs}
+        for name in ("loss", "iteration", "affinity_neighborhood"):
+            value = getattr(batch, name)
+            if value is not None:
+                setattr(merged, name, value)
+        if merge_profiling_stats and batch.profiling_stats is not self.profiling_stats:
+            merged.profiling_stats = ProfilingStats()
+            merged.profiling_stats.merge_with(self.profiling_stats)
+            merged.profiling_stats.merge_with(batch.profiling_stats)
+        return merged
+
+    def _like(self) -> Batch:
+        """An empty batch that keeps all that is not an array or a graph."""
+        new = object.__new__(Batch)
+        new.arrays = {}
+        new.graphs = {}
+        new.profiling_stats = self.profiling_stats
+        new.loss = self.loss
+        new.iteration = self.iteration
+        new.affinity_neighborhood = self.affinity_neighborhood
+        new.token = self.token
+        return new
+
+    def __repr__(self) -> str:
+        return "".join(f"\n\t{key}: {item.spec}" for key, item in self.items())

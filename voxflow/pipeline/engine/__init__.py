@@ -1,0 +1,39 @@
+"""Providers, filters, pipelines: how requests and batches move."""
+
+from voxflow.pipeline.engine.build import build
+from voxflow.pipeline.engine.errors import (
+    BatchFilterError,
+    BatchMismatch,
+    BatchRequestError,
+    PipelineRequestError,
+    PipelineSetupError,
+    PipelineTeardownError,
+    RequestRefused,
+    SamplingError,
+    VoxflowError,
+    marked,
+)
+from voxflow.pipeline.engine.filter import BatchFilter
+from voxflow.pipeline.engine.pipeline import Pipeline
+from voxflow.pipeline.engine.planning import NodePlan
+from voxflow.pipeline.engine.provider import BatchProvider
+from voxflow.pipeline.engine.run import Run
+
+__all__ = [
+    "BatchFilter",
+    "BatchFilterError",
+    "BatchMismatch",
+    "BatchProvider",
+    "BatchRequestError",
+    "NodePlan",
+    "Pipeline",
+    "PipelineRequestError",
+    "PipelineSetupError",
+    "PipelineTeardownError",
+    "RequestRefused",
+    "Run",
+    "SamplingError",
+    "VoxflowError",
+    "build",
+    "marked",
+]

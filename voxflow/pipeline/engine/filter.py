@@ -1,0 +1,223 @@
+"""The base of nodes with exactly one node upstream: nearly every node."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+from voxflow.pipeline.data import BatchRequest, ProviderSpec
+from voxflow.pipeline.data.seeds import advance_legacy
+from voxflow.pipeline.engine.errors import BatchFilterError
+from voxflow.pipeline.engine.provider import BatchProvider
+
+if TYPE_CHECKING:
+    from voxflow.pipeline.data import Batch, Key, Spec
+
+
+class BatchFilter(BatchProvider):
+    """A node with one node upstream. Subclasses override `prepare` and `process`.
+
+    Nothing is kept on the node between `prepare` and `process`: a node serves many requests at
+    once. A node that rolls dice overrides `draw`, and reads `plan(request)` in both.
+
+    Examples
+    --------
+    >>> class Invert(BatchFilter):
+    ...     def __init__(self, array):
+    ...         self.array = array
+    ...
+    ...     def process(self, batch, request):
+    ...         batch[self.array].data = 1 - batch[self.array].data
+    """
+
+    _updated_items: list[Any]
+    _autoskip: bool
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: D102
+        node = super().__new__(cls, *args, **kwargs)
+        node._updated_items = []
+        node._autoskip = False
+        return node
+
+    # -- for authors of nodes -------------------------------------------------------------------
+
+    def setup(self) -> None:
+        """Say what this node makes (`provides`) and changes (`updates`); by default nothing."""
+
+    def prepare(self, request: BatchRequest) -> BatchRequest | None:
+        """Say what this node needs from upstream.
+
+        Parameters
+        ----------
+        request
+            What is asked of this node. Regions may be changed in place.
+
+        Returns
+        -------
+        BatchRequest | None
+            What `process` needs to see, as a request; None: just what is asked of this node.
+        """
+        return None
+
+    def process(self, batch: Batch, request: BatchRequest) -> Batch | None:
+        """Do the node's work.
+
+        Parameters
+        ----------
+        batch
+            What came from upstream. It may be changed.
+        request
+            What is asked of this node, with its original regions.
+
+        Returns
+        -------
+        Batch | None
+            What the node made, or None if it changed `batch`.
+        """
+        raise BatchFilterError(self, "does not implement process()")
+
+    def skip_node(self, request: BatchRequest) -> bool | None:
+        """Whether to pass this request on as if the node were not there."""
+        return False
+
+    def updates(self, key: Key, spec: Spec) -> None:
+        """Say in `setup` that this node changes an array or a graph on its way.
+
+        Raises
+        ------
+        BatchFilterError
+            If nothing upstream provides it.
+        """
+        if key not in self.spec:
+            known = ", ".join(str(k) for k in self.spec) or "nothing"
+            raise BatchFilterError(
+                self, f"wants to change {key}, which is not provided upstream. There is: {known}."
+            )
+        self.spec[key] = spec
+        self._updated_items.append(key)
+
+    def enable_autoskip(self, skip: bool = True) -> None:
+        """Skip this node whenever nothing that it makes or changes is asked for."""
+        self._autoskip = skip
+
+    # -- what a node knows ----------------------------------------------------------------------
+
+    @property
+    def autoskip_enabled(self) -> bool:
+        """Whether the node is skipped when nothing that it makes or changes is asked for."""
+        return self._autoskip
+
+    @property
+    def updated_items(self) -> list[Any]:
+        """The keys that this node changes."""
+        return self._updated_items
+
+    @property
+    def remove_placeholders(self) -> bool:
+        """Filters see placeholders."""
+        return False
+
+    def get_upstream_provider(self) -> BatchProvider:
+        """The one node that this one asks.
+
+        Raises
+        ------
+        BatchFilterError
+            If there is none, or more than one.
+        """
+        if len(self._upstream) != 1:
+            raise BatchFilterError(
+                self, f"needs exactly one node upstream, there are {len(self._upstream)}"
+            )
+        return self._upstream[0]
+
+    def _own_spec(self) -> ProviderSpec:
+        if self._spec is None:
+            self._spec = self.get_upstream_provider().spec.copy()
+        return self._spec
+
+    def internal_teardown(self) -> None:
+        """Forget what `setup` said, then call `teardown`."""
+        self._updated_items = []
+        super().internal_teardown()
+
+    # -- the one path ---------------------------------------------------------------------------
+
+    def upstream_requests(self, request: BatchRequest) -> list[tuple[Any, BatchRequest]] | None:
+        """The one node upstream, with what it will be asked."""
+        upstream, _ = self._upstream_request(request)
+        return [(self.get_upstream_provider(), upstream)]
+
+    def provide(self, request: BatchRequest) -> Batch:
+        """Ask upstream, and do the node's work on what comes."""
+        downstream = request.copy()
+        skip = self._skips(request)
+        start = time.time()
+        upstream, needed = self._upstream_request(request, skip)
+        prepared = time.time()
+        batch = self.get_upstream_provider()._serve(upstream)
+        if skip:
+            return batch
+        started = time.time()
+        downstream.remove_placeholders()
+        seen = batch if needed is None else batch.crop(needed)
+        made = self.process(seen, downstream)
+        result = batch.merge(seen if made is None else made).crop(downstream)
+        stats = result.profiling_stats
+        stats.record(self.name(), "prepare", start, prepared)
+        stats.record(self.name(), "process", started, time.time())
+        return result
+
+    def _timed_provide(self, request: BatchRequest) -> Batch:
+        # `provide` times its own two halves; the time of upstream nodes is theirs.
+        return self.provide(request)
+
+    def _upstream_request(
+        self, request: BatchRequest, skip: bool | None = None
+    ) -> tuple[BatchRequest, BatchRequest | None]:
+        """What upstream is asked for, and which part of it `process` is to see."""
+        if skip is None:
+            skip = self._skips(request)
+        needed = None if skip else self.prepare(request)
+        if needed is None:
+            upstream = request.clone()
+        elif isinstance(needed, BatchRequest):
+            upstream = _united(request, needed)
+            needed = needed.clone()
+            needed.remove_placeholders()
+        else:
+            raise BatchFilterError(
+                self, f"prepare() returned {type(needed).__name__}, not a BatchRequest or None"
+            )
+        if not skip:
+            self._free_updated(upstream, needed)
+        self.remove_provided(upstream)
+        upstream._plans = None
+        if upstream._legacy_seed is not None:
+            upstream._legacy_seed = advance_legacy(upstream._legacy_seed)
+        return upstream, needed
+
+    def _free_updated(self, upstream: BatchRequest, needed: BatchRequest | None) -> None:
+        """A dtype asked of what this node makes is not asked of what it makes it from."""
+        for key in self._updated_items:
+            if key in upstream and (needed is None or key not in needed):
+                upstream[key].dtype = None
+            elif key in upstream and needed is not None:
+                upstream[key].dtype = needed[key].dtype
+
+    def _skips(self, request: BatchRequest) -> bool:
+        if self._autoskip:
+            concerned = {*self._provided_items, *self._updated_items}
+            if not any(key in concerned and not spec.placeholder for key, spec in request.items()):
+                return True
+        return bool(self.skip_node(request))
+
+
+def _united(request: BatchRequest, needed: BatchRequest) -> BatchRequest:
+    united = request.clone()
+    for key, spec in needed.items():
+        if key in united:
+            united[key].update_with(spec)
+        else:
+            united[key] = spec
+    return united

@@ -1,0 +1,312 @@
+"""Chains and trees of nodes, put together with ``+``."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from voxflow.pipeline.data import BatchRequest, ReplayToken
+from voxflow.pipeline.engine import planning
+from voxflow.pipeline.engine.errors import (
+    PipelineRequestError,
+    PipelineSetupError,
+    PipelineTeardownError,
+    marked,
+)
+from voxflow.pipeline.engine.legacy_random import is_foreign
+from voxflow.pipeline.engine.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from voxflow.pipeline.data import Batch, ProviderSpec
+    from voxflow.pipeline.engine.planning import NodePlan
+
+logger = logging.getLogger(__name__)
+
+
+class Chainable:
+    """What can stand on either side of ``+``: nodes and pipelines."""
+
+    def __add__(self, other: Any) -> Pipeline:
+        """Put another node or pipeline downstream of this one."""
+        if not isinstance(other, Chainable):
+            raise _not_chainable(other)
+        return _attach((self,), other)
+
+    def __radd__(self, other: Any) -> Pipeline:
+        """Make every node or pipeline of a tuple an input of this one."""
+        if not isinstance(other, tuple):
+            raise _not_chainable(other)
+        for member in other:
+            if not isinstance(member, Chainable):
+                raise TypeError(
+                    f"every member of the tuple has to be a node or a pipeline, got {member!r}"
+                )
+        return _attach(other, self)
+
+
+class Pipeline(Chainable):
+    """A tree of nodes: the last node, and the pipelines that feed it.
+
+    Parameters
+    ----------
+    node
+        The last, most downstream node.
+
+    Attributes
+    ----------
+    output
+        The last node.
+    children
+        The pipelines that feed it.
+    initialized
+        Whether the nodes are set up.
+
+    Raises
+    ------
+    TypeError
+        If `node` is no node.
+    """
+
+    output: Any
+    children: tuple[Pipeline, ...]
+    initialized: bool
+
+    def __init__(self, node: Any) -> None:
+        if not isinstance(node, Chainable) or isinstance(node, Pipeline):
+            raise TypeError(f"a pipeline is made of nodes (BatchProvider), got {node!r}")
+        self.output = node
+        self.children = ()
+        self.initialized = False
+        self._run: Run | None = None
+
+    # -- the tree -------------------------------------------------------------------------------
+
+    def traverse(self, callback: Callable[[Pipeline], Any], reverse: bool = False) -> list[Any]:
+        """Call a function with every sub-pipeline.
+
+        Parameters
+        ----------
+        callback
+            Gets a pipeline, the whole one and each below it.
+        reverse
+            Leaves first.
+
+        Returns
+        -------
+        list[Any]
+            The results, nested as the pipelines are.
+        """
+        own = [] if reverse else [callback(self)]
+        below: list[Any] = [child.traverse(callback, reverse) for child in self.children]
+        return [*own, *below] if not reverse else [*below, callback(self)]
+
+    def nodes(self) -> Iterator[Any]:
+        """All nodes, upstream first."""
+        for child in self.children:
+            yield from child.nodes()
+        yield self.output
+
+    def copy(self) -> Pipeline:
+        """A pipeline of its own over the same nodes."""
+        new = Pipeline(self.output)
+        new.children = tuple(child.copy() for child in self.children)
+        return new
+
+    # -- life -----------------------------------------------------------------------------------
+
+    def setup(self, seed: int | None = None) -> None:
+        """Connect the nodes and set them up, upstream first.
+
+        Parameters
+        ----------
+        seed
+            The seed of the run. None: that of the checkpoint that a node resumes from, or
+            one is drawn.
+
+        Raises
+        ------
+        PipelineSetupError
+            If a node cannot be set up; its own error keeps its type.
+        """
+        if self.initialized:
+            logger.warning("this pipeline is set up already, nothing is done")
+            return
+        nodes = list(self.nodes())
+        self._check_unused(nodes)
+        self._label(nodes)
+        self._connect()
+        self.initialized = True
+        for node in nodes:
+            try:
+                node.setup()
+            except Exception as error:
+                error.add_note(f"Exception in {node.name()} while calling setup()")
+                raised = marked(error, PipelineSetupError, provider=node)
+            else:
+                continue
+            raise raised
+        self._run = self._start_run(nodes, seed)
+
+    def internal_teardown(self) -> None:
+        """Tear the nodes down, upstream first, and take them apart.
+
+        Raises
+        ------
+        PipelineTeardownError
+            If a node cannot be torn down; the others still are.
+        """
+        first: Exception | None = None
+        for node in self.nodes():
+            try:
+                node.internal_teardown()
+            except Exception as error:
+                error.add_note(f"Exception in {node.name()} while calling teardown()")
+                if first is None:
+                    first = marked(error, PipelineTeardownError, provider=node)
+            finally:
+                node.remove_upstream_providers()
+        self.initialized = False
+        self._run = None
+        if first is not None:
+            raise first
+
+    def _check_unused(self, nodes: list[Any]) -> None:
+        seen: set[int] = set()
+        for node in nodes:
+            if id(node) in seen:
+                text = "is used twice in this pipeline; make a second node of the same kind"
+            elif node.in_use:
+                text = "belongs to another pipeline that is still built; make a node of its own"
+            else:
+                seen.add(id(node))
+                continue
+            error = PipelineSetupError(f"{node.name()} {text}")
+            error.provider = node
+            raise error
+
+    @staticmethod
+    def _label(nodes: list[Any]) -> None:
+        counts: dict[str, int] = {}
+        for node in nodes:
+            name = node.given_label or type(node).__name__
+            counts[name] = counts.get(name, 0) + 1
+            node.label = name if counts[name] == 1 else f"{name}-{counts[name]}"
+
+    def _connect(self) -> None:
+        for child in self.children:
+            child._connect()
+            self.output.add_upstream_provider(child.output)
+
+    @staticmethod
+    def _start_run(nodes: list[Any], seed: int | None) -> Run:
+        resumed = [(n, p) for n in nodes if (p := n.resume_position()) is not None]
+        if not resumed:
+            run = Run(seed)
+        else:
+            node, position = resumed[-1]
+            if seed is not None and seed != position.seed:
+                raise PipelineSetupError(
+                    f"{node.label} resumes a run that was made with seed={position.seed}, but "
+                    f"build() was given seed={seed}. Leave seed= out to go on with that run, or "
+                    "give the node another checkpoint name to start a new one."
+                )
+            run = Run(position.seed, position.index)
+        run.foreign = any(is_foreign(node) for node in nodes)
+        return run
+
+    # -- requests -------------------------------------------------------------------------------
+
+    @property
+    def spec(self) -> ProviderSpec | None:
+        """What the pipeline provides; None before it is set up."""
+        spec: ProviderSpec | None = self.output.spec
+        return spec
+
+    @property
+    def run(self) -> Run:
+        """The run: its seed and the position of the next batch.
+
+        Raises
+        ------
+        RuntimeError
+            If the pipeline is not set up.
+        """
+        if self._run is None:
+            raise RuntimeError("this pipeline is not set up; use it inside `with build(pipeline):`")
+        return self._run
+
+    def request_batch(self, request: BatchRequest) -> Batch:
+        """A batch with what is asked for.
+
+        Parameters
+        ----------
+        request
+            The keys and regions. A request without a seed gets the next one of the run.
+
+        Raises
+        ------
+        PipelineRequestError
+            If the request cannot be served. The error is also of the type
+            that it was raised as.
+        """
+        return self.run.serve(self.output, request, PipelineRequestError, pipeline=self)
+
+    def replay(self, token: ReplayToken | str) -> Batch:
+        """Make a batch again.
+
+        Parameters
+        ----------
+        token
+            The `token` of the batch, or its text, as a snapshot holds it.
+        """
+        if isinstance(token, str):
+            token = ReplayToken(token)
+        return self.request_batch(token.request())
+
+    def check(self, request: BatchRequest) -> None:
+        """Raise if a request cannot be served, without reading any data.
+
+        Raises
+        ------
+        RequestRefused
+            With all the mistakes at once.
+        """
+        self.run  # noqa: B018 - says so if the pipeline is not set up
+        planning.check(self.output, request)
+
+    def plan(self, request: BatchRequest) -> NodePlan:
+        """What each node will be asked for; print it to see the tree."""
+        self.run  # noqa: B018 - says so if the pipeline is not set up
+        return planning.plan(self.output, request)
+
+    def __repr__(self) -> str:
+        if not self.children:
+            return str(self.output.name())
+        inputs = ", ".join(repr(child) for child in self.children)
+        if len(self.children) > 1:
+            inputs = f"({inputs})"
+        return f"{inputs} -> {self.output.name()}"
+
+
+def _attach(upstream: tuple[Any, ...], downstream: Any) -> Pipeline:
+    """Feed every leaf of a pipeline from these nodes and pipelines."""
+    inputs = [p if isinstance(p, Pipeline) else Pipeline(p) for p in upstream]
+    result = downstream.copy() if isinstance(downstream, Pipeline) else Pipeline(downstream)
+    _feed(result, inputs)
+    return result
+
+
+def _feed(pipeline: Pipeline, inputs: list[Pipeline]) -> None:
+    if not pipeline.children:
+        pipeline.children = tuple(p.copy() for p in inputs)
+        return
+    for child in pipeline.children:
+        _feed(child, inputs)
+
+
+def _not_chainable(other: object) -> RuntimeError:
+    return RuntimeError(
+        f"nodes and pipelines are added to nodes, pipelines, or tuples of them, got {other!r}"
+    )

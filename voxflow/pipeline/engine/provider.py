@@ -1,0 +1,255 @@
+"""The base of all nodes, and the one path that every request takes through each of them."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+from voxflow.pipeline.data import BatchRequest, ProviderSpec
+from voxflow.pipeline.data.seeds import advance_legacy
+from voxflow.pipeline.engine.checks import check_batch, describe_request, request_problems
+from voxflow.pipeline.engine.errors import RequestRefused
+from voxflow.pipeline.engine.legacy_random import seed_globals
+from voxflow.pipeline.engine.pipeline import Chainable
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from voxflow.pipeline.data import Batch, Key, RunPosition, Spec
+    from voxflow.pipeline.engine.run import Run
+
+
+class BatchProvider(Chainable):
+    """A node. Subclasses with no or several nodes upstream override `setup` and `provide`.
+
+    Subclasses need not call ``super().__init__()``.
+
+    Attributes
+    ----------
+    label
+        The node's name among all of its pipeline: its class, ``-2`` for the second of one
+        class, or what `named` was given. The node's random draws follow from it.
+    given_label
+        What `named` was given, or None.
+    """
+
+    label: str
+    given_label: str | None
+    _spec: ProviderSpec | None
+    _provided_items: list[Any]
+    _upstream: list[BatchProvider]
+    _placeholders_wanted: bool
+    _run: Run | None
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: D102
+        # State is made here, since subclasses need not call super().__init__().
+        node = super().__new__(cls)
+        node.label = cls.__name__
+        node.given_label = None
+        node._spec = None
+        node._provided_items = []
+        node._upstream = []
+        node._placeholders_wanted = False
+        node._run = None
+        return node
+
+    # -- for authors of nodes -------------------------------------------------------------------
+
+    def setup(self) -> None:
+        """Say what this node provides, with `provides`."""
+        raise NotImplementedError(f"{self.name()} does not implement setup()")
+
+    def provide(self, request: BatchRequest) -> Batch:
+        """Make a batch with what is asked for. The request may be changed."""
+        raise NotImplementedError(f"{self.name()} does not implement provide()")
+
+    def teardown(self) -> None:
+        """Let go of whatever `setup` took."""
+
+    def upstream_requests(self, request: BatchRequest) -> list[tuple[Any, BatchRequest]] | None:
+        """Which nodes `provide` asks for what, for planning and checks before the run.
+
+        Parameters
+        ----------
+        request
+            What is asked of this node. It may be changed.
+
+        Returns
+        -------
+        list[tuple[Any, BatchRequest]] | None
+            Nodes with requests; None if that cannot be known before the run.
+        """
+        return None if self._upstream else []
+
+    def provides(self, key: Key, spec: Spec) -> None:
+        """Say in `setup` that this node makes an array or a graph.
+
+        Raises
+        ------
+        ValueError
+            If it is provided already.
+        """
+        offered = self._own_spec()
+        if key in offered:
+            raise ValueError(
+                f"{self.name()} cannot provide {key}: it is provided upstream already. "
+                "Use another key, or `updates` to change an array on its way."
+            )
+        offered[key] = spec
+        self._provided_items.append(key)
+
+    def enable_placeholders(self) -> None:
+        """Let `provide` see specs of which only the region matters."""
+        self._placeholders_wanted = True
+
+    def plan(self, request: BatchRequest) -> Any:
+        """The value that `draw` returned for this request: drawn once, then kept with it."""
+        if request._plans is None:
+            request._plans = {}
+        if "draw" not in request._plans:
+            if not request.is_deterministic():
+                request._set_seed(request.random_seed)
+            request._plans["draw"] = self.draw(request, request.rng(self.label))
+        return request._plans["draw"]
+
+    def draw(self, request: BatchRequest, rng: np.random.Generator) -> Any:
+        """All the dice of this node for one request, as a small value that does not change."""
+        raise NotImplementedError(f"{self.name()} uses plan() and does not implement draw()")
+
+    def resume_position(self) -> RunPosition | None:
+        """Where the run goes on, if this node resumes one; asked once, after `setup`."""
+        return None
+
+    # -- what a node knows ----------------------------------------------------------------------
+
+    def named(self, label: str) -> Self:
+        """Give the node a label of its own, which its random draws then follow from."""
+        self.given_label = label
+        self.label = label
+        return self
+
+    def name(self) -> str:
+        """How the node is called in messages."""
+        return type(self).__name__
+
+    @property
+    def spec(self) -> ProviderSpec:
+        """What this node provides."""
+        return self._own_spec()
+
+    @spec.setter
+    def spec(self, spec: ProviderSpec | None) -> None:
+        self._spec = spec
+
+    def _own_spec(self) -> ProviderSpec:
+        if self._spec is None:
+            self._spec = ProviderSpec()
+        return self._spec
+
+    @property
+    def provided_items(self) -> list[Any]:
+        """The keys that this node makes itself."""
+        return self._provided_items
+
+    def remove_provided(self, request: BatchRequest) -> None:
+        """Drop, in place, the keys that this node makes itself."""
+        for key in self._provided_items:
+            if key in request:
+                del request[key]
+
+    @property
+    def remove_placeholders(self) -> bool:
+        """Whether `provide` gets a request without placeholders."""
+        return not self._placeholders_wanted
+
+    @property
+    def upstream_providers(self) -> list[BatchProvider]:
+        """The nodes that this one asks."""
+        return self._upstream
+
+    def get_upstream_providers(self) -> list[BatchProvider]:
+        """The nodes that this one asks."""
+        return self._upstream
+
+    def add_upstream_provider(self, provider: BatchProvider) -> BatchProvider:
+        """Make a node one that this one asks."""
+        self._upstream.append(provider)
+        return provider
+
+    def remove_upstream_providers(self) -> None:
+        """Forget the nodes that this one asks."""
+        self._upstream = []
+
+    @property
+    def in_use(self) -> bool:
+        """Whether the node belongs to a pipeline that is set up."""
+        return self._spec is not None or bool(self._upstream)
+
+    def internal_teardown(self) -> None:
+        """Forget what `setup` said, then call `teardown`."""
+        self._spec = None
+        self._provided_items = []
+        self.teardown()
+
+    # -- the one path ---------------------------------------------------------------------------
+
+    def request_batch(self, request: BatchRequest) -> Batch:
+        """A batch with just what is asked for.
+
+        Parameters
+        ----------
+        request
+            The keys and regions. It is not changed.
+
+        Raises
+        ------
+        BatchRequestError
+            If the request cannot be served.
+        """
+        if self._run is not None:
+            return self._run.serve(self, request, _bare_error(), provider=self)
+        return self._serve(request)
+
+    def _serve(self, request: BatchRequest) -> Batch:
+        visit = request.clone()
+        visit._plans = {}
+        if not visit.is_deterministic():
+            visit._set_seed(visit.random_seed)
+        try:
+            seed_globals(visit)
+            if visit._legacy_seed is not None:
+                visit._legacy_seed = advance_legacy(visit._legacy_seed)
+            if self.remove_placeholders:
+                visit.remove_placeholders()
+            problems = request_problems(self.label, self.spec, visit)
+            if problems:
+                raise RequestRefused(problems)
+            batch = self._timed_provide(visit)
+            check_batch(self.label, self.spec, request, batch)
+        except Exception as error:
+            error.add_note(f"in {self.name()}, asked for {describe_request(request, self._spec)}")
+            raise
+        _drop_unrequested(batch, request)
+        return batch
+
+    def _timed_provide(self, request: BatchRequest) -> Batch:
+        start = time.time()
+        batch = self.provide(request)
+        batch.profiling_stats.record(self.name(), None, start, time.time())
+        return batch
+
+    def __repr__(self) -> str:
+        return f"{self.name()}, providing: {self._spec}"
+
+
+def _drop_unrequested(batch: Batch, request: BatchRequest) -> None:
+    for key in [key for key in batch.arrays if key not in request.array_specs]:
+        del batch.arrays[key]
+    for graph_key in [key for key in batch.graphs if key not in request.graph_specs]:
+        del batch.graphs[graph_key]
+
+
+def _bare_error() -> Any:
+    from voxflow.pipeline.engine.errors import BatchRequestError
+
+    return BatchRequestError

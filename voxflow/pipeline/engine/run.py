@@ -1,0 +1,98 @@
+"""The way into a pipeline: seeds for requests, the first check, error kinds, replay tokens."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+from voxflow.pipeline.data import BatchRequest, ReplayToken, RunPosition
+from voxflow.pipeline.data.seeds import fresh_seed
+from voxflow.pipeline.engine.errors import BatchRequestError, marked
+from voxflow.pipeline.engine.legacy_random import borrowed_state
+from voxflow.pipeline.engine.planning import check
+
+if TYPE_CHECKING:
+    from voxflow.pipeline.data import Batch
+
+logger = logging.getLogger(__name__)
+
+
+class Run:
+    """One run of a pipeline: from a seed, batch after batch.
+
+    Parameters
+    ----------
+    seed
+        The seed of the run; None: one is drawn and logged.
+    index
+        The number of the first batch.
+    """
+
+    def __init__(self, seed: int | None = None, index: int = 0) -> None:
+        if seed is None:
+            seed = fresh_seed()
+            logger.info("no seed was given, this run uses seed=%d", seed)
+        self._next = RunPosition(int(seed), index)
+        self._lock = threading.Lock()
+        self._checked: BatchRequest | None = None
+        self.foreign = False
+
+    @property
+    def seed(self) -> int:
+        """The seed of the run."""
+        return self._next.seed
+
+    @property
+    def next_position(self) -> RunPosition:
+        """The position that the next request without a seed of its own gets."""
+        return self._next
+
+    def move_to(self, position: RunPosition) -> None:
+        """Go on from another position, as after a resume."""
+        with self._lock:
+            self._next = position
+
+    def seeded(self, request: BatchRequest) -> BatchRequest:
+        """The request with a seed: its own, or that of the run's next batch."""
+        if request.is_deterministic():
+            return request.clone()
+        with self._lock:
+            position = self._next
+            self._next = position.next()
+        return request.at(position)
+
+    def serve(
+        self, node: Any, request: BatchRequest, kind: type[BatchRequestError], **who: Any
+    ) -> Batch:
+        """Request a batch from the last node, as the one way from outside.
+
+        Parameters
+        ----------
+        node
+            The node at the downstream end.
+        request
+            What the user asks for. It is not changed.
+        kind
+            What errors have to be, besides their own type.
+        who
+            Attributes for errors.
+        """
+        try:
+            if request != self._checked:
+                check(node, request, own_nodes_only=True)
+                self._checked = request.clone()
+            asked = self.seeded(request)
+            with borrowed_state(self.foreign):
+                batch: Batch = node._serve(asked)
+            batch.token = ReplayToken.of(asked)
+            return batch
+        except Exception as error:
+            raised = marked(error, kind, request=request, **who)
+        raise raised
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_next": self._next, "foreign": self.foreign}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock(), _checked=None)
