@@ -1,6 +1,7 @@
 """The face of the package: quick to import, light, and exactly these names."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -39,8 +40,15 @@ FACE = """
 
 def fresh_import():
     """Import voxflow in a new interpreter: seconds it took, and top-level modules loaded."""
+    # Without the tracer that measures coverage in subprocesses.
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     answer = subprocess.run(
-        [sys.executable, "-c", PROBE], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", PROBE],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        env=plain,
     )
     seconds, modules = json.loads(answer.stdout)
     return seconds, set(modules)
