@@ -171,8 +171,6 @@ class Coordinate(_FunlibCoordinate):
             pass
         return _combine_slowly(_divide, self, pair)
 
-    __div__ = __truediv__
-
     def __rtruediv__(self, other: Any) -> Coordinate:
         return _combine_reflected(_divide, self, other)
 

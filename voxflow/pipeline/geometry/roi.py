@@ -10,8 +10,10 @@ from typing import Any
 
 import funlib.geometry.roi
 
+from voxflow.pipeline.geometry import unbounded
 from voxflow.pipeline.geometry.coordinate import Coordinate
-from voxflow.pipeline.geometry.exact import Exact, exact, format_exact, whole
+from voxflow.pipeline.geometry.exact import Exact, format_exact, whole
+from voxflow.pipeline.geometry.frozen import Frozen
 
 __all__ = ["Roi"]
 
@@ -20,7 +22,7 @@ _set = object.__setattr__
 _index = operator.index
 
 
-class Roi(_FunlibRoi):
+class Roi(Frozen, _FunlibRoi):
     """A region of interest: the box from ``offset`` to ``offset + shape``, in world units.
 
     ``None`` in the shape says that the region is unbounded there; the offset is then ``None``
@@ -64,7 +66,7 @@ class Roi(_FunlibRoi):
                 f"got {begin!r} ({len(begin)} entries) and {extent!r} ({len(extent)} entries)"
             )
         if None in begin or None in extent:
-            begin = _without_loose_ends(begin, extent)
+            begin = unbounded.consolidated(begin, extent)
         _set(self, "offset", begin)
         _set(self, "shape", extent)
         _set(self, "_end", None)
@@ -89,8 +91,6 @@ class Roi(_FunlibRoi):
                 f"got {type(region).__name__} {region!r}"
             ) from None
         return cls(offset, shape)
-
-    # -- what it is ---------------------------------------------------------------------------
 
     @property
     def begin(self) -> Coordinate:
@@ -138,30 +138,6 @@ class Roi(_FunlibRoi):
         """Whether some extent is ``None``."""
         return None in self.shape
 
-    def get_offset(self) -> Coordinate:
-        """Give ``offset``."""
-        return self.offset
-
-    def get_shape(self) -> Coordinate:
-        """Give ``shape``."""
-        return self.shape
-
-    def get_begin(self) -> Coordinate:
-        """Give ``begin``."""
-        return self.offset
-
-    def get_end(self) -> Coordinate:
-        """Give ``end``."""
-        return self.end
-
-    def get_center(self) -> Coordinate:
-        """Give ``center``."""
-        return self.center
-
-    def get_size(self) -> Exact | None:
-        """Give ``size``."""
-        return self.size
-
     def to_slices(self) -> tuple[slice, ...]:
         """Give the slices that cut this region out of an array: one per dimension, in voxels.
 
@@ -193,10 +169,6 @@ class Roi(_FunlibRoi):
             f"snap_to_grid"
         )
 
-    get_bounding_box = to_slices
-
-    # -- how it lies to others ----------------------------------------------------------------
-
     def contains(self, other: Any) -> bool:
         """Say whether a region or a point lies inside.
 
@@ -212,10 +184,10 @@ class Roi(_FunlibRoi):
             return False
         if type(other) is not Roi:
             if not (hasattr(other, "offset") and hasattr(other, "shape")):
-                return self._contains_point(other)
+                return unbounded.contains_point(self, other)
             other = Roi.like(other)
         if other.empty:
-            return self._contains_point(other.offset)
+            return unbounded.contains_point(self, other.offset)
         if len(self.shape) != len(other.shape):
             return False
         try:
@@ -223,23 +195,7 @@ class Roi(_FunlibRoi):
                 map(operator.le, other.end, self.end)
             )
         except TypeError:
-            return all(
-                (b is None or (p is not None and b <= p))
-                and (e is None or (q is not None and q <= e))
-                for b, e, p, q in zip(self.offset, self.end, other.offset, other.end, strict=True)
-            )
-
-    def _contains_point(self, point: Any) -> bool:
-        if isinstance(point, (str, bytes)) or not hasattr(point, "__iter__"):
-            raise TypeError(
-                f"a Roi contains regions and points, got {type(point).__name__} {point!r}"
-            )
-        entries = tuple(point)
-        return len(entries) == len(self.shape) and all(
-            (b is None or (p is not None and _as_meant(p, b) >= b))
-            and (e is None or (p is not None and _as_meant(p, e) < e))
-            for p, b, e in zip(entries, self.offset, self.end, strict=True)
-        )
+            return unbounded.contains(self, other)
 
     def intersects(self, other: Any) -> bool:
         """Say whether the two have a volume in common; touching is not enough.
@@ -257,12 +213,7 @@ class Roi(_FunlibRoi):
                 map(operator.lt, other.offset, self.end)
             )
         except TypeError:
-            return all(
-                (b1 is None or e2 is None or b1 < e2) and (b2 is None or e1 is None or b2 < e1)
-                for b1, e1, b2, e2 in zip(
-                    self.offset, self.end, other.offset, other.end, strict=True
-                )
-            )
+            return unbounded.overlap(self, other)
 
     def intersect(self, other: Any) -> Roi:
         """Give the part that both have in common; the canonical empty region if there is none.
@@ -282,8 +233,7 @@ class Roi(_FunlibRoi):
             begin = Coordinate(tuple(map(max, self.offset, other.offset)))
             end = Coordinate(tuple(map(min, self.end, other.end)))
         except TypeError:
-            begin = Coordinate(map(_highest, self.offset, other.offset))
-            end = Coordinate(map(_lowest, self.end, other.end))
+            begin, end = unbounded.common(self, other)
         return Roi(begin, end - begin)
 
     def union(self, other: Any) -> Roi:
@@ -304,8 +254,7 @@ class Roi(_FunlibRoi):
             begin = Coordinate(tuple(map(min, self.offset, other.offset)))
             end = Coordinate(tuple(map(max, self.end, other.end)))
         except TypeError:
-            begin = Coordinate(map(_lowest_or_none, self.offset, other.offset))
-            end = Coordinate(map(_highest_or_none, self.end, other.end))
+            begin, end = unbounded.hull(self, other)
         return Roi(begin, end - begin)
 
     def _comparable(self, other: Any) -> Roi:
@@ -316,8 +265,6 @@ class Roi(_FunlibRoi):
                 f"{region!r} has {region.dims}"
             )
         return region
-
-    # -- what is made of it -------------------------------------------------------------------
 
     def shift(self, by: Any) -> Roi:
         """Move by a ``Coordinate`` or a number."""
@@ -332,9 +279,9 @@ class Roi(_FunlibRoi):
         >>> Roi((10, 10), (5, 5)).grow(2, (0, 3))
         [8:15, 8:18] (7, 10)
         """
-        below, above = _amount(amount_neg), _amount(amount_pos)
         if self._is_nowhere():
             return self
+        below, above = map(_amount, (amount_neg, amount_pos))
         return Roi(self.offset - below, self.shape + below + above)
 
     def snap_to_grid(self, voxel_size: Iterable[Any], mode: str = "grow") -> Roi:
@@ -385,10 +332,6 @@ class Roi(_FunlibRoi):
         """Leave out dimension ``dim``; unchanged where there is none."""
         return Roi(self.offset.squeeze(dim), self.shape.squeeze(dim))
 
-    def copy(self) -> Roi:
-        """Give the region itself: it never changes."""
-        return self
-
     def _is_nowhere(self) -> bool:
         """Say whether this is an empty region without a place."""
         return None in self.offset and any(
@@ -408,15 +351,11 @@ class Roi(_FunlibRoi):
     def __truediv__(self, other: Any) -> Roi:
         return Roi(self.offset / other, self.shape / other)
 
-    __div__ = __truediv__
-
     def __floordiv__(self, other: Any) -> Roi:
         return Roi(self.offset // other, self.shape // other)
 
     def __mod__(self, other: Any) -> Roi:
         return Roi(self.offset % other, self.shape % other)
-
-    # -- a frozen value -----------------------------------------------------------------------
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, _FunlibRoi):
@@ -430,29 +369,6 @@ class Roi(_FunlibRoi):
 
     def __hash__(self) -> int:
         return hash((self.offset, self.shape))
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(
-            f"a Roi is frozen, {name!r} of {self!r} cannot be set: make a new one and put it in "
-            f"its place, as in spec.roi = Roi(new_offset, spec.roi.shape)"
-        )
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"a Roi is frozen, {name!r} of {self!r} cannot be deleted")
-
-    def set_offset(self, new_offset: Iterable[Any]) -> None:
-        """Refuse: a region is frozen."""
-        self.__setattr__("offset", new_offset)
-
-    def set_shape(self, new_shape: Iterable[Any]) -> None:
-        """Refuse: a region is frozen."""
-        self.__setattr__("shape", new_shape)
-
-    def __copy__(self) -> Roi:
-        return self
-
-    def __deepcopy__(self, memo: Any) -> Roi:
-        return self
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (tuple(self.offset), tuple(self.shape))
@@ -478,40 +394,5 @@ def _nothing(dims: int) -> Roi:
     return Roi((None,) * dims, (0,) * dims)
 
 
-def _without_loose_ends(begin: Coordinate, extent: Coordinate) -> Coordinate:
-    """Give the offset of a region that is unbounded or empty somewhere."""
-    empty = any(s is not None and s <= 0 for s in extent)
-    for o, s in zip(begin, extent, strict=True):
-        if o is None and s is not None and not empty:
-            raise ValueError(
-                f"a Roi with shape {extent!r} needs an offset where the shape is bounded, "
-                f"got offset {begin!r}"
-            )
-    return Coordinate(o if s is not None else None for o, s in zip(begin, extent, strict=True))
-
-
 def _amount(amount: Any) -> Any:
     return Coordinate(amount) if hasattr(amount, "__iter__") else amount
-
-
-def _as_meant(number: Any, bound: Exact) -> Any:
-    """Read a float beside a bound that is not whole as the decimal it is written with."""
-    if type(bound) is int or not math.isfinite(number):
-        return number
-    return exact(number)
-
-
-def _highest(x: Any, y: Any) -> Any:
-    return y if x is None else x if y is None else max(x, y)
-
-
-def _lowest(x: Any, y: Any) -> Any:
-    return y if x is None else x if y is None else min(x, y)
-
-
-def _lowest_or_none(x: Any, y: Any) -> Any:
-    return None if x is None or y is None else min(x, y)
-
-
-def _highest_or_none(x: Any, y: Any) -> Any:
-    return None if x is None or y is None else max(x, y)
