@@ -39,7 +39,9 @@ test-all: $(STAMP)  ## all tests
 	$(PYTEST) -n 2 $(COVERAGE)
 
 bench: $(STAMP)  ## the benchmarks
-	for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+	for script in benchmarks/[!_]*.py; do \
+		name=$$(basename "$$script" .py); echo "== $$name"; $(BIN)/python -m "benchmarks.$$name" || exit 1; \
+	done
 
 docs: $(STAMP)  ## the documentation, into docs/_build/html
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
