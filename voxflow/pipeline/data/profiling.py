@@ -1,0 +1,233 @@
+"""How long the nodes of a pipeline took."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_Record = tuple[str, str | None, float | None, float | None, float]
+"""Node name, method, first start and last stop (`time.time()`, None if there is none), seconds."""
+
+
+class Timing:
+    """A stopwatch for one method of one node. It can be started and stopped many times.
+
+    Args:
+        node: The node that is timed, or its name. Of a node, the name is that of its class.
+        method_name: The method that is timed; None for the node as a whole.
+
+    Examples:
+        >>> timing = Timing("Hdf5Source")
+        >>> timing.start()
+        >>> timing.stop()
+        >>> timing.get_node_name(), timing.elapsed() >= 0
+        ('Hdf5Source', True)
+    """
+
+    __slots__ = ("_elapsed", "_first", "_last", "_method", "_node", "_running_since")
+
+    def __init__(self, node: Any, method_name: str | None = None) -> None:
+        self._node = node if isinstance(node, str) else type(node).__name__
+        self._method = method_name
+        self._first: float | None = None
+        self._last: float | None = None
+        self._elapsed = 0.0
+        self._running_since: float | None = None
+
+    def start(self) -> None:
+        """Start, or go on after a stop. A timing that runs already keeps running."""
+        if self._running_since is not None:
+            return
+        if self._first is None:
+            self._first = time.time()
+        self._running_since = time.perf_counter()
+
+    def stop(self) -> None:
+        """Stop; does nothing if the timing does not run."""
+        if self._running_since is None:
+            return
+        self._elapsed += time.perf_counter() - self._running_since
+        self._running_since = None
+        self._last = time.time()
+
+    def elapsed(self) -> float:
+        """The seconds between all starts and stops, up to now if the timing still runs."""
+        if self._running_since is None:
+            return self._elapsed
+        return self._elapsed + time.perf_counter() - self._running_since
+
+    def span(self) -> tuple[float | None, float | None]:
+        """The first start and the last stop, as of `time.time()`; None for what has not been."""
+        return self._first, self._last
+
+    def get_node_name(self) -> str:
+        """The name of the node's class."""
+        return self._node
+
+    def get_method_name(self) -> str | None:
+        """The method that is timed, or None."""
+        return self._method
+
+    def _record(self) -> _Record:
+        return self._node, self._method, self._first, self._last, self.elapsed()
+
+    @classmethod
+    def _of(cls, record: _Record) -> Timing:
+        timing = cls(record[0], record[1])
+        timing._first, timing._last, timing._elapsed = record[2:]
+        return timing
+
+    def __repr__(self) -> str:
+        method = "" if self._method is None else f".{self._method}"
+        return f"Timing({self._node}{method}: {self.elapsed():.6f} s)"
+
+
+class TimingSummary:
+    """All timings of one method of one node.
+
+    Attributes:
+        timings: The timings, in the order of their coming.
+        times: Their seconds.
+
+    Examples:
+        >>> stats = ProfilingStats()
+        >>> for seconds in (1.0, 2.0, 6.0):
+        ...     stats.record("Scan", None, 0.0, seconds)
+        >>> summary = stats.get_timing_summary("Scan")
+        >>> summary.counts(), summary.min(), summary.median(), summary.mean()
+        (3, 1.0, 2.0, 3.0)
+    """
+
+    __slots__ = ("times", "timings")
+
+    def __init__(self) -> None:
+        self.timings: list[Timing] = []
+        self.times: list[float] = []
+
+    def add(self, timing: Timing) -> None:
+        """Add one timing."""
+        self.timings.append(timing)
+        self.times.append(timing.elapsed())
+
+    def merge(self, other: TimingSummary) -> None:
+        """Add all timings of another summary."""
+        self.timings.extend(other.timings)
+        self.times.extend(other.times)
+
+    def counts(self) -> int:
+        """How many timings there are."""
+        return len(self.times)
+
+    def min(self) -> float:
+        """The shortest time in seconds. Raises ValueError without timings, as do the others."""
+        return self._of_times(min)
+
+    def max(self) -> float:
+        """The longest time in seconds."""
+        return self._of_times(max)
+
+    def mean(self) -> float:
+        """The mean of the times in seconds."""
+        return self._of_times(statistics.fmean)
+
+    def median(self) -> float:
+        """The median of the times in seconds."""
+        return self._of_times(statistics.median)
+
+    def _of_times(self, measure: Callable[[list[float]], float]) -> float:
+        if not self.times:
+            raise ValueError("nothing has been timed, so there is no shortest or mean time")
+        return float(measure(self.times))
+
+
+class ProfilingStats:
+    """The timings of all nodes that a batch went through, by node and method.
+
+    Adding is cheap; timings are sorted into summaries only when somebody looks.
+
+    Examples:
+        >>> stats, other = ProfilingStats(), ProfilingStats()
+        >>> stats.record("Pad", "prepare", 10.0, 10.5)
+        >>> other.record("Pad", "process", 11.0, 12.0)
+        >>> stats.merge_with(other)
+        >>> stats.span_time(), sorted(stats.get_timing_summaries())
+        (2.0, [('Pad', 'prepare'), ('Pad', 'process')])
+    """
+
+    __slots__ = ("_records", "_summaries", "_summarised")
+
+    def __init__(self) -> None:
+        self._records: list[_Record] = []
+        self._summaries: dict[tuple[str, str | None], TimingSummary] = {}
+        self._summarised = 0
+
+    def record(self, node_name: str, method: str | None, start: float, stop: float) -> None:
+        """Add what was timed from outside; `start` and `stop` are values of `time.time()`."""
+        self._records.append((node_name, method, start, stop, stop - start))
+
+    def add(self, timing: Timing) -> None:
+        """Add a timing as it is now; what happens to it later does not matter here."""
+        self._records.append(timing._record())
+
+    def merge_with(self, other: ProfilingStats) -> None:
+        """Add all timings of other stats."""
+        self._records.extend(other._records)
+
+    def get_timing_summaries(self) -> dict[tuple[str, str | None], TimingSummary]:
+        """The timings by (node name, method name); the method is None for whole nodes."""
+        for record in self._records[self._summarised :]:
+            key = record[0], record[1]
+            if key not in self._summaries:
+                self._summaries[key] = TimingSummary()
+            self._summaries[key].add(Timing._of(record))
+        self._summarised = len(self._records)
+        return self._summaries
+
+    def get_timing_summary(self, node_name: str, method_name: str | None = None) -> TimingSummary:
+        """The timings of one method of one node.
+
+        Raises:
+            RuntimeError: If there are none. Says what has been timed.
+        """
+        summaries = self.get_timing_summaries()
+        try:
+            return summaries[node_name, method_name]
+        except KeyError:
+            known = ", ".join(f"{n}.{m}" if m else n for n, m in summaries) or "nothing"
+            asked = node_name if method_name is None else f"{node_name}.{method_name}"
+            raise RuntimeError(f"{asked} has not been timed; timed so far: {known}") from None
+
+    def span(self) -> tuple[float, float]:
+        """The first start and the last stop of all timings, as of `time.time()`.
+
+        Raises:
+            ValueError: If nothing has been started and stopped.
+        """
+        starts = [record[2] for record in self._records if record[2] is not None]
+        stops = [record[3] for record in self._records if record[3] is not None]
+        if not starts or not stops:
+            raise ValueError("nothing has been timed from start to stop, so there is no time span")
+        return min(starts), max(stops)
+
+    def span_time(self) -> float:
+        """The seconds from the first start to the last stop.
+
+        Raises:
+            ValueError: If nothing has been started and stopped.
+        """
+        start, stop = self.span()
+        return stop - start
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The records say it all, summaries hold the same once more.
+        return _restore, (self._records,)
+
+
+def _restore(records: list[_Record]) -> ProfilingStats:
+    stats = ProfilingStats()
+    stats._records = list(records)
+    return stats
