@@ -1,0 +1,271 @@
+"""Loss weights that give each class the same say."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+__all__ = ["balance"]
+
+# Up to so many classes are told apart by comparing (which vectorises), more by looking up.
+FEW_CLASSES = 4
+CHUNK = 4096
+
+
+def balance(
+    labels: npt.NDArray[Any],
+    masks: npt.NDArray[Any] | Sequence[npt.NDArray[Any]] = (),
+    slab: Sequence[int] | None = None,
+    num_classes: int = 2,
+    clipmin: float | None = 0.05,
+    clipmax: float | None = 0.95,
+) -> npt.NDArray[np.float32]:
+    """Weights that are large for rare classes: ``mask / (num_classes * fraction)``.
+
+    The fraction of a class is the number of its voxels with a positive mask, divided by the sum
+    of the mask, clipped to [clipmin, clipmax]. Each slab is balanced by itself.
+
+    Parameters
+    ----------
+    labels
+        Class numbers 0 ... num_classes - 1, of any shape and any integer, bool or floating dtype
+        (affinities, for example).
+    masks
+        One or more arrays of the labels' shape, not negative, multiplied with each other and with
+        the weights.
+    slab
+        Size of the pieces that are balanced by themselves, one entry per axis of the labels, -1
+        for the full axis: ``(1, -1, -1, -1)`` balances each affinity channel. None: one piece.
+    num_classes
+        How many classes there are. A class that is absent takes no part.
+    clipmin, clipmax
+        Bounds for the fractions, None for no bound.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, of the labels' shape.
+
+    Raises
+    ------
+    ValueError
+        A label is not one of the classes, a mask has another shape, or the slab does not fit.
+
+    Examples
+    --------
+    >>> weights = balance(np.array([1, 0, 0, 0, 0, 0, 0, 0, 0, 0]))
+    >>> [round(float(weight), 4) for weight in weights[:2]]
+    [5.0, 0.5556]
+    """
+    given = [masks] if isinstance(masks, np.ndarray) else list(masks)
+    if num_classes < 1:
+        raise ValueError(f"num_classes is at least 1; got {num_classes}")
+    for mask in given:
+        if mask.shape != labels.shape:
+            raise ValueError(
+                f"a mask has shape {mask.shape}, the labels {labels.shape}; "
+                "they have to cover the same voxels"
+            )
+    pieces = _slab_shape(labels.shape, slab)
+    flat = _flat(labels)
+    weights = _product(given, labels.shape)
+    out = weights.reshape(-1)
+    for starts, length in _runs(labels.shape, pieces):
+        _balance_piece(flat, out, starts, length, bool(given), (num_classes, clipmin, clipmax))
+    return weights
+
+
+def _slab_shape(shape: tuple[int, ...], slab: Sequence[int] | None) -> tuple[int, ...]:
+    if slab is None:
+        return shape
+    sizes = tuple(slab)
+    if len(sizes) != len(shape) or any(size == 0 or size < -1 for size in sizes):
+        raise ValueError(
+            "a slab has one size per axis of the labels, each positive or -1 for the full axis; "
+            f"got {sizes} for labels of shape {shape}"
+        )
+    return tuple(n if size == -1 else size for n, size in zip(shape, sizes, strict=True))
+
+
+def _flat(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if labels.dtype == bool:
+        return np.ascontiguousarray(labels).view(np.uint8).reshape(-1)
+    if labels.dtype.kind not in "iuf":
+        raise ValueError(f"class labels are numbers; got {labels.dtype}")
+    return np.ascontiguousarray(labels, dtype=labels.dtype.newbyteorder("=")).reshape(-1)
+
+
+def _product(masks: Sequence[npt.NDArray[Any]], shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    out = np.empty(shape, dtype=np.float32)
+    for number, mask in enumerate(masks):
+        if number == 0:
+            out[...] = mask
+        else:
+            out *= mask
+    return out
+
+
+def _runs(
+    shape: tuple[int, ...], pieces: tuple[int, ...]
+) -> Iterator[tuple[npt.NDArray[np.int64], int]]:
+    """The pieces of an array as runs of its flat memory: where each run starts, how long it is."""
+    if not shape:
+        yield np.zeros(1, dtype=np.int64), 1
+        return
+    # Trailing axes that are not cut are one run, together with the last axis that is.
+    cut = max((axis for axis, n in enumerate(shape) if pieces[axis] < n), default=0)
+    strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    corners = [range(0, n, size or 1) for n, size in zip(shape, pieces, strict=True)]
+    for corner in itertools.product(*corners):
+        starts = np.zeros(1, dtype=np.int64)
+        for axis in range(cut):
+            stop = min(corner[axis] + pieces[axis], shape[axis])
+            places = np.arange(corner[axis], stop, dtype=np.int64) * strides[axis]
+            starts = (starts[:, None] + places).reshape(-1)
+        stop = min(corner[cut] + pieces[cut], shape[cut])
+        yield starts + corner[cut] * strides[cut], (stop - corner[cut]) * strides[cut]
+
+
+def _balance_piece(
+    labels: npt.NDArray[Any],
+    weights: npt.NDArray[np.float32],
+    starts: npt.NDArray[np.int64],
+    length: int,
+    masked: bool,
+    rule: tuple[int, float | None, float | None],
+) -> None:
+    num_classes, clipmin, clipmax = rule
+    counts = np.zeros(num_classes, dtype=np.int64)
+    few = num_classes <= FEW_CLASSES
+    if masked:
+        count = _count_masked_few if few else _count_masked
+        bad, total = count(labels, weights, starts, length, counts)
+    else:
+        bad = (_count_few if few else _count)(labels, starts, length, counts)
+        total = float(len(starts) * length)
+    if bad:
+        _refuse(labels, starts, length, num_classes)
+    fractions = counts / total if total > 0 else np.zeros(num_classes)
+    if clipmin is not None or clipmax is not None:
+        fractions = np.clip(fractions, clipmin, clipmax)
+    scale = np.zeros(num_classes, dtype=np.float32)
+    present = counts > 0
+    scale[present] = 1.0 / (num_classes * fractions[present])
+    (_weigh_few if few else _weigh)(labels, weights, starts, length, scale, masked)
+
+
+def _refuse(
+    labels: npt.NDArray[Any], starts: npt.NDArray[np.int64], length: int, num_classes: int
+) -> None:
+    for start in starts:
+        row = labels[start : start + length]
+        bad = (row < 0) | (row >= num_classes) | (row != np.floor(row))
+        if bad.any():
+            raise ValueError(
+                f"labels to balance are classes 0 to {num_classes - 1} (num_classes="
+                f"{num_classes}); found {row[bad][0]}: raise num_classes, or turn the ids into "
+                "classes first"
+            )
+
+
+# The kernels see the arrays flat, one piece as runs. With few classes each chunk of labels is read
+# once per class while it is in the cache, without branches. Narrow counters and comparisons in the
+# labels' own dtype let these loops vectorise; so does adding up the mask in any order.
+
+
+@njit(cache=True, nogil=True)
+def _count_few(labels, starts, length, counts):  # type: ignore[no-untyped-def]
+    valid = 0
+    for start in starts:
+        for low in range(start, start + length, CHUNK):
+            chunk = labels[low : min(low + CHUNK, start + length)]
+            for c in range(counts.size):
+                wanted = labels.dtype.type(c)
+                found = np.uint16(0)
+                for x in range(chunk.size):
+                    found = np.uint16(found + (chunk[x] == wanted))
+                counts[c] += found
+                valid += int(found)
+    return valid != starts.size * length
+
+
+@njit(cache=True, nogil=True)
+def _count_masked_few(labels, mask, starts, length, counts):  # type: ignore[no-untyped-def]
+    valid, total = 0, 0.0
+    for start in starts:
+        for low in range(start, start + length, CHUNK):
+            high = min(low + CHUNK, start + length)
+            chunk, known = labels[low:high], mask[low:high]
+            for c in range(counts.size):
+                wanted = labels.dtype.type(c)
+                found, inside = np.uint16(0), np.uint16(0)
+                for x in range(chunk.size):
+                    found = np.uint16(found + (chunk[x] == wanted))
+                    inside = np.uint16(inside + ((chunk[x] == wanted) & (known[x] > 0)))
+                counts[c] += inside
+                valid += int(found)
+            total += _total(known)
+    return valid != starts.size * length, total
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc"})
+def _total(values):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for x in range(values.size):
+        total += values[x]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _count(labels, starts, length, counts):  # type: ignore[no-untyped-def]
+    for start in starts:
+        for x in range(start, start + length):
+            c = np.int64(labels[x])
+            if c != labels[x] or c < 0 or c >= counts.size:
+                return True
+            counts[c] += 1
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _count_masked(labels, mask, starts, length, counts):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for start in starts:
+        for x in range(start, start + length):
+            c = np.int64(labels[x])
+            if c != labels[x] or c < 0 or c >= counts.size:
+                return True, total
+            counts[c] += mask[x] > 0
+            total += mask[x]
+    return False, total
+
+
+@njit(cache=True, nogil=True)
+def _weigh_few(labels, weights, starts, length, scale, masked):  # type: ignore[no-untyped-def]
+    factors = np.empty(CHUNK, dtype=np.float32)
+    for start in starts:
+        for low in range(start, start + length, CHUNK):
+            high = min(low + CHUNK, start + length)
+            chunk, out = labels[low:high], weights[low:high]
+            for x in range(chunk.size):
+                factors[x] = scale[0]
+            for c in range(1, scale.size):
+                wanted, factor = labels.dtype.type(c), scale[c]
+                for x in range(chunk.size):
+                    factors[x] = factor if chunk[x] == wanted else factors[x]
+            for x in range(chunk.size):
+                out[x] = out[x] * factors[x] if masked else factors[x]
+
+
+@njit(cache=True, nogil=True)
+def _weigh(labels, weights, starts, length, scale, masked):  # type: ignore[no-untyped-def]
+    for start in starts:
+        for x in range(start, start + length):
+            factor = scale[np.int64(labels[x])]
+            weights[x] = weights[x] * factor if masked else factor
