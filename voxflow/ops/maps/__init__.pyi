@@ -1,0 +1,10 @@
+from .affine import Affine as Affine
+from .affine import mirror_transpose as mirror_transpose
+from .affine import rotation as rotation
+from .base import Map as Map
+from .base import Region as Region
+from .compose import Compose as Compose
+from .displacement import ControlPointDisplacement as ControlPointDisplacement
+from .draw import Elastic as Elastic
+from .draw import draw_elastic as draw_elastic
+from .sections import SectionShifts as SectionShifts

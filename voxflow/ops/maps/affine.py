@@ -1,0 +1,142 @@
+"""Maps that are a matrix: rotations, scalings, shears, and exact mirrors and transpositions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import cos, sin
+from typing import final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..resampling.stages import Floats, Stage, linear
+from .base import Map, split_axes
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Affine(Map):
+    """``input = center + matrix @ (output - center) + translation``, in world units.
+
+    Args:
+        matrix: shape (axes, axes), invertible.
+        center: the position that only the translation moves (world).
+        translation: added at last (world); None for none.
+
+    Raises:
+        ValueError: If shapes do not fit or the matrix is singular.
+
+    Examples:
+        Double the size about position 10:
+
+        >>> zoom = Affine([[0.5]], center=[10])
+        >>> zoom.pull([[14.0]]).item(), zoom.points([[12.0]]).item()
+        (12.0, 14.0)
+    """
+
+    matrix: ArrayLike
+    center: ArrayLike
+    translation: ArrayLike | None = None
+
+    def __post_init__(self) -> None:
+        matrix = np.array(self.matrix, np.float64)
+        center = np.array(self.center, np.float64)
+        moved = self.translation
+        translation = np.zeros(center.shape) if moved is None else np.array(moved, np.float64)
+        if matrix.shape != (center.size, center.size) or translation.shape != center.shape:
+            raise ValueError(
+                f"matrix {matrix.shape}, center {center.shape} and translation "
+                f"{translation.shape} do not fit: give (n, n), (n,) and (n,)"
+            )
+        if not 1 <= center.size <= 3:
+            raise ValueError(f"a map has 1, 2 or 3 axes, not {center.size}")
+        if not np.isfinite(matrix).all() or np.linalg.matrix_rank(matrix) < center.size:
+            raise ValueError(f"the matrix cannot be inverted: {matrix.tolist()}")
+        for name, value in (("matrix", matrix), ("center", center), ("translation", translation)):
+            object.__setattr__(self, name, value)
+
+    @property
+    def ndim(self) -> int:
+        """Number of spatial axes."""
+        return len(np.asarray(self.center))
+
+    def stages(self) -> tuple[Stage, ...]:
+        """One linear stage, or none for the identity."""
+        matrix, center = np.asarray(self.matrix), np.asarray(self.center)
+        translation = np.asarray(self.translation)
+        if np.array_equal(matrix, np.eye(self.ndim)) and not translation.any():
+            return ()
+        return (linear(matrix, center - matrix @ center + translation),)
+
+    def points(self, locations: ArrayLike) -> Floats:
+        """Where input positions come to lie in the output; see `Map.points`."""
+        positions, own = split_axes(locations, self.ndim)
+        center = np.asarray(self.center)
+        from_center = positions[:, own] - np.asarray(self.translation) - center
+        positions[:, own] = np.linalg.solve(np.asarray(self.matrix), from_center.T).T + center
+        return positions
+
+
+def rotation(angle: float, center: Sequence[float], plane: tuple[int, int] = (-2, -1)) -> Affine:
+    """A rotation in the plane of two axes, true in world units whatever the voxel size.
+
+    The source of (y, x) is ``(y cos + x sin, x cos - y sin)``, as seen from the centre.
+
+    Args:
+        angle: in radians.
+        center: what stays where it is (world).
+        plane: the two axes (y, x).
+    """
+    matrix = np.eye(len(center))
+    y, x = plane
+    matrix[y, y] = matrix[x, x] = cos(angle)
+    matrix[y, x], matrix[x, y] = sin(angle), -sin(angle)
+    return Affine(matrix, list(center))
+
+
+def mirror_transpose(
+    center: Sequence[float],
+    mirror: Sequence[bool],
+    permutation: Sequence[int] | None = None,
+    pivot: Sequence[float] | None = None,
+) -> Affine:
+    """Mirror about `center`, then transpose about `pivot`: exact, and views on the voxel grid.
+
+    Array data come out as ``flipped.transpose(permutation)``: output axis ``d`` shows axis
+    ``permutation[d]``. A centre between two voxels or on a voxel centre, and a pivot on a common
+    multiple of the voxel sizes, keep every array on its grid.
+
+    Args:
+        center: what stays when mirroring (world).
+        mirror: for each input axis, whether it is mirrored.
+        permutation: for each output axis, the input axis it shows; None for no transposition.
+        pivot: what stays when transposing (world); None for `center`.
+
+    Raises:
+        ValueError: If lengths differ or `permutation` is none.
+
+    Examples:
+        >>> import numpy as np
+        >>> flip = mirror_transpose([1, 1.5], [False, True], [0, 1])
+        >>> data = np.arange(6).reshape(2, 3)
+        >>> flip.resample(data, (0, 0), (1, 1), (0, 0), (2, 3))
+        array([[2, 1, 0],
+               [5, 4, 3]])
+    """
+    ndim = len(center)
+    order = list(range(ndim)) if permutation is None else [int(axis) for axis in permutation]
+    if len(mirror) != ndim or sorted(order) != list(range(ndim)):
+        raise ValueError(
+            f"mirror {tuple(mirror)} and permutation {tuple(order)} do not fit {ndim} axes: "
+            "give one entry per axis, and every axis once in the permutation"
+        )
+    middle = np.array([float(v) for v in center])
+    around = middle if pivot is None else np.array([float(v) for v in pivot])
+    transpose = np.zeros((ndim, ndim))
+    transpose[order, np.arange(ndim)] = 1.0
+    flip = np.diag([-1.0 if m else 1.0 for m in mirror])
+    # output -> around + transpose (output - around) -> middle + flip (... - middle)
+    matrix = flip @ transpose
+    shift = middle + flip @ (around - transpose @ around - middle)
+    return Affine(matrix, np.zeros(ndim), shift)

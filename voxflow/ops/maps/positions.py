@@ -1,0 +1,164 @@
+"""Maps applied to single positions, forward and backward, for points and skeletons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from ..resampling.program import NDIM, pack
+from ..resampling.rows import basis, cell_of, slope
+from ..resampling.stages import Field, Floats, SectionTable, Stage, linear
+
+_STEPS = 50  # Newton steps, far more than a field that does not fold needs
+_HALVINGS = 12
+_CLOSE = 1e-9  # of the control points' spacing
+
+
+def sections_of(table: SectionTable, z: Floats) -> Any:
+    """Number of the section of each position `z` along the table's axis."""
+    number = np.floor((z - table.origin) / table.thickness + 1e-6)
+    return np.clip(number, 0, len(table.offsets) - 1).astype(np.int64)
+
+
+def apply(stages: Sequence[Stage], positions: Floats) -> Floats:
+    """Send positions (n, axes) through stages, from output to input."""
+    for stage in stages:
+        moved = positions @ stage.matrix.T + stage.shift
+        if stage.field is not None:
+            moved += field_at(stage.field, positions)
+        if stage.table is not None:
+            sections = sections_of(stage.table, positions[:, stage.table.axis])
+            moved += stage.table.offsets[sections]
+        positions = moved
+    return positions
+
+
+def field_at(field: Field, positions: Floats) -> Floats:
+    """Values of a field at positions (n, axes)."""
+    return _with_field(_values, field, positions)
+
+
+def undo_field(field: Field, targets: Floats) -> Floats:
+    """The positions `x` with ``x + field(x) == targets``.
+
+    Newton's method with step halving, started at ``targets - field(targets)``. Where the field
+    folds (moves more from one control point to the next than they are apart), there are several
+    such positions, and one of them is returned; where there is none, the closest that was found.
+    """
+    return _with_field(_solve, field, targets)
+
+
+def _with_field(kernel: Any, field: Field, positions: Floats) -> Floats:
+    ndim = positions.shape[1]
+    stage = Stage(np.eye(ndim), np.zeros(ndim), field).lifted(NDIM)
+    packed = pack([stage, linear(np.eye(NDIM), np.zeros(NDIM))])
+    lifted = np.pad(np.asarray(positions, np.float64), ((0, 0), (NDIM - ndim, 0)))
+    out = np.empty_like(lifted)
+    kernel(packed.coefficients, packed.ints[0], packed.floats[0], lifted, out)
+    return np.ascontiguousarray(out[:, NDIM - ndim :])
+
+
+@njit(cache=True, nogil=True)
+def _look(
+    coef: Any, ints: Any, par: Any, p: Any, weights: Any, slopes: Any, value: Any, turn: Any
+) -> None:
+    """The field at `p`, and its derivatives ``turn[c, a] = d value[c] / d p[a]``."""
+    base = ints[1]
+    beyond = np.zeros(3)
+    for a in range(3):
+        u = (p[a] - par[12 + a]) * par[15 + a]
+        k, t = cell_of(u, ints[2 + a])
+        basis(t, ints[2 + a] == 1, weights[a])
+        slope(t, ints[2 + a] == 1, slopes[a])
+        base += k * ints[5 + a]
+        beyond[a] = 0.0 if u < 0.0 or u > ints[2 + a] - 1.0 else par[15 + a]
+    value[:] = 0.0
+    turn[:] = 0.0
+    taps0 = 1 if ints[2] == 1 else 4
+    taps1 = 1 if ints[3] == 1 else 4
+    taps2 = 1 if ints[4] == 1 else 4
+    for c in range(3):
+        if not (ints[9] >> c) & 1:
+            continue
+        for i in range(taps0):
+            for j in range(taps1):
+                for k in range(taps2):
+                    at = base + c * ints[8] + i * ints[5] + j * ints[6] + k * ints[7]
+                    w0, w1, w2 = weights[0, i], weights[1, j], weights[2, k]
+                    value[c] += w0 * w1 * w2 * coef[at]
+                    turn[c, 0] += slopes[0, i] * w1 * w2 * coef[at] * beyond[0]
+                    turn[c, 1] += w0 * slopes[1, j] * w2 * coef[at] * beyond[1]
+                    turn[c, 2] += w0 * w1 * slopes[2, k] * coef[at] * beyond[2]
+
+
+@njit(cache=True, nogil=True)
+def _values(coef: Any, ints: Any, par: Any, positions: Any, out: Any) -> None:
+    weights, slopes = np.empty((3, 4)), np.empty((3, 4))
+    value, turn = np.empty(3), np.empty((3, 3))
+    for n in range(positions.shape[0]):
+        _look(coef, ints, par, positions[n], weights, slopes, value, turn)
+        out[n] = value
+
+
+@njit(cache=True, nogil=True)
+def _newton_step(turn: Any, rest: Any, step: Any) -> bool:
+    """Solve ``(1 + turn) step = rest`` by Cramer's rule; False where that is singular."""
+    a, b, c = 1.0 + turn[0, 0], turn[0, 1], turn[0, 2]
+    d, e, f = turn[1, 0], 1.0 + turn[1, 1], turn[1, 2]
+    g, h, i = turn[2, 0], turn[2, 1], 1.0 + turn[2, 2]
+    det = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+    if abs(det) < 1e-6:
+        return False
+    x, y, z = rest[0], rest[1], rest[2]
+    step[0] = (x * (e * i - f * h) - b * (y * i - f * z) + c * (y * h - e * z)) / det
+    step[1] = (a * (y * i - f * z) - x * (d * i - f * g) + c * (d * z - y * g)) / det
+    step[2] = (a * (e * z - y * h) - b * (d * z - y * g) + x * (d * h - e * g)) / det
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _distance(target: Any, p: Any, value: Any, rest: Any) -> float:
+    """Write what is missing from ``p + value`` to `target`; return its greatest entry."""
+    most = 0.0
+    for a in range(3):
+        rest[a] = target[a] - p[a] - value[a]
+        most = max(most, abs(rest[a]))
+    return most
+
+
+@njit(cache=True, nogil=True)
+def _solve(coef: Any, ints: Any, par: Any, targets: Any, out: Any) -> None:
+    weights, slopes = np.empty((3, 4)), np.empty((3, 4))
+    value, turn = np.empty(3), np.empty((3, 3))
+    rest, step, p, trial = np.empty(3), np.empty(3), np.empty(3), np.empty(3)
+    close = _CLOSE / max(par[15], par[16], par[17])
+    for n in range(targets.shape[0]):
+        target = targets[n]
+        _look(coef, ints, par, target, weights, slopes, value, turn)
+        for a in range(3):
+            p[a] = target[a] - value[a]
+        _look(coef, ints, par, p, weights, slopes, value, turn)
+        far = _distance(target, p, value, rest)
+        for _ in range(_STEPS):
+            if far <= close:
+                break
+            if not _newton_step(turn, rest, step):
+                step[:] = rest
+            better = False
+            for _ in range(_HALVINGS):
+                for a in range(3):
+                    trial[a] = p[a] + step[a]
+                    step[a] *= 0.5
+                _look(coef, ints, par, trial, weights, slopes, value, turn)
+                now = _distance(target, trial, value, rest)
+                if now < far:
+                    better = True
+                    break
+            if not better:
+                break
+            far = now
+            p[:] = trial
+        out[n] = p

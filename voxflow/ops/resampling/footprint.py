@@ -1,0 +1,148 @@
+"""The tight box of what a map reads, found from few rows.
+
+Along an axis-aligned row a field is smooth, so that it is enough to look at every few voxels and to
+add how far a cubic spline can rise between two looks: step² / 8 times its greatest second
+derivative, which its coefficients' second differences bound. Linear maps are looked at in their
+corners, section tables in every section. Where several fields follow one another, every voxel is
+looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import kernels
+from .program import NDIM, build, lift, pack
+from .stages import Field, Floats, Stage, fuse, scaling
+
+Indices = NDArray[np.int64]
+
+_LOOKS_PER_CELL = 8.0  # looks between two control points
+_NOISE = 1e-6  # voxels
+
+
+def footprint(
+    stages: Sequence[Stage],
+    out_offset: Sequence[float],
+    out_shape: Sequence[int],
+    voxel_size: Sequence[float],
+    order: str = "linear",
+) -> tuple[list[int], list[int]]:
+    """First and last (exclusive) voxel that resampling reads, counted from `out_offset`.
+
+    Args:
+        stages: what the map is made of, in world units, in order from output to input.
+        out_offset: where the output begins (world).
+        out_shape: voxels of the output.
+        voxel_size: of input and output (world).
+        order: "linear" or "nearest".
+    """
+    ndim = len(out_shape)
+    size = lift([float(v) for v in voxel_size], 1.0)
+    shape = np.array([1] * (NDIM - ndim) + [int(n) for n in out_shape], np.int64)
+    origin = lift([float(v) for v in out_offset], 0.0)
+    program = build(stages, origin, scaling(size, 0.5 * size), size)
+    low, high = _extremes(*_look_apart(program, shape))
+    if order == "linear":
+        begin, end = np.floor(low + _NOISE), np.ceil(high - _NOISE) + 1
+    else:
+        begin, end = np.floor(low + 0.5 - _NOISE), np.floor(high + 0.5 + _NOISE) + 1
+    extra = NDIM - ndim
+    return [int(v) for v in begin[extra:]], [int(v) for v in end[extra:]]
+
+
+def reach(
+    stages: Sequence[Stage], begin: Sequence[float], end: Sequence[float]
+) -> tuple[Floats, Floats]:
+    """The box (world) that holds the source of every position in the box `begin` to `end`.
+
+    Where several fields follow one another, the box of each is taken from the box of the one
+    before it: large enough, but not tight.
+    """
+    ndim = len(begin)
+    low, high = lift(list(begin), 0.0), lift(list(end), 0.0)
+    fused = fuse([stage.lifted(NDIM) for stage in stages])
+    several = sum(stage.field is not None for stage in fused) > 1
+    for group in [[stage] for stage in fused] if several else [fused]:
+        low, high = _reach(group, low, high)
+    return low[NDIM - ndim :], high[NDIM - ndim :]
+
+
+def _reach(stages: Sequence[Stage], first: Floats, last: Floats) -> tuple[Floats, Floats]:
+    extent = last - first
+    step = np.where(extent > 0, extent, 1.0)
+    for stage in stages:
+        if stage.field is not None:
+            step = np.minimum(step, stage.field.spacing.min() / _LOOKS_PER_CELL)
+        if stage.table is not None:
+            step = np.minimum(step, 0.5 * stage.table.thickness)
+    shape = np.ceil(extent / step).astype(np.int64) + 1
+    step = np.where(shape > 1, extent / np.maximum(shape - 1, 1), 1.0)
+    program = build(stages, first, scaling(step, np.zeros(NDIM)), np.ones(NDIM))
+    low, high = _extremes(program, shape, np.ones(NDIM, bool))
+    return first + low + 0.5, first + high + 0.5
+
+
+def _look_apart(program: list[Stage], shape: Indices) -> tuple[list[Stage], Indices, Any]:
+    """Thin the looks out: the program from looks to sources, their counts, and where gaps are."""
+    stride = _strides(program, shape)
+    looks = np.ceil((shape - 1) / stride).astype(np.int64) + 1
+    stride = np.where(looks > 1, (shape - 1) / np.maximum(looks - 1, 1), 1.0)
+    first = Stage(program[0].matrix * stride, program[0].shift)
+    return [first, *program[1:]], looks, stride > 1.0
+
+
+def _extremes(program: Sequence[Stage], looks: Indices, gaps: Any) -> tuple[Floats, Floats]:
+    """Least and greatest source index over all looks, and over the `gaps` between them."""
+    packed = pack(program)
+    low, high = np.empty(NDIM), np.empty(NDIM)
+    tables = (packed.ints, packed.floats, packed.coefficients, packed.line)
+    kernels.bounds(looks, *tables, low, high)
+    margin = _between_looks(program, gaps)
+    return low - margin, high + margin
+
+
+def _strides(program: Sequence[Stage], shape: Indices) -> Floats:
+    """How many voxels apart to look, per output axis."""
+    matrix = program[0].matrix
+    stride: Floats = np.maximum(shape - 1.0, 1.0)
+    for at, stage in enumerate(program[1:], 1):
+        turned = np.any(np.count_nonzero(matrix, axis=1) > 1)
+        if turned or (stage.field is not None and at < len(program) - 1):
+            return np.ones(NDIM)
+        if stage.table is not None:
+            stride[matrix[stage.table.axis] != 0] = 1.0
+        if stage.field is not None:
+            for k, out_axis in np.argwhere(matrix != 0):
+                if stage.field.counts[k] > 1:
+                    cell = stage.field.spacing[k] / abs(matrix[k, out_axis])
+                    finest = max(1.0, cell / _LOOKS_PER_CELL)
+                    stride[out_axis] = min(stride[out_axis], finest)
+        matrix = stage.matrix @ matrix
+    return stride
+
+
+def _between_looks(program: Sequence[Stage], gaps: Any) -> Floats:
+    """How far the field can rise in the gaps between looks, per input axis."""
+    margin = np.zeros(NDIM)
+    field = program[-1].field
+    if field is None:
+        return margin
+    matrix = program[0].matrix
+    for stage in program[1:-1]:
+        matrix = stage.matrix @ matrix
+    for k in range(NDIM):
+        step = np.abs(matrix[k]) @ gaps / field.spacing[k]
+        if field.counts[k] > 1:
+            margin += step**2 / 8.0 * _bend(field, k)
+    return margin
+
+
+def _bend(field: Field, axis: int) -> Floats:
+    """The greatest second difference of the coefficients along `axis`, per component."""
+    second = np.abs(np.diff(field.coefficients, n=2, axis=1 + axis))
+    return np.asarray(second.max(axis=tuple(range(1, second.ndim))))

@@ -1,0 +1,154 @@
+"""The small pieces that every map is made of, before any array is looked at.
+
+A map is a sequence of stages, each of the form ``x -> M x + t + field(x) + table(x)``: a matrix
+and a translation, optionally with a smooth field of displacements (a cubic B-spline over a few
+control points) or a table of displacements, one per section. A matrix that follows a stage is
+multiplied into it (`fuse`), so that a chain of maps becomes as few stages as possible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """A cubic B-spline over an even grid of control points.
+
+    Attributes:
+        coefficients: float64, (components, n0 + 2, n1 + 2, ...): spline coefficients with one
+            mirrored neighbour on each side (axes with a single control point hold it 4 times).
+        counts: control points along each axis, without the neighbours.
+        origin: position of the first control point.
+        spacing: distance between control points along each axis.
+    """
+
+    coefficients: Floats
+    counts: tuple[int, ...]
+    origin: Floats
+    spacing: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class SectionTable:
+    """One displacement per section.
+
+    Section ``k`` is the slab ``[origin + k * thickness, origin + (k + 1) * thickness)`` along
+    ``axis``; what lies before the first or after the last section moves with that one.
+
+    Attributes:
+        axis: the axis across the sections.
+        origin: where the first section begins.
+        thickness: the thickness of every section.
+        offsets: float64, (sections, components).
+    """
+
+    axis: int
+    origin: float
+    thickness: float
+    offsets: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """``x -> matrix @ x + shift + field(x) + table(x)``, the last two being optional."""
+
+    matrix: Floats
+    shift: Floats
+    field: Field | None = None
+    table: SectionTable | None = None
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the stage is only a matrix and a shift."""
+        return self.field is None and self.table is None
+
+    def followed_by(self, linear: Stage) -> Stage:
+        """This stage with the matrix and shift of `linear` applied to what it gives."""
+        matrix = linear.matrix
+        field, table = self.field, self.table
+        if field is not None:
+            mixed = np.tensordot(matrix, field.coefficients, axes=1)
+            field = Field(mixed, field.counts, field.origin, field.spacing)
+        if table is not None:
+            table = SectionTable(
+                table.axis, table.origin, table.thickness, table.offsets @ matrix.T
+            )
+        shift = matrix @ self.shift + linear.shift
+        return Stage(matrix @ self.matrix, shift, field, table)
+
+    def seen_from(self, origin: Floats) -> Stage:
+        """The same stage in coordinates that count from `origin`.
+
+        Positions far from zero lose digits; seen from the region at hand they do not.
+        """
+        field, table = self.field, self.table
+        if field is not None:
+            field = Field(field.coefficients, field.counts, field.origin - origin, field.spacing)
+        if table is not None:
+            begin = table.origin - float(origin[table.axis])
+            table = SectionTable(table.axis, begin, table.thickness, table.offsets)
+        shift = self.matrix @ origin - origin + self.shift
+        return Stage(self.matrix, shift, field, table)
+
+    def lifted(self, ndim: int) -> Stage:
+        """The same stage with leading axes added (to `ndim`) that it leaves alone."""
+        extra = ndim - len(self.shift)
+        if extra == 0:
+            return self
+        matrix = np.eye(ndim)
+        matrix[extra:, extra:] = self.matrix
+        field = None if self.field is None else _lift_field(self.field, extra)
+        table = self.table
+        if table is not None:
+            offsets = np.pad(table.offsets, ((0, 0), (extra, 0)))
+            table = SectionTable(table.axis + extra, table.origin, table.thickness, offsets)
+        return Stage(matrix, np.pad(self.shift, (extra, 0)), field, table)
+
+
+def _lift_field(field: Field, extra: int) -> Field:
+    coefficients = field.coefficients
+    coefficients = np.pad(coefficients, [(extra, 0)] + [(0, 0)] * (coefficients.ndim - 1))
+    for _ in range(extra):
+        coefficients = np.repeat(coefficients[:, None], 4, axis=1)
+    return Field(
+        np.ascontiguousarray(coefficients),
+        (1,) * extra + field.counts,
+        np.pad(field.origin, (extra, 0)),
+        np.pad(field.spacing, (extra, 0), constant_values=1.0),
+    )
+
+
+def linear(matrix: Floats, shift: Floats) -> Stage:
+    """A stage that is only ``matrix @ x + shift``."""
+    return Stage(np.asarray(matrix, np.float64), np.asarray(shift, np.float64))
+
+
+def scaling(factor: Floats, shift: Floats) -> Stage:
+    """A linear stage that scales and shifts each axis by itself."""
+    return linear(np.diag(np.asarray(factor, np.float64)), shift)
+
+
+def fuse(stages: Iterable[Stage]) -> list[Stage]:
+    """Multiply every linear stage into the stage before it.
+
+    Examples:
+        >>> import numpy as np
+        >>> double = scaling(np.array([2.0]), np.array([1.0]))
+        >>> (only,) = fuse([double, double])
+        >>> only.matrix.item(), only.shift.item()
+        (4.0, 3.0)
+    """
+    fused: list[Stage] = []
+    for stage in stages:
+        if fused and stage.is_linear:
+            fused[-1] = fused[-1].followed_by(stage)
+        else:
+            fused.append(stage)
+    return fused
