@@ -1,0 +1,104 @@
+"""A large region in many small requests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from voxflow.nodes.flow.scan_blocks import ScanBlocks
+from voxflow.nodes.flow.scan_callback import ScanBar, ScanCallback
+from voxflow.nodes.flow.scan_result import ScanResult
+from voxflow.nodes.flow.scan_workers import serve_in_order
+from voxflow.pipeline.engine import BatchFilter, RequestRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from voxflow.pipeline.data import Batch, BatchRequest
+
+
+class Scan(BatchFilter):
+    """Splits a large request into blocks, each the size of a reference request.
+
+    An empty request scans all that is provided of the keys in the reference, and gives an empty
+    batch: use it with a writer upstream. Any other request is answered as usual, with the arrays
+    put together from the blocks. Blocks lie on a grid that begins where the data begin, whatever
+    region is asked for; the last one along each axis is moved back inside. So the same voxel comes
+    from the same block, whether a part or the whole is scanned, and no block is computed twice.
+    The first axis varies fastest.
+
+    Parameters
+    ----------
+    reference
+        What one block asks for; only sizes and relative positions matter.
+    num_workers
+        How many processes serve blocks; 1: none, blocks are served one by one here. Nodes directly
+        upstream that only let data out (writers, snapshots) stay in this process.
+    cache_size
+        How many blocks may be on their way at once.
+    progress_callback
+        Told about the progress; None: a progress bar.
+    method
+        How workers start: "forkserver", "spawn", or "thread".
+    stall_timeout
+        After how many seconds without an answer a worker counts as stalled.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range. At setup, if a writer lies further upstream and there are
+        several workers.
+    RequestRefused
+        At a request, if the reference fits nowhere into what is provided.
+    """
+
+    def __init__(
+        self,
+        reference: BatchRequest,
+        num_workers: int = 1,
+        cache_size: int = 50,
+        progress_callback: ScanCallback | None = None,
+        *,
+        method: Literal["forkserver", "spawn", "thread"] = "forkserver",
+        stall_timeout: float = 600.0,
+    ) -> None:
+        if num_workers < 1 or cache_size < 1:
+            raise ValueError(
+                f"num_workers and cache_size have to be at least 1, got {num_workers}, {cache_size}"
+            )
+        self.reference = reference.clone()
+        self.num_workers = num_workers
+        self.cache_size = cache_size
+        self.progress_callback = ScanBar() if progress_callback is None else progress_callback
+        self.method = method
+        self.stall_timeout = stall_timeout
+
+    def upstream_requests(self, request: BatchRequest) -> list[tuple[Any, BatchRequest]]:
+        """The first block, which stands for all."""
+        for block in self._blocks(request):
+            return [(self.get_upstream_provider(), block)]
+        return []
+
+    def provide(self, request: BatchRequest) -> Batch:
+        """Scan."""
+        blocks = self._blocks(request)
+        result = ScanResult(request, self.spec)
+        self.progress_callback.start(len(blocks))
+        try:
+            for done, (block, batch) in enumerate(self._served(blocks), start=1):
+                result.add(batch, block)
+                self.progress_callback.update(done)
+        finally:
+            self.progress_callback.stop()
+        return result.batch
+
+    def _blocks(self, request: BatchRequest) -> ScanBlocks:
+        try:
+            return ScanBlocks(self.reference, request, self.spec)
+        except ValueError as error:
+            raise RequestRefused([f"{self.label}: {error}"]) from error
+
+    def _served(self, blocks: ScanBlocks) -> Iterable[tuple[BatchRequest, Batch]]:
+        if self.num_workers > 1:
+            return serve_in_order(self, blocks)
+        upstream = self.get_upstream_provider()
+        return ((block, upstream.request_batch(block)) for block in blocks)

@@ -1,0 +1,46 @@
+"""How far a scan has come."""
+
+from __future__ import annotations
+
+from tqdm import tqdm
+
+
+class ScanCallback:
+    """Told about the progress of a scan; override what you need."""
+
+    def start(self, num_total: int) -> None:
+        """The scan begins.
+
+        Parameters
+        ----------
+        num_total
+            How many blocks there are.
+        """
+
+    def update(self, num_processed: int) -> None:
+        """A block is done.
+
+        Parameters
+        ----------
+        num_processed
+            How many blocks are done.
+        """
+
+    def stop(self) -> None:
+        """The scan ends, done or not."""
+
+
+class ScanBar(ScanCallback):
+    """Shows a progress bar in the terminal."""
+
+    def start(self, num_total: int) -> None:
+        """Show the bar."""
+        self._bar = tqdm(desc="Scan, chunks processed", total=num_total)
+
+    def update(self, num_processed: int) -> None:
+        """Move the bar on."""
+        self._bar.update(num_processed - self._bar.n)
+
+    def stop(self) -> None:
+        """Leave the bar as it is."""
+        self._bar.close()

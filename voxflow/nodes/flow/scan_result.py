@@ -1,0 +1,69 @@
+"""What a scan puts together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from voxflow.pipeline.data import Array, Batch, BatchRequest
+from voxflow.pipeline.data.graph import Graph
+
+if TYPE_CHECKING:
+    from voxflow.pipeline.data import ArrayKey, ProviderSpec
+
+
+class ScanResult:
+    """Arrays and graphs of the region that was asked for, filled block by block.
+
+    Parameters
+    ----------
+    request
+        What was asked of the scan.
+    offered
+        What is provided upstream.
+    """
+
+    def __init__(self, request: BatchRequest, offered: ProviderSpec) -> None:
+        self._request = request
+        self._offered = offered
+        self._graphs: dict[Any, list[Graph]] = {key: [] for key in request.graph_specs}
+        self._batch = Batch()
+
+    def add(self, batch: Batch, block: BatchRequest) -> None:
+        """Take over what was asked for of a block.
+
+        Where blocks overlap, the first one stays: so it does not matter which others come.
+        """
+        for key in self._request.array_specs:
+            self._add_array(key, batch[key])
+        for graph_key, parts in self._graphs.items():
+            parts.append(batch[graph_key])
+        self._batch.profiling_stats.merge_with(batch.profiling_stats)
+
+    @property
+    def batch(self) -> Batch:
+        """Everything so far."""
+        for key, parts in self._graphs.items():
+            self._batch[key] = Graph.united(parts, self._request[key].roi)
+        return self._batch
+
+    def _add_array(self, key: ArrayKey, part: Array) -> None:
+        roi, voxel_size = self._request[key].roi, part.spec.voxel_size
+        if roi is None or voxel_size is None or part.spec.roi is None:
+            self._batch[key] = part
+            return
+        if key not in self._batch:
+            self._batch[key] = self._empty(key, part)
+        inside = part.spec.roi.intersect(roi)
+        if inside.empty:
+            return
+        where = ((inside - roi.offset) / voxel_size).to_slices()
+        self._batch[key].data[(..., *where)] = part.crop(inside, copy=False).data
+
+    def _empty(self, key: ArrayKey, part: Array) -> Array:
+        spec = part.spec.copy()
+        spec.roi = roi = self._request[key].roi
+        shape = tuple(roi.shape / part.spec.voxel_size)  # type: ignore[union-attr, operator]
+        lead = part.data.shape[: part.data.ndim - len(shape)]
+        return Array(np.zeros((*lead, *shape), part.data.dtype), spec, dict(part.attrs))

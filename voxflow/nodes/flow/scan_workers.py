@@ -1,0 +1,115 @@
+"""Blocks of a scan, served by workers."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from voxflow.nodes.flow.serving import Serving
+from voxflow.nodes.sinks.sink import Sink
+from voxflow.pipeline.engine import BatchProvider
+from voxflow.pipeline.engine.workers import WorkerPool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from voxflow.nodes.flow.scan import Scan
+    from voxflow.nodes.flow.scan_blocks import ScanBlocks
+    from voxflow.pipeline.data import Batch, BatchRequest
+
+
+def serve_in_order(scan: Scan, blocks: ScanBlocks) -> Iterator[tuple[BatchRequest, Batch]]:
+    """Serve the blocks of a scan with its workers, in order.
+
+    Nodes that let data out and lie directly upstream of the scan run here, on what the workers
+    deliver; the workers run everything upstream of those.
+    """
+    head, sinks = split_sinks(scan)
+    pool = WorkerPool(
+        Serving(head),
+        scan.num_workers,
+        method=scan.method,
+        ahead=scan.cache_size,
+        name=scan.label,
+        stall_timeout=scan.stall_timeout,
+    )
+    with pool:
+        top = _over(_Delivered(head, pool), sinks)
+        following = iter(blocks)
+        ordered: list[BatchRequest] = []
+        for block in blocks:
+            while len(ordered) < scan.cache_size and (ahead := next(following, None)) is not None:
+                pool.submit(_seen_by(head, top, ahead))
+                ordered.append(ahead)
+            ordered.pop(0)
+            yield block, top.request_batch(block)
+
+
+def split_sinks(scan: Any) -> tuple[Any, list[Sink]]:
+    """The node that workers serve, and the sinks between it and the scan, downstream first.
+
+    Raises
+    ------
+    ValueError
+        If a sink lies further upstream, where several workers would write at once.
+    """
+    head = scan.get_upstream_provider()
+    sinks = []
+    while isinstance(head, Sink):
+        sinks.append(head)
+        head = head.get_upstream_provider()
+    for node in _all_upstream(head):
+        if isinstance(node, Sink):
+            raise ValueError(
+                f"{node.label} is not directly upstream of {scan.label}, so that its "
+                f"{scan.num_workers} workers would write at once and lose data; move it to the "
+                "end of the pipeline, or use num_workers=1"
+            )
+    return head, sinks
+
+
+def _all_upstream(node: Any) -> list[Any]:
+    found = []
+    for provider in node.get_upstream_providers():
+        found += [provider, *_all_upstream(provider)]
+    return found
+
+
+class _Delivered(BatchProvider):
+    """Stands where the workers' node stands, and hands out what they deliver."""
+
+    def __init__(self, head: Any, pool: WorkerPool) -> None:
+        self.label = head.label
+        self.spec = head.spec
+        self._pool = pool
+
+    def name(self) -> str:
+        """The node's own name would only confuse."""
+        return "Scan (workers)"
+
+    def provide(self, request: BatchRequest) -> Batch:
+        """The next batch in order."""
+        batch: Batch = self._pool.result()
+        return batch
+
+
+def _over(bottom: Any, sinks: list[Sink]) -> Any:
+    """The sinks on top of another node; copies, so that the pipeline stays as it is."""
+    top = bottom
+    for sink in reversed(sinks):
+        double = copy.copy(sink)
+        double._upstream = [top]
+        top = double
+    return top
+
+
+def _seen_by(head: Any, top: Any, block: BatchRequest) -> BatchRequest:
+    """What the workers' node is asked for when the topmost node is asked for a block."""
+    node, request = top, block
+    while not isinstance(node, _Delivered):
+        visit = request.clone()
+        visit._plans = {}
+        visit.planning = True
+        ((node, request),) = node.upstream_requests(visit)
+    request.planning = False
+    return request
