@@ -48,11 +48,8 @@ class ScanBlocks:
         keys = _keys(reference, request, offered)
         rois = {key: reference[key].roi for key in keys}
         low, high = _shift_range(rois, offered)
-        self._stride = (
-            Coordinate(map(min, *(r.shape for r in rois.values())))
-            if len(rois) > 1
-            else next(iter(rois.values())).shape
-        )
+        extents = [roi.shape for roi in rois.values()]
+        self._stride = Coordinate(min(axis) for axis in zip(*extents, strict=True))
         self._shifts: Sequence[Coordinate] | Tiling
         if len(request) == 0:
             self._shifts = Tiling(Roi(low, high - low + self._stride), self._stride)
@@ -125,6 +122,19 @@ def _shift_range(rois: dict[Any, Roi], offered: ProviderSpec) -> tuple[Coordinat
             high[axis] = last if high[axis] is None else min(high[axis], last)
     _check_range(rois, offered, low, high)
     return Coordinate(low), Coordinate(high)
+
+
+def _with_last(asked: Roi, whole: Roi, block: Roi) -> Roi:
+    """A region that also needs the last block of an axis if that one overlaps what is asked for.
+
+    The last block is moved back over the one before it, and what comes later stays: so it has to
+    come for a part as it does for the whole.
+    """
+    end = Coordinate(
+        last if stop > last - extent else stop
+        for stop, last, extent in zip(asked.end, whole.end, block.shape, strict=True)
+    )
+    return Roi(asked.begin, end - asked.begin)
 
 
 def _check_range(

@@ -33,7 +33,7 @@ class ScanResult:
     def add(self, batch: Batch, block: BatchRequest) -> None:
         """Take over what was asked for of a block.
 
-        Where blocks overlap, the first one stays: so it does not matter which others come.
+        Where blocks overlap, the later one stays, as in a file that a writer fills.
         """
         for key in self._request.array_specs:
             self._add_array(key, batch[key])

@@ -21,8 +21,8 @@ class ArraySource(BatchProvider):
         The name under which the array is offered.
     array
         A `voxflow.Array`; or an object with `roi`, `voxel_size`, `dtype` that is read by
-        ``array[roi]`` (such as those of funlib.persistence); or, together with `spec`, anything with
-        `shape`, `dtype` and slicing (numpy, h5py, zarr, dask, ...), whose last axes are spatial.
+        ``array[roi]`` (such as those of funlib.persistence); or, together with `spec`, anything
+        with `shape`, `dtype` and slicing (numpy, h5py, zarr, dask), whose last axes are spatial.
     interpolatable
         Whether values between voxels mean something. None: what the array's spec says, or else
         True for floating point and uint8.
@@ -40,9 +40,9 @@ class ArraySource(BatchProvider):
     Examples
     --------
     >>> raw = ArrayKey("RAW")
-    >>> ArraySource(raw, np.zeros((4, 6), np.uint8), spec=ArraySpec(voxel_size=(9.8, 2))).array_spec
-    ROI: [0:39.2, 0:12] (39.2, 12), voxel size: (9.8, 2), interpolatable: True, non-spatial: False, \
-dtype: uint8, placeholder: False
+    >>> source = ArraySource(raw, np.zeros((4, 6)), spec=ArraySpec(voxel_size=(9.8, 2)))
+    >>> source.array_spec.roi
+    [0:39.2, 0:12] (39.2, 12)
     """
 
     def __init__(
@@ -101,7 +101,7 @@ def _spec_of(array: Any, spec: ArraySpec | None) -> ArraySpec:
         else:
             raise TypeError(
                 f"a {type(array).__name__} does not say where it lies; give "
-                "spec=ArraySpec(voxel_size=...), or wrap it: Array(data, ArraySpec(roi, voxel_size))"
+                "spec=ArraySpec(voxel_size=...), or pass Array(data, ArraySpec(roi, voxel_size))"
             )
     else:
         found = spec.copy()

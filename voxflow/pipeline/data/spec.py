@@ -82,9 +82,8 @@ class ArraySpec(_Spec):
 
     Examples
     --------
-    >>> ArraySpec(roi=Roi((0, 0), (98, 40)), voxel_size=(9.8, 4))
-    ROI: [0:98, 0:40] (98, 40), voxel size: (9.8, 4), interpolatable: None, non-spatial: \
-False, dtype: None, placeholder: False
+    >>> ArraySpec(roi=Roi((0, 0), (98, 40)), voxel_size=(9.8, 4)).voxel_size
+    (9.8, 4)
     """
 
     __slots__ = ("_voxel_size", "interpolatable", "nonspatial")
