@@ -21,7 +21,7 @@ print(json.dumps([seconds, sorted({name.partition(".")[0] for name in sys.module
 """
 
 FACE = """
-    models nodes ops pipeline segmentation stores testing torch
+    models nodes ops pipeline stores testing torch
     Array ArrayKey ArrayKeys ArraySpec Batch BatchRequest Coordinate Edge Graph GraphKey
     GraphKeys GraphSpec Node ProviderSpec Roi
     BatchFilter BatchProvider Pipeline build
@@ -33,7 +33,7 @@ FACE = """
     AsType IntensityScaleShift Normalize
     ElasticAugment IntensityAugment NoiseAugment SimpleAugment
     AddAffinities BalanceLabels GrowBoundary
-    MergeProvider PreCache RandomProvider Scan Stack
+    MergeProvider PreCache RandomProvider Scan ScanCallback Stack
     Hdf5Write PrintProfilingStats Snapshot ZarrWrite
 """.split()  # noqa: SIM905
 

@@ -1,7 +1,7 @@
 # The face of the package: each public name and the file it comes from.
 
 # The rooms
-from . import models, nodes, ops, pipeline, segmentation, stores, testing, torch
+from . import models, nodes, ops, pipeline, stores, testing, torch
 
 # What flows
 from .pipeline.geometry.coordinate import Coordinate
@@ -53,6 +53,7 @@ from .nodes.flow.merge_provider import MergeProvider
 from .nodes.flow.precache import PreCache
 from .nodes.flow.random_provider import RandomProvider
 from .nodes.flow.scan import Scan
+from .nodes.flow.scan_callback import ScanCallback
 from .nodes.flow.stack import Stack
 from .nodes.sinks.hdf5_write import Hdf5Write
 from .nodes.sinks.print_profiling_stats import PrintProfilingStats
@@ -109,7 +110,7 @@ __all__ = [
     "Reject",
     "Roi",
     "Scan",
-    "segmentation",
+    "ScanCallback",
     "SimpleAugment",
     "Snapshot",
     "SpecifiedLocation",
