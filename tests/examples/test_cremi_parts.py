@@ -1,0 +1,183 @@
+"""The parts of the CREMI example that need no network: sample, segment, evaluate, picture."""
+
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+SCRIPTS = Path(__file__).parents[2] / "examples" / "cremi"
+NAMES = ("common", "sample", "segment", "evaluate", "picture")
+pytest.importorskip("mwatershed")
+pytest.importorskip("skimage")
+pytest.importorskip("matplotlib")
+
+
+@pytest.fixture(scope="module")
+def scripts():
+    """The scripts as modules, imported as `python examples/cremi/...` does: from their folder."""
+    sys.path.insert(0, str(SCRIPTS))
+    try:
+        yield {name: import_module(name) for name in NAMES}
+    finally:
+        sys.path.remove(str(SCRIPTS))
+        for name in NAMES:
+            sys.modules.pop(name, None)
+
+
+@pytest.fixture(scope="module")
+def data(scripts, tmp_path_factory):
+    """A folder with small samples."""
+    folder = tmp_path_factory.mktemp("cremi")
+    run(scripts["sample"], "--out", folder, "--size", 20, 112, 112)
+    return folder
+
+
+def run(script, *arguments):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [script.__name__, *map(str, arguments)])
+        script.main()
+
+
+def affinities_of(labels, neighborhood):
+    """Slow and plain: one where the voxel and its neighbour are of one object, else zero."""
+    result = np.zeros((len(neighborhood), *labels.shape))
+    for channel, offset in enumerate(neighborhood):
+        for here in np.ndindex(labels.shape):
+            there = tuple(np.add(here, offset))
+            if all(0 <= t < n for t, n in zip(there, labels.shape, strict=True)):
+                result[channel][here] = labels[here] == labels[there] != 0
+    return result
+
+
+@pytest.fixture(scope="module")
+def blobs():
+    """Three objects of different kinds: two slabs, and one that exists in half of the sections."""
+    labels = np.ones((4, 16, 24), np.uint64)
+    labels[:, :, 11:] = 2**63 + 5
+    labels[2:, 7:, :11] = 70
+    return labels
+
+
+def same_partition(a, b):
+    pairs = np.unique(np.stack([a.ravel(), b.ravel()]), axis=1).shape[1]
+    return pairs == len(np.unique(a)) == len(np.unique(b))
+
+
+def test_samples_are_files_in_cremi_layout(data):
+    assert sorted(p.name for p in data.iterdir()) == [f"sample_{n}.hdf" for n in "ABC"]
+    with h5py.File(data / "sample_A.hdf") as file:
+        raw, labels = file["volumes/raw"], file["volumes/labels/neuron_ids"]
+        assert file.attrs["file_format"] == "0.2"
+        assert (raw.dtype, labels.dtype) == (np.uint8, np.uint64)
+        assert raw.shape == (20, 112, 112)
+        assert labels.shape == (4, 48, 48)
+        assert list(raw.attrs["resolution"]) == list(labels.attrs["resolution"]) == [40, 4, 4]
+        assert list(labels.attrs["offset"]) == [320, 128, 128]
+        assert labels[:].min() > 0
+        assert len(np.unique(labels)) > 2
+        assert raw[:].std() > 15
+
+
+def test_a_seed_makes_the_same_sample_and_another_one_another(scripts):
+    make, shape = scripts["sample"].sample, (4, 64, 64)
+    one, same, other = (make(np.random.default_rng(seed), shape) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(one[0], same[0])
+    np.testing.assert_array_equal(one[1], same[1])
+    assert (one[0] != other[0]).mean() > 0.5
+
+
+def test_borders_of_neurites_are_darker_than_their_inside(scripts):
+    sample = scripts["sample"]
+    raw, labels = sample.sample(np.random.default_rng(0), (8, 160, 160))
+    distance = sample.depth(labels)
+    assert raw[distance < 1].mean() + 15 < raw[distance > 6].mean()
+
+
+def test_perfect_affinities_give_the_objects_back(scripts, blobs):
+    segment, neighborhood = scripts["segment"], scripts["common"].NEIGHBORHOOD
+    affinities = 0.2 + 0.6 * affinities_of(blobs, neighborhood)
+    assert same_partition(segment.segment(affinities, neighborhood, min_size=10), blobs)
+    as_bytes = (affinities * 255).astype(np.uint8)
+    assert same_partition(segment.segment(as_bytes, neighborhood, min_size=10), blobs)
+
+
+def test_small_objects_go_to_the_nearest_in_their_section(scripts):
+    instances = np.full((3, 8, 8), 7, np.uint64)
+    instances[1] = 9
+    instances[1, 2, 2] = 3
+    cleaned = scripts["segment"].merge_small(instances, min_size=5)
+    assert (cleaned[1] == 9).all()
+    assert (cleaned[[0, 2]] == 7).all()
+
+
+def test_overlap_is_cut_in_world_units(scripts, tmp_path):
+    common = scripts["common"]
+    ramp = np.arange(6 * 8 * 8).reshape(6, 8, 8)
+    common.save(tmp_path / "a.hdf", "raw", ramp, [0, 0, 0], [40, 4, 4])
+    common.save(tmp_path / "a.hdf", "part", np.stack([ramp[2:, 3:]] * 2), [80, 12, 0], [40, 4, 4])
+    (raw, part), offset = common.overlap(
+        common.load(tmp_path / "a.hdf", "raw"), common.load(tmp_path / "a.hdf", "part")
+    )
+    assert list(offset) == [80, 12, 0]
+    np.testing.assert_array_equal(part, np.stack([raw] * 2))
+    far = (ramp, np.array([400.0, 0, 0]), np.array([40.0, 4, 4]))
+    with pytest.raises(ValueError, match="share no voxel"):
+        common.overlap(common.load(tmp_path / "a.hdf", "raw"), far)
+    coarse = (ramp, np.zeros(3), np.array([40.0, 8, 8]))
+    with pytest.raises(ValueError, match="voxel sizes differ"):
+        common.overlap(common.load(tmp_path / "a.hdf", "raw"), coarse)
+
+
+def test_scores_of_known_segmentations(scripts, blobs):
+    score = scripts["evaluate"].score
+    assert score(blobs + np.uint64(1), blobs)["voi_sum"] == pytest.approx(0)
+    assert score(blobs, blobs)["arand"] == pytest.approx(0)
+    halves = np.zeros((2, 4, 4), np.uint64) + np.arange(1, 3, dtype=np.uint64)[:, None, None]
+    merged = score(np.ones_like(halves), halves)
+    assert merged["voi_merge"] == pytest.approx(1)
+    assert merged["voi_split"] == pytest.approx(0)
+    unlabelled = halves.copy()
+    unlabelled[0] = 0
+    assert score(np.ones_like(halves), unlabelled)["voi_sum"] == pytest.approx(0)
+
+
+def test_auc_counts_pairs_in_the_right_order(scripts):
+    rng = np.random.default_rng(0)
+    truth, prediction = rng.random(80) < 0.4, rng.integers(0, 6, 80)
+    above = prediction[truth][:, None] - prediction[~truth]
+    by_pairs = ((above > 0) + 0.5 * (above == 0)).mean()
+    assert scripts["evaluate"].auc(truth, prediction) == pytest.approx(by_pairs)
+
+
+def test_auc_of_affinities_looks_along_the_offsets(scripts, blobs):
+    evaluate, neighborhood = scripts["evaluate"], scripts["common"].NEIGHBORHOOD
+    affinities = affinities_of(blobs, neighborhood)
+    assert evaluate.auc_of_affinities(affinities, blobs, neighborhood) == 1
+    assert evaluate.auc_of_affinities(1 - affinities, blobs, neighborhood) == 0
+    turned = [[-step for step in offset] for offset in neighborhood]
+    assert evaluate.auc_of_affinities(affinities, blobs, turned) < 1
+
+
+def test_scripts_run_one_after_the_other(scripts, data, tmp_path, capsys):
+    common, source = scripts["common"], data / "sample_C.hdf"
+    labels, offset, resolution = common.load(source, common.LABELS)
+    good = affinities_of(labels[:, 4:], common.NEIGHBORHOOD)
+    bad = np.random.default_rng(0).random(good.shape)
+    for name, affinities in ("trained", good), ("untrained", bad):
+        file = tmp_path / f"{name}.hdf"
+        place = offset + np.array([0, 16, 0])
+        common.save(file, common.AFFINITIES, affinities.astype(np.float32), place, resolution)
+    files = [tmp_path / "trained.hdf", tmp_path / "untrained.hdf"]
+    run(scripts["segment"], *files, "--min-size", 4)
+    run(scripts["evaluate"], *files, "--data", source)
+    run(scripts["picture"], files[0], "--data", source)
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert set(scores) == {"trained", "untrained", "watershed of raw"}
+    assert scores["trained"]["voi_sum"] < 0.3 < scores["untrained"]["voi_sum"]
+    assert scores["trained"]["auc"] == 1
+    assert "voi_sum" in capsys.readouterr().out
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
