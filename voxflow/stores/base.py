@@ -1,0 +1,310 @@
+"""The one interface to array data in files and memory.
+
+Sources, sinks, snapshots and commands know a `Dataset`; a format is one file beside this one that
+makes `StoredDataset` concrete. What every format must hold is written down as tests in
+`voxflow.testing.stores`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import MutableMapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+
+from voxflow.stores.errors import DataMismatch, MissingChunk, OutOfBounds, ReadOnly, StoreError
+from voxflow.stores.grid import Bounds, Index, chunk_bounds, format_bounds
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "Attrs",
+    "Compression",
+    "Dataset",
+    "Exist",
+    "MissingChunks",
+    "Mode",
+    "StoredDataset",
+    "parse_choice",
+    "parse_region",
+]
+
+Attrs = MutableMapping[str, Any]
+"""The attributes of a dataset or a group."""
+
+Mode = Literal["r", "r+"]
+"""Read, or read and write what exists."""
+
+MissingChunks = Literal["error", "fill"]
+"""What reading a chunk that is not stored means."""
+
+Exist = Literal["open", "error", "overwrite"]
+"""What to do where the dataset to be made is there already."""
+
+Compression = str | int | None
+"""None, the name of a codec, or the level (0-9) of gzip."""
+
+
+class Dataset(Protocol):
+    """An n-d array somewhere, read and written by regions in voxels.
+
+    ``read`` gives a new array of native byte order that belongs to the caller. Nothing is ever
+    clipped or cast: a region has to lie inside, data have to fit.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Extent in voxels, channels included."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of a voxel."""
+        ...
+
+    @property
+    def chunks(self) -> tuple[int, ...] | None:
+        """The grid of writing in voxels: two writers must not share a cell; None if unchunked.
+
+        It is the shard's shape where chunks are gathered in shards.
+        """
+        ...
+
+    @property
+    def attrs(self) -> Attrs:
+        """The dataset's own attributes."""
+        ...
+
+    @property
+    def ancestors(self) -> Sequence[tuple[str, Attrs]]:
+        """The groups above, nearest first: path of the dataset in the group, and its attributes."""
+        ...
+
+    @property
+    def uri(self) -> str:
+        """Where it is, for messages: file and name."""
+        ...
+
+    def read(self, region: Sequence[slice]) -> NDArray[Any]:
+        """Read a region: a slice for each axis, axes left out at the end are taken whole."""
+        ...
+
+    def write(self, region: Sequence[slice], data: NDArray[Any]) -> None:
+        """Write data of the region's shape and the dataset's dtype."""
+        ...
+
+
+class StoredDataset(ABC):
+    """What all formats share: the checks around reading and writing.
+
+    A format gives the properties of `Dataset`, and ``_read`` and ``_write``, which may trust
+    their arguments.
+
+    Parameters
+    ----------
+    mode
+        ``"r"`` or ``"r+"``.
+    """
+
+    def __init__(self, mode: Mode) -> None:
+        self.mode: Mode = parse_choice("mode", mode, ("r", "r+"))
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Extent in voxels, channels included."""
+
+    @property
+    @abstractmethod
+    def dtype(self) -> np.dtype[Any]:
+        """Type of a voxel, in native byte order."""
+
+    @property
+    @abstractmethod
+    def chunks(self) -> tuple[int, ...] | None:
+        """The grid of writing in voxels; None if unchunked."""
+
+    @property
+    @abstractmethod
+    def attrs(self) -> Attrs:
+        """The dataset's own attributes."""
+
+    @property
+    @abstractmethod
+    def ancestors(self) -> Sequence[tuple[str, Attrs]]:
+        """The groups above, nearest first: path of the dataset in the group, and its attributes."""
+
+    @property
+    @abstractmethod
+    def uri(self) -> str:
+        """Where it is, for messages."""
+
+    @abstractmethod
+    def _read(self, region: tuple[slice, ...], bounds: Bounds) -> NDArray[Any]:
+        """Read a region that lies inside."""
+
+    @abstractmethod
+    def _write(self, region: tuple[slice, ...], bounds: Bounds, data: NDArray[Any]) -> None:
+        """Write data that fit."""
+
+    def read(self, region: Sequence[slice] = ()) -> NDArray[Any]:
+        """Read a region into a new array.
+
+        Parameters
+        ----------
+        region
+            A slice of voxels for each axis; axes left out at the end are taken whole.
+
+        Returns
+        -------
+        ndarray
+            Of the region's shape and the dataset's dtype, owned by the caller.
+
+        Raises
+        ------
+        OutOfBounds
+            If the region is not inside the dataset.
+        MissingChunk
+            If a chunk of it is not stored, unless the dataset was opened to fill such.
+        """
+        bounds = parse_region(region, self.shape, self.uri)
+        return self._read(_slices(bounds), bounds)
+
+    def write(self, region: Sequence[slice], data: NDArray[Any]) -> None:
+        """Write data into a region.
+
+        Parameters
+        ----------
+        region
+            A slice of voxels for each axis; axes left out at the end are taken whole.
+        data
+            Of the region's shape and the dataset's dtype.
+
+        Raises
+        ------
+        ReadOnly
+            If the dataset was opened for reading.
+        OutOfBounds
+            If the region is not inside the dataset.
+        DataMismatch
+            If the data have another shape or dtype.
+        """
+        if self.mode == "r":
+            raise ReadOnly(f"{self.uri} is open for reading only: open it with mode='r+' to write")
+        bounds = parse_region(region, self.shape, self.uri)
+        data = np.asarray(data)
+        _check_data(data, bounds, self.dtype, self.uri)
+        self._write(_slices(bounds), bounds, data)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.uri}: shape {self.shape}, {self.dtype}, {self.mode}>"
+
+
+def _slices(bounds: Bounds) -> tuple[slice, ...]:
+    return tuple(slice(begin, end) for begin, end in bounds)
+
+
+def parse_choice(name: str, value: Any, choices: Sequence[Any]) -> Any:
+    """Return the value if it is one of the choices.
+
+    Raises
+    ------
+    ValueError
+        If it is none of them.
+    """
+    if value not in choices:
+        raise ValueError(f"{name} is one of {', '.join(map(repr, choices))}, got {value!r}")
+    return value
+
+
+def parse_region(region: Sequence[Any], shape: tuple[int, ...], uri: str) -> Bounds:
+    """Turn slices into begin and end of each axis, all of them inside the shape.
+
+    Raises
+    ------
+    TypeError
+        If the region is anything but slices without steps.
+    OutOfBounds
+        If it has too many axes, ends before it begins, or reaches out of the shape. Negative
+        places do not count from the end.
+
+    >>> parse_region((slice(2, 5),), (10, 20), "x")
+    ((2, 5), (0, 20))
+    """
+    if len(region) > len(shape):
+        raise OutOfBounds(f"{uri} has {len(shape)} axes, the region has {len(region)}: {region}")
+    bounds: list[tuple[int, int]] = []
+    for axis, extent in enumerate(shape):
+        cut = region[axis] if axis < len(region) else slice(None)
+        if not isinstance(cut, slice) or cut.step not in (None, 1):
+            raise TypeError(f"a region is a tuple of slices without steps, got {region!r}")
+        begin = 0 if cut.start is None else int(cut.start)
+        end = extent if cut.stop is None else int(cut.stop)
+        bounds.append((begin, end))
+    if any(not 0 <= b <= e <= extent for (b, e), extent in zip(bounds, shape, strict=True)):
+        raise OutOfBounds(_out_of_bounds(tuple(bounds), shape, uri))
+    return tuple(bounds)
+
+
+def _out_of_bounds(bounds: Bounds, shape: tuple[int, ...], uri: str) -> str:
+    faults = []
+    for axis, ((begin, end), extent) in enumerate(zip(bounds, shape, strict=True)):
+        if begin < 0:
+            faults.append(f"axis {axis} begins {-begin} voxels before the data")
+        if end > extent:
+            faults.append(f"axis {axis} ends {end - extent} voxels behind the data")
+        if end < begin:
+            faults.append(f"axis {axis} ends before it begins")
+    return (
+        f"voxels {format_bounds(bounds)} are not inside {uri}, which has "
+        f"{format_bounds(tuple((0, extent) for extent in shape))}: {', '.join(faults)}"
+    )
+
+
+def _check_data(data: NDArray[Any], bounds: Bounds, dtype: np.dtype[Any], uri: str) -> None:
+    shape = tuple(end - begin for begin, end in bounds)
+    if data.shape != shape:
+        raise DataMismatch(
+            f"voxels {format_bounds(bounds)} of {uri} have shape {shape}, the data {data.shape}"
+        )
+    if data.dtype.newbyteorder("=") != dtype:
+        raise DataMismatch(
+            f"{uri} holds {dtype}, the data are {data.dtype}: cast them before, e.g. "
+            f"data.astype({dtype.name!r}), or write to a dataset of dtype {data.dtype}"
+        )
+
+
+def missing_chunk(
+    dataset: StoredDataset,
+    bounds: Bounds,
+    missing: Sequence[Index],
+    total: int,
+    *,
+    grid: Sequence[int],
+    fill: Any,
+    key: str | None = None,
+    kind: str = "chunk",
+) -> MissingChunk:
+    """Make the error for chunks that are not stored: which, where, and what to do."""
+    first = missing[0]
+    name = f"{kind} {first}" + (f" (key {key!r})" if key else "")
+    region = format_bounds(chunk_bounds(first, grid, dataset.shape))
+    rest = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
+    return MissingChunk(
+        f"{dataset.uri}: {len(missing)} of the {total} {kind}s under voxels "
+        f"{format_bounds(bounds)} are not stored: {name}, voxels {region}{rest}. "
+        f"If it was written once, the file is damaged or its disk is gone: restore it or write the "
+        f"region again. If its writer leaves out {kind}s that hold nothing but the fill value "
+        f"{fill} (many do), read those as {fill} with missing_chunks='fill'."
+    )
+
+
+def wrong_compression(compression: Any, names: Sequence[str], where: str) -> StoreError:
+    """Make the error for a codec that a format does not have."""
+    choices = ", ".join(map(repr, names))
+    return StoreError(
+        f"{where} cannot be compressed with {compression!r}: take None, {choices}, or a gzip "
+        f"level from 0 to 9"
+    )

@@ -1,0 +1,310 @@
+"""Datasets in HDF5 files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from voxflow.stores.base import (
+    Attrs,
+    Compression,
+    MissingChunks,
+    Mode,
+    StoredDataset,
+    missing_chunk,
+    parse_choice,
+    wrong_compression,
+)
+from voxflow.stores.errors import DatasetNotFound, ReadOnly
+from voxflow.stores.grid import Index, chunks_of
+from voxflow.stores.hdf5_files import get_handle
+from voxflow.stores.names import clean_path, not_found
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from numpy.typing import NDArray
+
+    from voxflow.stores.grid import Bounds
+
+__all__ = ["Hdf5Dataset", "create_hdf5", "delete_hdf5", "hdf5_attrs", "hdf5_names"]
+
+_CODECS = ("gzip", "lzf", "szip")
+
+
+class Hdf5Dataset(StoredDataset):
+    """A dataset of an HDF5 file, held by name: the file is opened when needed.
+
+    It can be pickled and used in a forked process: either opens the file for itself. Threads take
+    turns.
+
+    Parameters
+    ----------
+    filename
+        Of the file.
+    path
+        Of the dataset in it.
+    mode
+        ``"r"`` or ``"r+"``.
+    missing_chunks
+        What reading a chunk that was never written means: ``"error"``, or ``"fill"`` for HDF5's
+        fill value. A dataset without chunks has no such.
+    locking
+        HDF5's file locking, None for the default of HDF5.
+    """
+
+    def __init__(
+        self,
+        filename: str | os.PathLike[str],
+        path: str,
+        mode: Mode = "r",
+        missing_chunks: MissingChunks = "error",
+        locking: bool | str | None = None,
+    ) -> None:
+        super().__init__(mode)
+        self._filename = os.fspath(filename)
+        self._path = clean_path(path)
+        self._missing = parse_choice("missing_chunks", missing_chunks, ("error", "fill"))
+        self._locking = locking
+        self._handle = get_handle(filename, locking)
+        self._cached: tuple[int, Any] = (-1, None)
+        self._stored: set[Index] | None = set()  # chunks known to be stored; None: all are
+        if mode == "r+":
+            self._handle.add_writer(self)
+        with self._handle.opened() as file:
+            dataset = self._dataset(file)
+            self._shape: tuple[int, ...] = tuple(dataset.shape)
+            self._dtype: np.dtype[Any] = dataset.dtype.newbyteorder("=")
+            self._chunks: tuple[int, ...] | None = dataset.chunks
+            self._fill = dataset.fillvalue
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Extent in voxels, channels included."""
+        return self._shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of a voxel, in native byte order."""
+        return self._dtype
+
+    @property
+    def chunks(self) -> tuple[int, ...] | None:
+        """The grid of writing in voxels; None if stored in one piece."""
+        return self._chunks
+
+    @property
+    def attrs(self) -> Attrs:
+        """The dataset's own attributes."""
+        return Hdf5Attrs(self._handle.opened, self._path, self.mode, self.uri, owner=self)
+
+    @property
+    def ancestors(self) -> Sequence[tuple[str, Attrs]]:
+        """The groups above, nearest first: path of the dataset in the group, and its attributes."""
+        parts = self._path.split("/")
+        return [
+            (
+                "/".join(parts[i:]),
+                Hdf5Attrs(
+                    self._handle.opened, "/".join(parts[:i]) or "/", self.mode, self.uri, owner=self
+                ),
+            )
+            for i in range(len(parts) - 1, -1, -1)
+        ]
+
+    @property
+    def uri(self) -> str:
+        """File and dataset, for messages."""
+        return f"{self._filename}:{self._path}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._filename, self._path, self.mode, self._missing, self._locking)
+
+    def _dataset(self, file: Any) -> Any:
+        """Give h5py's object, which lives as long as the file stays open."""
+        if self._cached[0] != self._handle.generation:
+            found = file.get(self._path or "/")
+            if not isinstance(found, h5py.Dataset):
+                raise DatasetNotFound(
+                    not_found(self._filename, self._path, _names(file), found is not None)
+                )
+            self._cached = (self._handle.generation, found)
+            self._stored = set()
+        return self._cached[1]
+
+    def _read(self, region: tuple[slice, ...], bounds: Bounds) -> NDArray[Any]:
+        with self._handle.opened() as file:
+            dataset = self._dataset(file)
+            if self._missing == "error" and self._chunks is not None:
+                self._check_stored(dataset, bounds, self._chunks)
+            return np.array(dataset[region], dtype=self._dtype, order="C", copy=None)
+
+    def _write(self, region: tuple[slice, ...], bounds: Bounds, data: NDArray[Any]) -> None:
+        with self._handle.opened() as file:
+            self._dataset(file)[region] = data
+
+    def _check_stored(self, dataset: Any, bounds: Bounds, chunks: tuple[int, ...]) -> None:
+        """Raise if a chunk under the region was never written.
+
+        Listing a dataset's chunks is slow, so what is there is remembered: HDF5 never drops
+        a chunk again.
+        """
+        if self._stored is None:
+            return
+        touched = list(chunks_of(bounds, chunks))
+        if self._stored.issuperset(touched):
+            return
+        self._stored = _stored_chunks(dataset, chunks)
+        if self._stored is None:
+            return
+        missing = [index for index in touched if index not in self._stored]
+        if missing:
+            raise missing_chunk(self, bounds, missing, len(touched), grid=chunks, fill=self._fill)
+
+
+def _stored_chunks(dataset: Any, chunks: tuple[int, ...]) -> set[Index] | None:
+    """List the chunks that are stored; None if all are."""
+    total = 1
+    for extent, size in zip(dataset.shape, chunks, strict=True):
+        total *= -(-extent // size)
+    if dataset.id.get_num_chunks() == total:
+        return None
+    stored: set[Index] = set()
+
+    def add(chunk: Any) -> None:
+        stored.add(tuple(b // s for b, s in zip(chunk.chunk_offset, chunks, strict=True)))
+
+    dataset.id.chunk_iter(add)
+    return stored
+
+
+class Hdf5Attrs(MutableMapping[str, Any]):
+    """Attributes of a dataset or group, read and written in place.
+
+    HDF5 holds numbers and text. Dicts and lists of dicts are written as JSON text.
+    """
+
+    def __init__(
+        self,
+        opened: Callable[[], AbstractContextManager[Any]],
+        path: str,
+        mode: Mode,
+        uri: str,
+        owner: object = None,
+    ) -> None:
+        self._opened = opened
+        self._path = path
+        self._mode = mode
+        self._uri = uri
+        self._owner = owner  # keeps the file open for writing as long as the attributes are
+
+    def __getitem__(self, name: str) -> Any:
+        with self._opened() as file:
+            return file[self._path].attrs[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if self._mode == "r":
+            raise ReadOnly(f"{self._uri} is open for reading only: open it with mode='r+' to write")
+        with self._opened() as file:
+            file[self._path].attrs[name] = _storable(value)
+
+    def __delitem__(self, name: str) -> None:
+        if self._mode == "r":
+            raise ReadOnly(f"{self._uri} is open for reading only: open it with mode='r+' to write")
+        with self._opened() as file:
+            del file[self._path].attrs[name]
+
+    def __iter__(self) -> Iterator[str]:
+        with self._opened() as file:
+            return iter(list(file[self._path].attrs))
+
+    def __len__(self) -> int:
+        with self._opened() as file:
+            return len(file[self._path].attrs)
+
+
+def _storable(value: Any) -> Any:
+    nested = isinstance(value, Mapping) or (
+        isinstance(value, (list, tuple)) and any(isinstance(v, (Mapping, list)) for v in value)
+    )
+    return json.dumps(value) if nested else value
+
+
+def create_hdf5(
+    filename: str | os.PathLike[str],
+    path: str,
+    *,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    chunks: tuple[int, ...] | None,
+    compression: Compression,
+    fill_value: Any,
+    attrs: Mapping[str, Any],
+) -> None:
+    """Make a dataset, and the file and groups that lead to it; it must not exist."""
+    if isinstance(compression, str) and compression not in _CODECS:
+        raise wrong_compression(compression, _CODECS, "an HDF5 dataset")
+    handle = get_handle(filename)
+    handle.create()
+    options: dict[str, Any] = {"fillvalue": fill_value}
+    if chunks is not None and all(shape):
+        # HDF5 wants chunks that are no larger than the dataset, and compresses nothing else.
+        options["chunks"] = tuple(min(c, s) for c, s in zip(chunks, shape, strict=True))
+        options["compression"] = compression
+    creator = _Creator()
+    handle.add_writer(creator)
+    with handle.opened() as file:
+        dataset = file.create_dataset(clean_path(path), shape, dtype, **options)
+        for name, value in attrs.items():
+            dataset.attrs[name] = _storable(value)
+
+
+class _Creator:
+    """Stands for a dataset while it is made: the file is open for writing as long as it lives."""
+
+
+def delete_hdf5(filename: str | os.PathLike[str], path: str) -> None:
+    """Delete a dataset (HDF5 does not give its space back to the disk)."""
+    handle = get_handle(filename)
+    creator = _Creator()
+    handle.add_writer(creator)
+    with handle.opened() as file:
+        del file[clean_path(path)]
+
+
+def hdf5_attrs(filename: str | os.PathLike[str], path: str, mode: Mode) -> Attrs:
+    """Give the attributes of a group or dataset; ``"r+"`` makes the file and the groups."""
+    handle = get_handle(filename)
+    name = clean_path(path) or "/"
+    owner = _Creator()
+    if mode == "r+":
+        handle.create()
+        handle.add_writer(owner)
+    with handle.opened() as file:
+        if name not in file:
+            if mode == "r":
+                raise DatasetNotFound(not_found(os.fspath(filename), name, _names(file), False))
+            file.create_group(name)
+    return Hdf5Attrs(handle.opened, name, mode, f"{os.fspath(filename)}:{name}", owner=owner)
+
+
+def hdf5_names(filename: str | os.PathLike[str]) -> list[str]:
+    """List the datasets of a file."""
+    with get_handle(filename).opened() as file:
+        return _names(file)
+
+
+def _names(file: Any) -> list[str]:
+    names: list[str] = []
+
+    def visit(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            names.append(name)
+
+    file.visititems(visit)
+    return names

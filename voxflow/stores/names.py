@@ -1,0 +1,40 @@
+"""Paths of datasets, and what to say when one is not there."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+__all__ = ["clean_path", "not_found"]
+
+_SHOWN = 12
+
+
+def clean_path(path: str) -> str:
+    """Take off slashes at the ends and doubled ones.
+
+    >>> clean_path("/volumes//raw/")
+    'volumes/raw'
+    """
+    return "/".join(part for part in str(path).split("/") if part)
+
+
+def not_found(store: str, path: str, names: Sequence[str], is_group: bool = False) -> str:
+    """Say that a dataset is not there, and which ones are, the most similar first.
+
+    >>> print(not_found("a.hdf", "volumes/row", ["volumes/labels", "volumes/raw"]))
+    there is no dataset 'volumes/row' in a.hdf, which has: volumes/raw, volumes/labels
+    """
+    what = "is a group, not a dataset," if is_group else ""
+    head = f"{path!r} {what} in {store}" if what else f"there is no dataset {path!r} in {store}"
+    if not names:
+        return f"{head}, which has no datasets at all"
+
+    def likeness(name: str) -> float:
+        whole = difflib.SequenceMatcher(None, path, name).ratio()
+        last = difflib.SequenceMatcher(None, path.split("/")[-1], name.split("/")[-1]).ratio()
+        return max(whole, last)
+
+    ordered = sorted(names, key=lambda name: (-likeness(name), name))
+    rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{head}, which has: {', '.join(n or '(its root)' for n in ordered[:_SHOWN])}{rest}"
