@@ -1,0 +1,354 @@
+"""Geometry and ids of graphs, on plain arrays: no graph, no nodes."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from voxflow.pipeline.geometry import Roi, exact
+
+IntArray = np.ndarray[Any, np.dtype[Any]]
+FloatArray = np.ndarray[Any, np.dtype[Any]]
+BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
+
+_INT64_MAX = 2**63 - 1
+_UINT64_MAX = 2**64 - 1
+
+
+def as_ids(values: Any) -> IntArray:
+    """Read ids, exactly: as int64, or as uint64 where one is larger than that.
+
+    Args:
+        values: Integers of any kind, in any iterable.
+
+    Returns:
+        A new array, flat or of the shape of an array given.
+
+    Raises:
+        TypeError: If one is no integer.
+        ValueError: If they do not fit into 64 bits together (a negative one beside one of 2**63).
+
+    Examples:
+        >>> as_ids([3, 2**63]).dtype, as_ids(iter([-3, 4]))
+        (dtype('uint64'), array([-3,  4]))
+    """
+    if hasattr(values, "__array__"):
+        values = np.asarray(values)
+    else:
+        values = list(values)
+        try:
+            values = np.array([operator.index(value) for value in values], dtype=object)
+        except TypeError as error:
+            raise TypeError(f"the ids of nodes are integers: {error}") from None
+    if values.dtype.kind not in "iu":
+        if values.dtype.kind != "O" and values.size:
+            raise TypeError(f"the ids of nodes are integers, got {values.dtype}")
+        if not values.size:
+            return np.empty(values.shape, np.int64)
+    largest, smallest = int(values.max(initial=0)), int(values.min(initial=0))
+    if largest <= _INT64_MAX and smallest >= -_INT64_MAX - 1:
+        narrow: IntArray = values.astype(np.int64)
+        return narrow
+    if smallest < 0 or largest > _UINT64_MAX:
+        raise ValueError(
+            f"ids from {smallest} to {largest} do not fit into 64 bits together: negative ids go "
+            f"down to -2**63 and up to 2**63 - 1, others up to 2**64 - 1"
+        )
+    wide: IntArray = values.astype(np.uint64)
+    return wide
+
+
+def fresh_ids(ids: IntArray, count: int) -> IntArray:
+    """New ids, counted up from the largest there is.
+
+    Where 64 bits end before that, the smallest ids from 0 that are free are taken instead.
+
+    Args:
+        ids: The ids in use, as of `as_ids`.
+        count: How many are wanted.
+
+    Examples:
+        >>> fresh_ids(np.array([3, 9]), 2), fresh_ids(np.array([0, 2**64 - 1], np.uint64), 2)
+        (array([10, 11]), array([1, 2]))
+    """
+    first = int(ids.max()) + 1 if len(ids) else 0
+    limit = _INT64_MAX if len(ids) and int(ids.min()) < 0 else _UINT64_MAX
+    if first + count - 1 <= limit:
+        start = max(first, 0)
+        dtype = np.int64 if start + count - 1 <= _INT64_MAX else np.uint64
+        return np.arange(count, dtype=dtype) + dtype(start)
+    candidates = np.arange(len(ids) + count, dtype=ids.dtype)
+    return as_ids(np.setdiff1d(candidates, ids)[:count])
+
+
+def check_unique(ids: IntArray) -> None:
+    """Raise ValueError if an id is there twice; the error names up to five of them."""
+    ordered = np.sort(ids)
+    twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    if len(twice):
+        raise ValueError(
+            f"{len(twice)} ids belong to more than one node: "
+            f"{', '.join(map(str, twice[:5].tolist()))}{', ...' if len(twice) > 5 else ''}"
+        )
+
+
+def rows_of(ids: IntArray, wanted: IntArray) -> IntArray:
+    """Where ids stand among others.
+
+    Args:
+        ids: Ids, each once, shape (N,).
+        wanted: Ids to look up, any shape.
+
+    Returns:
+        The row of each wanted id; -1 where there is none.
+    """
+    if ids.dtype != wanted.dtype:
+        # Comparing int64 with uint64 goes through float64, which rounds ids above 2**53.
+        ids, wanted = _comparable(ids, wanted)
+    if not len(ids):
+        return np.full(wanted.shape, -1, np.intp)
+    order = np.argsort(ids, kind="stable")
+    place = np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)
+    rows = order[place]
+    return np.where(ids[rows] == wanted, rows, -1)
+
+
+def _comparable(ids: IntArray, wanted: IntArray) -> tuple[IntArray, IntArray]:
+    """Both as objects, as exact integers; rare enough not to be worth more."""
+    return ids.astype(object), wanted.astype(object)
+
+
+def limits(roi: Roi, dtype: np.dtype[Any]) -> tuple[FloatArray, FloatArray]:
+    """The lowest and the highest location inside a region, that a dtype can tell.
+
+    A location is inside where begin <= location < end. Bounds that are not whole are compared with
+    the decimal that a location is written with, as `Roi.contains` does: 9.8 in float32 is 9.8.
+
+    Args:
+        roi: The region, in world units. Unbounded dimensions have no limits.
+        dtype: The dtype of the locations.
+
+    Returns:
+        Two arrays of that dtype, shape (dims,); a location is inside where
+        ``(lowest <= location) & (location <= highest)`` in all dimensions.
+
+    Examples:
+        >>> limits(Roi((0, -5), (10, 5)), np.dtype(int))
+        (array([ 0, -5]), array([ 9, -1]))
+    """
+    lowest = np.empty(roi.dims, dtype)
+    highest = np.empty(roi.dims, dtype)
+    with np.errstate(over="ignore"):  # a bound beyond a short float's range is an infinite one
+        for axis, (begin, end) in enumerate(zip(roi.offset, roi.end, strict=True)):
+            lowest[axis] = _lowest(begin, dtype)
+            highest[axis] = _highest(end, dtype)
+    return lowest, highest
+
+
+def _lowest(begin: int | Fraction | None, dtype: np.dtype[Any]) -> Any:
+    if dtype.kind != "f":
+        return np.iinfo(dtype).min if begin is None else max(math.ceil(begin), np.iinfo(dtype).min)
+    if begin is None:
+        return -np.inf
+    value = dtype.type(begin)
+    return value if _meant(value, begin) >= begin else np.nextafter(value, dtype.type(np.inf))
+
+
+def _highest(end: int | Fraction | None, dtype: np.dtype[Any]) -> Any:
+    if dtype.kind != "f":
+        limit = np.iinfo(dtype).max
+        return limit if end is None else min(math.ceil(end) - 1, limit)
+    if end is None:
+        return np.inf
+    value = dtype.type(end)
+    return value if _meant(value, end) < end else np.nextafter(value, dtype.type(-np.inf))
+
+
+def _meant(value: Any, bound: int | Fraction) -> Any:
+    if not np.isfinite(value):
+        return float(value)
+    return int(value) if type(bound) is int else exact(value)
+
+
+def inside(locations: FloatArray, roi: Any) -> BoolArray:
+    """Which locations lie in a region.
+
+    Args:
+        locations: World units, shape (N, dims).
+        roi: A region of as many dimensions.
+
+    Returns:
+        Booleans of shape (N,).
+
+    Raises:
+        ValueError: If the numbers of dimensions differ.
+    """
+    region = Roi.like(roi)
+    if region.empty or not len(locations):
+        return np.zeros(len(locations), np.bool_)
+    if region.dims != locations.shape[1]:
+        raise ValueError(
+            f"{region} has {region.dims} dimensions, the locations have {locations.shape[1]}"
+        )
+    lowest, highest = limits(region, locations.dtype)
+    # One axis after another: three passes over N are faster than one over (N, 3).
+    held = np.ones(len(locations), np.bool_)
+    for axis in range(region.dims):
+        held &= locations[:, axis] >= lowest[axis]
+        held &= locations[:, axis] <= highest[axis]
+    return held
+
+
+def crossings(inner: FloatArray, outer: FloatArray, roi: Any) -> FloatArray:
+    """Where lines from inside a region leave it.
+
+    Args:
+        inner: Where the lines begin, inside the region; world units, shape (N, dims).
+        outer: Where they end, outside of it.
+        roi: The region.
+
+    Returns:
+        The points on the region's faces, in the dtype of `inner`. On an upper face, which lies
+        outside, the nearest location inside that the dtype can tell.
+    """
+    region = Roi.like(roi)
+    lowest, highest = limits(region, inner.dtype)
+    start = inner.astype(np.float64)
+    step = outer.astype(np.float64) - start
+    part = np.ones(len(inner))
+    for axis, (begin, end) in enumerate(zip(region.offset, region.end, strict=True)):
+        for face, beyond in (
+            (begin, outer[:, axis] < lowest[axis]),
+            (end, outer[:, axis] > highest[axis]),
+        ):
+            if face is not None and beyond.any():
+                way = (float(face) - start[beyond, axis]) / step[beyond, axis]
+                part[beyond] = np.minimum(part[beyond], way)
+    points = start + np.clip(part, 0, 1)[:, None] * step
+    if inner.dtype.kind != "f":
+        points = np.rint(points)
+    clipped: FloatArray = np.clip(points.astype(inner.dtype), lowest, highest)
+    return clipped
+
+
+def components(count: int, edges: IntArray) -> IntArray:
+    """Which nodes hang together, whatever the direction of the edges.
+
+    Args:
+        count: The number of nodes.
+        edges: Pairs of rows, shape (E, 2).
+
+    Returns:
+        The number of each node's component, shape (count,), int64; counted from 0 in the order of
+        the components' first nodes.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if not count:
+        return np.empty(0, np.int64)
+    links = (np.ones(len(edges), np.bool_), (edges[:, 0], edges[:, 1]))
+    labels: IntArray
+    _, labels = connected_components(coo_array(links, shape=(count, count)), directed=False)
+    _, first, label = np.unique(labels, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    labels = rank[label]
+    return labels
+
+
+def as_offset(offset: Any, dims: int) -> FloatArray:
+    """Read a shift: a Coordinate, an array, a sequence; one number per dimension.
+
+    Raises:
+        ValueError: If it has another length, or an entry that is None.
+    """
+    entries: tuple[Any, ...] = tuple(offset) if isinstance(offset, Iterable) else (offset,) * dims
+    if len(entries) != dims or any(entry is None for entry in entries):
+        raise ValueError(f"locations of {dims} dimensions cannot be shifted by {offset!r}")
+    return np.array([e if isinstance(e, int | np.number) else float(e) for e in entries])
+
+
+def as_locations(
+    values: Any, dtype: np.dtype[Any] | None, dims: int | None = None, count: int | None = None
+) -> FloatArray:
+    """Read locations of nodes.
+
+    Args:
+        values: An array-like of shape (count, dims), world units.
+        dtype: What they have to be; None: what they are.
+        dims: The number of dimensions that is wanted; None: any.
+        count: The number of locations that is wanted; None: any.
+
+    Returns:
+        A new array.
+
+    Raises:
+        ValueError: If the shape differs, a number is not finite, or a whole-number dtype would
+            lose a fraction.
+        TypeError: If they are no numbers.
+    """
+    given = np.asarray(values)
+    if given.dtype.kind == "O":
+        given = given.astype(np.float64)
+    if given.dtype.kind not in "iuf":
+        raise TypeError(f"locations are numbers, got {given.dtype}")
+    wanted = "N" if count is None else count, "dims" if dims is None else dims
+    if given.ndim != 2 or any(
+        isinstance(w, int) and n != w for w, n in zip(wanted, given.shape, strict=True)
+    ):
+        raise ValueError(
+            f"locations have the shape {given.shape}, expected ({wanted[0]}, {wanted[1]}), "
+            f"one row for each node, one number for each dimension"
+        )
+    if given.dtype.kind == "f" and not np.isfinite(given).all():
+        lost = np.flatnonzero(~np.isfinite(given).all(axis=1))
+        raise ValueError(
+            f"{len(lost)} locations are not finite, the first is that of row {lost[0]}: "
+            f"{tuple(given[lost[0]].tolist())}; leave out nodes that have no place"
+        )
+    cast = given.astype(given.dtype if dtype is None else dtype)
+    if cast.dtype.kind in "iu" and not np.array_equal(cast, given):
+        row = int(np.flatnonzero((cast != given).any(axis=1))[0])
+        raise ValueError(
+            f"the location {tuple(given[row].tolist())} cannot be held as {cast.dtype}; "
+            f"use GraphSpec(dtype=np.float32) or round it yourself"
+        )
+    return cast
+
+
+def as_pairs(edges: Any) -> IntArray:
+    """Read pairs of ids: an array-like of shape (E, 2). ValueError for another shape."""
+    if hasattr(edges, "__array__"):
+        pairs = as_ids(np.asarray(edges))
+    else:
+        rows = [tuple(edge) for edge in edges]
+        lengths = {len(row) for row in rows} - {2}
+        if lengths:
+            raise ValueError(f"an edge is a pair of ids, got one of {lengths.pop()} entries")
+        pairs = as_ids(end for row in rows for end in row).reshape(-1, 2)
+    if pairs.shape == (0,):
+        pairs = pairs.reshape(0, 2)
+    if pairs.ndim != 2 or pairs.shape[1] != 2:
+        raise ValueError(f"edges have the shape {pairs.shape}, expected (E, 2): pairs of ids")
+    return pairs
+
+
+def has_duplicates(edges: IntArray, count: int, directed: bool) -> bool:
+    """Whether an edge is there twice.
+
+    Args:
+        edges: Pairs of rows, shape (E, 2).
+        count: The number of nodes.
+        directed: Whether (u, v) and (v, u) are two edges.
+    """
+    first, second = edges[:, 0], edges[:, 1]
+    if not directed:
+        first, second = np.minimum(first, second), np.maximum(first, second)
+    numbers = np.sort(first.astype(np.int64) * count + second)
+    return bool((numbers[1:] == numbers[:-1]).any())
