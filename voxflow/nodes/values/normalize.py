@@ -62,7 +62,7 @@ class Normalize(BatchFilter):
         factor = self._factor_for(array.data) if self.factor is None else self.factor
         data = array.data.astype(self.dtype)
         if factor != 1:
-            data *= self.dtype.type(factor)
+            data *= np.asarray(factor, self.dtype)
         spec = array.spec.copy()
         spec.dtype = self.dtype
         made = Batch()

@@ -82,8 +82,7 @@ class Array:
                 f"the array covers {describe(own, voxel_size)}, "
                 f"which does not contain {describe(roi, voxel_size)}"
             )
-        slices = _slices(roi, own.offset, voxel_size)
-        data = self.data[(..., *slices)]
+        data = self.data[_slices(roi, own.offset, voxel_size)]
         return self._with_data(data.copy() if copy else data, roi)
 
     def copy(self) -> Array:
@@ -143,8 +142,12 @@ def off_grid(roi: Roi, voxel_size: Coordinate) -> str:
     )
 
 
-def _slices(roi: Roi, origin: Coordinate, voxel_size: Coordinate) -> tuple[slice, ...]:
+def _slices(roi: Roi, origin: Coordinate, voxel_size: Coordinate) -> tuple[Any, ...]:
+    """The index of a region in an array, leading axes included."""
     voxels = (roi - origin) / voxel_size
     if not all(type(v) is int for v in (*voxels.offset, *voxels.shape)):
         raise ValueError(off_grid(roi - origin, voxel_size))
-    return tuple(slice(b, b + s) for b, s in zip(voxels.offset, voxels.shape, strict=True))
+    return (
+        ...,
+        *(slice(b, b + s) for b, s in zip(voxels.offset, voxels.shape, strict=True)),
+    )

@@ -103,10 +103,8 @@ class ProviderSpec:
 
     def remove_placeholders(self) -> None:
         """Drop, in place, the specs of which only the region matters."""
-        for specs in (self.array_specs, self.graph_specs):
-            gone = [key for key, spec in specs.items() if spec.placeholder]  # type: ignore[attr-defined]
-            for key in gone:
-                del specs[key]  # type: ignore[attr-defined]
+        self.array_specs = {k: s for k, s in self.array_specs.items() if not s.placeholder}
+        self.graph_specs = {k: s for k, s in self.graph_specs.items() if not s.placeholder}
 
     def get_total_roi(self) -> Roi | None:
         """The union of all regions, in world units; None if there is no region."""

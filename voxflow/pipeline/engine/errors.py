@@ -22,7 +22,6 @@ that it passes adds a note.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
@@ -79,6 +78,9 @@ class BatchRequestError(VoxflowError):
         The request that failed.
     batch
         The batch as far as it got, if at all.
+    token
+        What it takes to make the same request again, see `Pipeline.replay`; None if it was refused
+        before it had a seed.
     original_traceback
         Not used: the error keeps its own traceback.
     """
@@ -87,6 +89,7 @@ class BatchRequestError(VoxflowError):
     pipeline: Any = None
     request: Any = None
     batch: Any = None
+    token: Any = None
     original_traceback: Any = None
 
 
@@ -163,8 +166,12 @@ def _rebuilt(error: E, kind: type[VoxflowError]) -> E:
     return cast("E", new.with_traceback(error.__traceback__))
 
 
-@cache
+_made: dict[tuple[Any, Any], type[Exception]] = {}
+
+
 def _both(original: type[Exception], kind: type[VoxflowError]) -> type[Exception]:
+    if (original, kind) in _made:
+        return _made[original, kind]
     names = {
         "__module__": original.__module__,
         "__qualname__": original.__qualname__,
@@ -173,7 +180,8 @@ def _both(original: type[Exception], kind: type[VoxflowError]) -> type[Exception
         "__reduce__": _reduce,
         "_origin": (original, kind),
     }
-    return type(original.__name__, (original, kind), names)
+    both = type(original.__name__, (original, kind), names)
+    return _made.setdefault((original, kind), both)
 
 
 def _reduce(self: Any) -> tuple[Any, ...]:

@@ -78,17 +78,19 @@ class Run:
         who
             Attributes for errors.
         """
+        token = None
         try:
             if request != self._checked:
                 check(node, request, own_nodes_only=True)
                 self._checked = request.clone()
             asked = self.seeded(request)
+            token = ReplayToken.of(asked)
             with borrowed_state(self.foreign):
                 batch: Batch = node._serve(asked)
-            batch.token = ReplayToken.of(asked)
+            batch.token = token
             return batch
         except Exception as error:
-            raised = marked(error, kind, request=request, **who)
+            raised = marked(error, kind, request=request, token=token, **who)
         raise raised
 
     def __getstate__(self) -> dict[str, Any]:

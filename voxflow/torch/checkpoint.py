@@ -1,0 +1,168 @@
+"""Everything that it takes to go on with a training: written whole or not at all."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from voxflow.pipeline.data import RunPosition
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of a training after a number of iterations.
+
+    Attributes
+    ----------
+    model
+        The state dict of the model.
+    optimizer
+        The state dict of the optimizer; None if the file has none.
+    iteration
+        How many iterations were done.
+    rng
+        The states of torch's random generators by device; None if the file has none.
+    position
+        The next batch of the run; None if it is not known.
+    """
+
+    model: dict[str, Any]
+    optimizer: dict[str, Any] | None = None
+    iteration: int = 0
+    rng: dict[str, torch.Tensor] | None = None
+    position: RunPosition | None = None
+
+
+def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint, in such a way that the file is either complete or not there.
+
+    Parameters
+    ----------
+    path
+        The file. An older one is replaced in one step.
+    checkpoint
+        What to write.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    position = checkpoint.position
+    fields = {
+        "format": _FORMAT,
+        "model_state_dict": checkpoint.model,
+        "optimizer_state_dict": checkpoint.optimizer,
+        "iteration": checkpoint.iteration,
+        "rng": checkpoint.rng,
+        "position": None if position is None else [position.seed, position.index],
+    }
+    # The leading dot keeps an unfinished file out of the search for checkpoints.
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with partial.open("wb") as file:
+            torch.save(fields, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Checkpoint:
+    """Read a checkpoint, or a file with nothing but the state dict of a model.
+
+    No code in the file is run (``weights_only=True``).
+
+    Parameters
+    ----------
+    path
+        The file.
+    device
+        Where the tensors of model and optimizer go.
+
+    Returns
+    -------
+    Checkpoint
+        What is in the file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is no checkpoint.
+    """
+    path = Path(path)
+    if not path.is_file():
+        beside = sorted(p.name for p in path.parent.glob("*checkpoint*"))[:10]
+        there = f"; there is: {', '.join(beside)}" if beside else ""
+        raise FileNotFoundError(f"there is no checkpoint {path}{there}")
+    try:
+        fields = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:
+        raise ValueError(
+            f"{path} cannot be read as a checkpoint ({type(error).__name__}: {error}). Remove it "
+            "to go on from an older one, or give the name of another file."
+        ) from error
+    if not isinstance(fields, dict) or "model_state_dict" not in fields:
+        return Checkpoint(fields, iteration=_iteration(path) or 0)
+    position = fields.get("position")
+    return Checkpoint(
+        model=fields["model_state_dict"],
+        optimizer=fields.get("optimizer_state_dict"),
+        iteration=fields.get("iteration") or _iteration(path) or 0,
+        rng=fields.get("rng"),
+        position=None if position is None else RunPosition(*position),
+    )
+
+
+def checkpoint_path(basename: str | Path, iteration: int) -> Path:
+    """The file of an iteration: ``<basename>_checkpoint_<iteration>``."""
+    return Path(f"{basename}_checkpoint_{iteration}")
+
+
+def latest_checkpoint(basename: str | Path) -> Path | None:
+    """The file with the highest iteration, or None.
+
+    Parameters
+    ----------
+    basename
+        What the names of the files begin with, folders included.
+
+    Returns
+    -------
+    Path | None
+        The file.
+    """
+    found = [Path(p) for p in glob.glob(f"{glob.escape(str(basename))}_checkpoint_*")]
+    numbered = [(n, p) for p in found if (n := _iteration(p)) is not None]
+    return max(numbered)[1] if numbered else None
+
+
+def _iteration(path: Path) -> int | None:
+    match = re.search(r"_(\d+)$", path.name)
+    return None if match is None else int(match.group(1))
+
+
+def rng_states() -> dict[str, torch.Tensor]:
+    """The states of torch's random generators, by device."""
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        for i, state in enumerate(torch.cuda.get_rng_state_all()):
+            states[f"cuda:{i}"] = state
+    return states
+
+
+def restore_rng(states: dict[str, torch.Tensor]) -> None:
+    """Put torch's random generators into these states, as far as the devices are there."""
+    for device, state in states.items():
+        if device == "cpu":
+            torch.set_rng_state(state.cpu())
+        elif int(device.split(":")[1]) < torch.cuda.device_count():
+            torch.cuda.set_rng_state(state.cpu(), device)

@@ -1,0 +1,275 @@
+"""One training step for every batch that passes."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from voxflow.pipeline.data import ArrayKey, ArraySpec, Batch, BatchRequest, RunPosition
+from voxflow.pipeline.engine import BatchFilter, PipelineRequestError
+from voxflow.torch.calls import (
+    Name,
+    Outputs,
+    arguments,
+    capturing,
+    checked_names,
+    made_array,
+    output_spec,
+)
+from voxflow.torch.checkpoint import (
+    Checkpoint,
+    checkpoint_path,
+    latest_checkpoint,
+    load_checkpoint,
+    restore_rng,
+    rng_states,
+    save_checkpoint,
+)
+from voxflow.torch.devices import choose_device
+from voxflow.torch.summary import open_summary
+from voxflow.torch.tensors import to_array, to_tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+
+class NonFiniteLoss(PipelineRequestError, FloatingPointError):
+    """The loss is infinite or not a number. The model was not changed by the batch."""
+
+
+class Train(BatchFilter):
+    """Trains a torch model, one step for every batch that passes.
+
+    Every step sets `batch.loss` and `batch.iteration`. Checkpoints hold the model, the optimizer,
+    the iteration, torch's random state and the position in the run; if one is there, the training
+    goes on from it, with the batch that would have come next.
+
+    Parameters
+    ----------
+    model
+        The model. Its ``forward`` returns a tensor or a tuple of tensors.
+    loss
+        Called with `loss_inputs`; returns a scalar.
+    optimizer
+        Holds the parameters of the model.
+    inputs
+        Arrays that go into the model, by the position or name of the argument.
+    outputs
+        Arrays that come out of the model, by the index in what ``forward`` returns or by the name
+        of a submodule. They are in the batch where they are asked for.
+    loss_inputs
+        Arrays that go into the loss, by position or name. Outputs keep their gradient.
+    gradients
+        Arrays with the gradient of the loss with respect to an output (by index), a submodule's
+        output (by name).
+    array_specs
+        Specs of outputs and gradients, where they are not those of the inputs.
+    checkpoint_basename
+        What the names of checkpoints begin with: ``<checkpoint_basename>_checkpoint_<iteration>``.
+    save_every
+        After how many iterations a checkpoint is written.
+    log_dir
+        Where to write the loss for TensorBoard; None: nowhere.
+    log_every
+        After how many iterations the loss is written there.
+    spawn_subprocess
+        Has no effect: the model is trained in this process.
+    device
+        "auto" takes a GPU if there is one; any other device has to be there.
+
+    Raises
+    ------
+    TypeError, ValueError, RuntimeError
+        If names, keys, numbers or the device are wrong.
+    NonFiniteLoss
+        At a request, if the loss is infinite or not a number.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        loss: Any,
+        optimizer: torch.optim.Optimizer,
+        inputs: Mapping[Name, ArrayKey],
+        outputs: Mapping[Name, ArrayKey],
+        loss_inputs: Mapping[Name, ArrayKey],
+        gradients: Mapping[Name, ArrayKey] | None = None,
+        array_specs: Mapping[ArrayKey, ArraySpec] | None = None,
+        checkpoint_basename: str = "model",
+        save_every: int = 2000,
+        log_dir: str | Path | None = None,
+        log_every: int = 1,
+        spawn_subprocess: bool = False,
+        device: str | torch.device = "auto",
+    ) -> None:
+        if save_every < 1 or log_every < 1:
+            raise ValueError(
+                f"save_every and log_every have to be at least 1, got {save_every}, {log_every}"
+            )
+        self.model = model
+        self.loss = loss
+        self.optimizer = optimizer
+        self.inputs = checked_names("inputs", inputs)
+        self.outputs = checked_names("outputs", outputs)
+        self.loss_inputs = checked_names("loss_inputs", loss_inputs)
+        self.gradients = checked_names("gradients", gradients or {})
+        self.array_specs = dict(array_specs or {})
+        self.checkpoint_basename = checkpoint_basename
+        self.save_every = save_every
+        self.log_dir = log_dir
+        self.log_every = log_every
+        self.device = choose_device(device)
+        self.iteration = 0
+        self.summary_writer: Any = None
+        self._resumed: RunPosition | None = None
+
+    # -- life -----------------------------------------------------------------------------------
+
+    def setup(self) -> None:
+        """Say what the model makes, and load the latest checkpoint."""
+        inputs = [key for key in self._from_upstream() if not self.spec[key].nonspatial]
+        for key in [*self.outputs.values(), *self.gradients.values()]:
+            self.provides(key, output_spec(self, key, self.array_specs, inputs))
+        self.model.to(self.device)
+        if isinstance(self.loss, torch.nn.Module):
+            self.loss.to(self.device)
+        if not self.model.training:
+            logger.warning("%s: the model is in evaluation mode; call model.train()", self.name())
+        self._resume()
+        self.summary_writer = open_summary(self.log_dir, self.iteration)
+
+    def _resume(self) -> None:
+        path = latest_checkpoint(self.checkpoint_basename)
+        if path is None:
+            return
+        found = load_checkpoint(path, self.device)
+        try:
+            self.model.load_state_dict(found.model)
+        except RuntimeError as error:
+            raise ValueError(
+                f"{path} is not from this model: {error}. Give another checkpoint_basename to "
+                "start anew."
+            ) from error
+        if found.optimizer is not None:
+            self.optimizer.load_state_dict(found.optimizer)
+        if found.rng is not None:
+            restore_rng(found.rng)
+        self.iteration = found.iteration
+        self._resumed = found.position
+        logger.info("going on from iteration %d of %s", self.iteration, path)
+
+    def resume_position(self) -> RunPosition | None:
+        """The batch that follows the last one in the checkpoint."""
+        return self._resumed
+
+    def teardown(self) -> None:
+        """Close the log."""
+        if self.summary_writer is not None:
+            self.summary_writer.close()
+            self.summary_writer = None
+
+    # -- a step ---------------------------------------------------------------------------------
+
+    def prepare(self, request: BatchRequest) -> BatchRequest:
+        """Need all inputs of the model and of the loss."""
+        needed = BatchRequest()
+        for key in self._from_upstream():
+            if key not in request:
+                raise KeyError(
+                    f"{self.name()} needs {key}, which is not in the request; ask for it with "
+                    "the region that the model or the loss is to see"
+                )
+            needed[key] = request[key]
+        return needed
+
+    def process(self, batch: Batch, request: BatchRequest) -> Batch:
+        """Train one step."""
+        start = time.time()
+        made = Batch()
+        names = [*self.outputs, *self.gradients]
+        with capturing(self.name(), self.model, names) as call:
+            self.optimizer.zero_grad()
+            positional, named = arguments(
+                {name: self._tensor(batch, key) for name, key in self.inputs.items()}
+            )
+            outputs = call(*positional, **named)
+            for name, key in self.gradients.items():
+                if key in request:
+                    outputs[name].retain_grad()
+            loss = self._loss_of(batch, outputs)
+        made.loss = to_array(loss)
+        self._check_finite(float(made.loss))
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.iteration += 1
+        made.iteration = self.iteration
+        self._collect(made, outputs, request)
+        self._log(float(made.loss), time.time() - start)
+        if self.iteration % self.save_every == 0:
+            self._save(request.position)
+        return made
+
+    def _from_upstream(self) -> list[ArrayKey]:
+        made = {*self.outputs.values()}
+        wanted = [*self.inputs.values(), *self.loss_inputs.values()]
+        return [key for key in dict.fromkeys(wanted) if key not in made]
+
+    def _tensor(self, batch: Batch, key: ArrayKey) -> torch.Tensor:
+        return to_tensor(batch[key].data, self.device)
+
+    def _loss_of(self, batch: Batch, outputs: Outputs) -> torch.Tensor:
+        made = {key: name for name, key in self.outputs.items()}
+        values = {
+            n: outputs[made[key]] if key in made else self._tensor(batch, key)
+            for n, key in self.loss_inputs.items()
+        }
+        positional, named = arguments(values)
+        loss: torch.Tensor = self.loss(*positional, **named)
+        if loss.numel() != 1:
+            raise ValueError(
+                f"{self.name()}: the loss has to be one number, got the shape {tuple(loss.shape)}"
+            )
+        return loss
+
+    def _check_finite(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise NonFiniteLoss(
+                f"{self.name()}: the loss is {loss} at iteration {self.iteration + 1}; the model "
+                "was left as it was. See the batch again with pipeline.replay(error.token)."
+            )
+
+    def _collect(self, made: Batch, outputs: Outputs, request: BatchRequest) -> None:
+        for name, key in self.outputs.items():
+            if key in request:
+                made[key] = made_array(self, key, to_array(outputs[name]), request)
+        for name, key in self.gradients.items():
+            if key in request:
+                gradient = outputs[name].grad
+                if gradient is None:
+                    raise ValueError(
+                        f"{self.name()}: there is no gradient of {name!r}, because the loss does "
+                        "not depend on it"
+                    )
+                made[key] = made_array(self, key, to_array(gradient), request)
+
+    def _log(self, loss: float, seconds: float) -> None:
+        logger.info("iteration=%d loss=%f time=%f", self.iteration, loss, seconds)
+        if self.summary_writer is not None and self.iteration % self.log_every == 0:
+            self.summary_writer.add_scalar("loss", loss, self.iteration)
+
+    def _save(self, position: RunPosition | None) -> None:
+        checkpoint = Checkpoint(
+            model=self.model.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+            iteration=self.iteration,
+            rng=rng_states(),
+            position=None if position is None else position.next(),
+        )
+        save_checkpoint(checkpoint_path(self.checkpoint_basename, self.iteration), checkpoint)
