@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-import h5py
-import numpy as np
+import voxflow as vf
+from voxflow.stores import Geometry, create_dataset, open_dataset, read_geometry
 
 FOLDER = Path("runs/cremi")  # all that the scripts make, unless they are told otherwise
 TRAINED, UNTRAINED = FOLDER / "trained.hdf", FOLDER / "untrained.hdf"
@@ -30,39 +30,30 @@ NEIGHBORHOOD = [
 
 
 def load(path, dataset):
-    """A dataset, its world offset and its voxel size (of the last three axes, z y x)."""
-    with h5py.File(path, "r") as file:
-        data = file[dataset]
-        resolution = np.array(data.attrs["resolution"], float)
-        return data[:], np.array(data.attrs.get("offset", np.zeros(3)), float), resolution
+    """A whole dataset in its place in the world (its last three axes are z y x)."""
+    stored = open_dataset(path, dataset)
+    geometry = read_geometry(stored)
+    shape = geometry.voxel_size * vf.Coordinate(stored.shape[-3:])
+    spec = vf.ArraySpec(roi=vf.Roi(geometry.offset, shape), voxel_size=geometry.voxel_size)
+    return vf.Array(stored.read(tuple(slice(0, n) for n in stored.shape)), spec)
 
 
-def save(path, dataset, data, offset, resolution):
-    """Write a dataset, replacing one of that name, with its place in the world."""
-    with h5py.File(path, "a") as file:
-        if dataset in file:
-            del file[dataset]
-        file.create_dataset(dataset, data=data, compression="gzip")
-        file[dataset].attrs["offset"] = offset
-        file[dataset].attrs["resolution"] = resolution
+def save(path, dataset, array):
+    """Write an array with its place in the world, over a dataset of that name."""
+    geometry = Geometry(array.spec.voxel_size, array.spec.roi.offset)
+    data = array.data
+    options = {"geometry": geometry, "compression": "gzip", "exist": "overwrite"}
+    stored = create_dataset(path, dataset, data.shape, data.dtype, **options)
+    stored.write(tuple(slice(0, n) for n in data.shape), data)
 
 
-def overlap(*volumes):
-    """The part of each volume (data, offset, resolution) that all of them cover.
-
-    Returns the cropped arrays, and the world offset of the part. Leading axes stay whole.
-    """
-    resolution = volumes[0][2]
-    if not all(np.array_equal(resolution, other) for _, _, other in volumes):
-        raise ValueError(f"voxel sizes differ: {[list(other) for _, _, other in volumes]}")
-    starts = [np.round(offset / resolution).astype(int) for _, offset, _ in volumes]
-    low = np.max(starts, axis=0)
-    shapes = [data.shape[-3:] for data, _, _ in volumes]
-    high = np.min([start + shape for start, shape in zip(starts, shapes, strict=True)], axis=0)
-    if (low >= high).any():
-        raise ValueError(f"the volumes share no voxel: they start at {[list(s) for s in starts]}")
-    parts = []
-    for (data, _, _), start in zip(volumes, starts, strict=True):
-        box = tuple(slice(a, b) for a, b in zip(low - start, high - start, strict=True))
-        parts.append(data[(..., *box)])
-    return parts, low * resolution
+def overlap(*arrays):
+    """The voxels (numpy) of each array in the region that all of them cover."""
+    if len({array.spec.voxel_size for array in arrays}) > 1:
+        raise ValueError(f"voxel sizes differ: {[array.spec.voxel_size for array in arrays]}")
+    region = arrays[0].spec.roi
+    for array in arrays[1:]:
+        region = region.intersect(array.spec.roi)
+    if region.empty:
+        raise ValueError(f"no region is common to {[array.spec.roi for array in arrays]}")
+    return [array.crop(region, copy=False).data for array in arrays]

@@ -68,11 +68,11 @@ def evaluate(data, files):
     labels, scores = load(data, LABELS), {}
     for path in files:
         affinities, segmentation = load(path, AFFINITIES), load(path, SEGMENTATION)
-        (truth, affinities, segmentation), _ = overlap(labels, affinities, segmentation)
+        truth, affinities, segmentation = overlap(labels, affinities, segmentation)
         scores[path.stem] = score(segmentation, truth)
         scores[path.stem]["auc"] = auc_of_affinities(affinities, truth)
     region = load(files[0], SEGMENTATION)
-    (truth, raw, _), _ = overlap(labels, load(data, RAW), region)
+    truth, raw, _ = overlap(labels, load(data, RAW), region)
     scores["watershed of raw"] = score(watershed_of_raw(raw), truth)
     return scores
 

@@ -30,7 +30,7 @@ def main():
     options = parser.parse_args()
     parts = [load(options.data, RAW), load(options.data, LABELS)]
     parts += [load(options.prediction, AFFINITIES), load(options.prediction, SEGMENTATION)]
-    (raw, labels, affinities, segmentation), _ = overlap(*parts)
+    raw, labels, affinities, segmentation = overlap(*parts)
     section = len(raw) // 2 if options.section is None else options.section
     top = 255 if affinities.dtype == np.uint8 else 1
     panels = {

@@ -14,6 +14,8 @@ from common import AFFINITIES, NEIGHBORHOOD, SEGMENTATION, TRAINED, UNTRAINED, l
 from scipy.ndimage import distance_transform_edt, gaussian_filter, label, maximum_filter
 from skimage.segmentation import watershed
 
+import voxflow as vf
+
 BIAS = (0.5, 0.5)
 MIN_SIZE = 200  # voxels
 
@@ -60,9 +62,9 @@ def main():
     parser.add_argument("--min-size", type=int, default=MIN_SIZE, help="voxels")
     options = parser.parse_args()
     for path in options.files:
-        affinities, offset, resolution = load(path, AFFINITIES)
-        instances = segment(affinities, bias=options.bias, min_size=options.min_size)
-        save(path, SEGMENTATION, instances, offset, resolution)
+        affinities = load(path, AFFINITIES)
+        instances = segment(affinities.data, bias=options.bias, min_size=options.min_size)
+        save(path, SEGMENTATION, vf.Array(instances, affinities.spec))
         print(f"{path}: {len(np.unique(instances))} objects")
 
 

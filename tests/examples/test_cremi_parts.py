@@ -9,6 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
+import voxflow as vf
+
 SCRIPTS = Path(__file__).parents[2] / "examples" / "cremi"
 NAMES = ("common", "sample", "segment", "evaluate", "picture")
 pytest.importorskip("mwatershed")
@@ -114,22 +116,32 @@ def test_small_objects_go_to_the_nearest_in_their_section(scripts):
     assert (cleaned[[0, 2]] == 7).all()
 
 
+def place(data, offset, voxel_size=(40, 4, 4)):
+    shape = vf.Coordinate(data.shape[-3:]) * vf.Coordinate(voxel_size)
+    return vf.Array(data, vf.ArraySpec(roi=vf.Roi(offset, shape), voxel_size=voxel_size))
+
+
 def test_overlap_is_cut_in_world_units(scripts, tmp_path):
     common = scripts["common"]
     ramp = np.arange(6 * 8 * 8).reshape(6, 8, 8)
-    common.save(tmp_path / "a.hdf", "raw", ramp, [0, 0, 0], [40, 4, 4])
-    common.save(tmp_path / "a.hdf", "part", np.stack([ramp[2:, 3:]] * 2), [80, 12, 0], [40, 4, 4])
-    (raw, part), offset = common.overlap(
-        common.load(tmp_path / "a.hdf", "raw"), common.load(tmp_path / "a.hdf", "part")
-    )
-    assert list(offset) == [80, 12, 0]
+    common.save(tmp_path / "a.hdf", "raw", place(ramp, (0, 0, 0)))
+    common.save(tmp_path / "a.hdf", "part", place(np.stack([ramp[2:, 3:]] * 2), (80, 12, 0)))
+    raw, part = (common.load(tmp_path / "a.hdf", name) for name in ("raw", "part"))
+    assert part.spec.roi == vf.Roi((80, 12, 0), (160, 20, 32))
+    raw, part = common.overlap(raw, part)
+    assert part.shape == (2, 4, 5, 8)
     np.testing.assert_array_equal(part, np.stack([raw] * 2))
-    far = (ramp, np.array([400.0, 0, 0]), np.array([40.0, 4, 4]))
-    with pytest.raises(ValueError, match="share no voxel"):
-        common.overlap(common.load(tmp_path / "a.hdf", "raw"), far)
-    coarse = (ramp, np.zeros(3), np.array([40.0, 8, 8]))
+    with pytest.raises(ValueError, match="no region is common"):
+        common.overlap(place(ramp, (0, 0, 0)), place(ramp, (400, 0, 0)))
     with pytest.raises(ValueError, match="voxel sizes differ"):
-        common.overlap(common.load(tmp_path / "a.hdf", "raw"), coarse)
+        common.overlap(place(ramp, (0, 0, 0)), place(ramp, (0, 0, 0), (40, 8, 8)))
+
+
+def test_a_second_run_replaces_the_first(scripts, tmp_path):
+    common = scripts["common"]
+    for size in 3, 2:
+        common.save(tmp_path / "a.hdf", "x", place(np.full((size,) * 3, size), (0, 0, 0)))
+    assert common.load(tmp_path / "a.hdf", "x").data.tolist() == np.full((2,) * 3, 2).tolist()
 
 
 def test_scores_of_known_segmentations(scripts, blobs):
@@ -164,13 +176,13 @@ def test_auc_of_affinities_looks_along_the_offsets(scripts, blobs):
 
 def test_scripts_run_one_after_the_other(scripts, data, tmp_path, capsys):
     common, source = scripts["common"], data / "sample_C.hdf"
-    labels, offset, resolution = common.load(source, common.LABELS)
-    good = affinities_of(labels[:, 4:], common.NEIGHBORHOOD)
+    labels = common.load(source, common.LABELS)
+    good = affinities_of(labels.data[:, 4:], common.NEIGHBORHOOD)
     bad = np.random.default_rng(0).random(good.shape)
     for name, affinities in ("trained", good), ("untrained", bad):
         file = tmp_path / f"{name}.hdf"
-        place = offset + np.array([0, 16, 0])
-        common.save(file, common.AFFINITIES, affinities.astype(np.float32), place, resolution)
+        where = labels.spec.roi.offset + vf.Coordinate(0, 16, 0)
+        common.save(file, common.AFFINITIES, place(affinities.astype(np.float32), where))
     files = [tmp_path / "trained.hdf", tmp_path / "untrained.hdf"]
     run(scripts["segment"], *files, "--min-size", 4)
     run(scripts["evaluate"], *files, "--data", source)
