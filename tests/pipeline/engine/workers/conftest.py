@@ -1,0 +1,44 @@
+"""Every test with a pool must leave the house as it was."""
+
+import gc
+import os
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+SHM = Path("/dev/shm")
+
+
+def descendants():
+    return {p.pid for p in psutil.Process().children(recursive=True)}
+
+
+def shm_names():
+    return set(os.listdir(SHM)) if SHM.is_dir() else set()
+
+
+def open_fds():
+    fds = Path("/proc/self/fd")
+    return len(os.listdir(fds)) if fds.is_dir() else 0
+
+
+def eventually(condition, seconds=5.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.fixture
+def clean_house():
+    """Fail unless processes, shared memory names and descriptors are the same afterwards."""
+    processes, names, fds = descendants(), shm_names(), open_fds()
+    yield
+    gc.collect()
+    assert eventually(lambda: descendants() <= processes, 2.0), "a process was left"
+    assert eventually(lambda: shm_names() <= names, 2.0), "a shared memory segment was left"
+    assert eventually(lambda: open_fds() <= fds, 2.0), "a descriptor was left"

@@ -1,0 +1,83 @@
+"""Pickling by reference, by value, and with arrays apart."""
+
+import pickle
+import sys
+from types import ModuleType
+
+import dill
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from voxflow.pipeline.engine.workers import packing
+
+
+def around(value, pack=packing.pack_result):
+    packed = pack(value)
+    buffers = [bytearray(size) for size in packed.sizes]
+    for buffer, write in zip(buffers, packed.writers, strict=True):
+        write(memoryview(buffer))
+    return dill.loads(packed.stream, buffers=buffers)
+
+
+@given(
+    data=st.data(),
+    dtype=st.sampled_from(["u1", "<u8", ">i2", "f4", "c16", "?", "M8[s]", "S3", "U2"]),
+)
+@pytest.mark.parametrize("pack", [packing.pack_result, packing.pack_by_value])
+def test_any_view_comes_back_equal_and_writable(data, dtype, pack):
+    shape = data.draw(npst.array_shapes(min_dims=0, max_dims=4, max_side=5))
+    raw = np.random.default_rng(0).integers(0, 2, (*shape, np.dtype(dtype).itemsize), np.uint8)
+    array = raw.view(dtype)[..., 0]
+    view = np.asarray(array[data.draw(npst.basic_indices(shape))])
+    if data.draw(st.booleans()):
+        view = view.T
+    view.flags.writeable = data.draw(st.booleans())
+    for small in (0, 10**6):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(packing, "SMALL", small)
+            got = around(view, pack)
+        assert got.dtype == view.dtype
+        assert got.flags.writeable
+        np.testing.assert_array_equal(got, view)
+
+
+def test_modules_go_by_name_only():
+    module = ModuleType("voxflow_test_helper")
+    module.lock = (i for i in ())  # dill would look inside
+    sys.modules[module.__name__] = module
+    try:
+        assert around({"m": module}, packing.pack_by_value)["m"] is module
+    finally:
+        del sys.modules[module.__name__]
+
+
+def test_a_function_takes_the_globals_that_it_uses():
+    namespace = {"__name__": "__main__", "used": 5, "unused": (i for i in ())}
+    exec("def f(x): return x + used", namespace)
+    assert around(namespace["f"], packing.pack_by_value)(1) == 6
+
+
+def test_names_of_the_script_go_by_reference(monkeypatch):
+    class Thing:
+        pass
+
+    Thing.__module__, Thing.__qualname__ = "__main__", "Thing"
+    monkeypatch.setattr(sys.modules["__main__"], "Thing", Thing, raising=False)
+    assert type(around(Thing())) is Thing
+    by_reference, by_value = packing.pack_task(Thing())
+    assert type(packing.load_task(by_reference, by_value)) is Thing
+    monkeypatch.delattr(sys.modules["__main__"], "Thing")
+    again = packing.load_task(by_reference, by_value)
+    assert type(again) is not Thing
+    packing.adopt_main_classes()
+    adopted = vars(sys.modules["__main__"]).pop("Thing")
+    assert adopted in (Thing, type(again))
+
+
+def test_plain_tasks_are_pickled_plainly():
+    by_reference, by_value = packing.pack_task((3, "a"))
+    assert pickle.loads(by_reference) == (3, "a")
+    assert by_value is None

@@ -1,0 +1,103 @@
+"""Slots: places, use and reuse, without processes."""
+
+import gc
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voxflow.pipeline.engine.workers import slots
+from voxflow.pipeline.engine.workers.packing import pack_result
+
+
+@given(st.lists(st.integers(1, 10**6), max_size=10))
+def test_places_are_aligned_and_apart(sizes):
+    parts, total = slots.arrange(sizes)
+    assert [size for _, size in parts] == sizes
+    ends = [0, *(start + size for start, size in parts)]
+    for (start, _), end in zip(parts, ends, strict=False):
+        assert start % slots.ALIGN == 0
+        assert start >= end
+    assert total >= ends[-1]
+
+
+def pair():
+    writer = slots.SlotWriter()
+    freed = []
+    reader = slots.SlotReader(lambda _, slot: freed.append(slot))
+    return writer, reader, freed
+
+
+def hand_over(writer, reader, value, **kwargs):
+    placed, fds = writer.place(pack_result(value))
+    reader.learn(placed, [os.dup(fd) for fd in fds])
+    for fd in fds:
+        os.close(fd)
+    return placed, reader.open(placed, **kwargs)
+
+
+def test_a_slot_is_free_when_the_last_array_has_died():
+    writer, reader, freed = pair()
+    _, got = hand_over(writer, reader, [np.zeros(10**5), np.ones(10**5)])
+    view = got[1][5:][::2].reshape(-1)
+    assert reader.leased == 1
+    del got
+    gc.collect()
+    assert freed == []
+    assert view.all()
+    del view
+    assert freed == [0]
+    assert reader.leased == 0
+
+
+def test_a_free_slot_is_taken_again_and_a_small_one_makes_room():
+    writer, reader, freed = pair()
+    first, got = hand_over(writer, reader, np.full(10**5, 1))
+    second, other = hand_over(writer, reader, np.full(10**5, 2))
+    assert (first.slot, second.slot) == (0, 1)
+    del got
+    writer.free(freed.pop())
+    reader.idle += 1
+    third, got = hand_over(writer, reader, np.full(10**5, 3))
+    assert (third.slot, third.capacity) == (0, 0)
+    assert other.min() == other.max() == 2
+    del got
+    writer.free(freed.pop())
+    reader.idle += 1
+    fourth, got = hand_over(writer, reader, np.full(10**7, 4))
+    assert (fourth.slot, fourth.dropped) == (2, (0,))
+    assert got.min() == got.max() == 4
+    assert reader.idle == 0
+
+
+def test_a_copy_frees_the_slot_at_once():
+    writer, reader, freed = pair()
+    _, got = hand_over(writer, reader, np.arange(10**5), copy=True)
+    assert freed == [0]
+    assert got.ctypes.data % slots.ALIGN == 0
+    assert got.flags.writeable
+    np.testing.assert_array_equal(got, np.arange(10**5))
+
+
+def test_a_failed_write_loses_no_slot():
+    writer, reader, freed = pair()
+    _, got = hand_over(writer, reader, np.zeros(10**5))
+    del got
+    writer.free(freed.pop())
+    packed = pack_result(np.zeros(10**5))
+    packed.writers = [lambda view: 1 / 0]
+    with pytest.raises(ZeroDivisionError):
+        writer.place(packed)
+    placed, _ = hand_over(writer, reader, np.zeros(10**5))
+    assert placed.slot == 0
+
+
+def test_memory_without_memfd_has_no_name_either(monkeypatch, tmp_path):
+    monkeypatch.delattr(os, "memfd_create", raising=False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    writer, reader, _ = pair()
+    _, got = hand_over(writer, reader, np.arange(10**6))
+    assert list(tmp_path.iterdir()) == []
+    np.testing.assert_array_equal(got, np.arange(10**6))

@@ -1,0 +1,5 @@
+"""A pool of worker processes or threads, which knows nothing of what it carries."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

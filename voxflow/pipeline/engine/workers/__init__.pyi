@@ -1,0 +1,9 @@
+from .errors import NotPicklable as NotPicklable
+from .errors import WorkerDied as WorkerDied
+from .errors import WorkerError as WorkerError
+from .errors import WorkerFailed as WorkerFailed
+from .errors import WorkerStalled as WorkerStalled
+from .limits import available_cpus as available_cpus
+from .limits import memory_limit as memory_limit
+from .limits import thread_caps as thread_caps
+from .pool import WorkerPool as WorkerPool

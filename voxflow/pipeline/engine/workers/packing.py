@@ -1,0 +1,194 @@
+"""Pickling with large buffers kept apart from the stream, for results and for the work itself."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import pickle
+import sys
+from collections.abc import Callable
+from types import FunctionType, ModuleType
+from typing import Any
+
+import dill  # type: ignore[import-untyped]
+import numpy as np
+import numpy.typing as npt
+
+SMALL = 64 * 1024
+"""Buffers below this many bytes travel in the stream."""
+
+Writer = Callable[[memoryview], None]
+
+
+class Packed:
+    """A pickle stream, and writers for the buffers that do not stand in it."""
+
+    def __init__(self) -> None:
+        self.stream = b""
+        self.sizes: list[int] = []
+        self.writers: list[Writer] = []
+        self._tokens: dict[int, tuple[object, npt.NDArray[Any]]] = {}
+
+    def keep(self, buffer: pickle.PickleBuffer) -> bool:
+        """Pickle's buffer callback: True puts the buffer into the stream."""
+        raw = buffer.raw()
+        if raw.nbytes < SMALL:
+            return True
+        _, source = self._tokens.get(id(raw.obj), (None, None))
+        self.sizes.append(raw.nbytes)
+        self.writers.append(_plain_writer(raw) if source is None else _array_writer(source))
+        return False
+
+    def reduce_array(self, array: npt.NDArray[Any]) -> Any:
+        """Reduce an array so that it is writable afterwards and copied once.
+
+        numpy's own reduction keeps read-only arrays read-only, and copies views (crops, mirrored
+        arrays) into the stream. For those a token of their size stands in, memory that is
+        reserved but never touched, and the values are written straight to their place.
+        """
+        plain = array.flags.c_contiguous or array.flags.f_contiguous
+        if plain and array.flags.writeable:
+            return array.__reduce_ex__(5)
+        if array.nbytes < SMALL:
+            return np.array(array).__reduce_ex__(5)
+        token: Any = np.empty(array.nbytes, np.uint8)
+        self._tokens[id(token)] = (token, array)
+        buffer = pickle.PickleBuffer(token)
+        return _restore_array, (buffer, array.dtype, array.shape)
+
+
+def pack_result(obj: Any) -> Packed:
+    """Pickle a result in a worker. Raises whatever pickling raises.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> packed = pack_result({"raw": np.zeros(10**6)})
+    >>> packed.sizes, len(packed.stream) < 1000
+    ([8000000], True)
+    """
+    packed = Packed()
+    file = io.BytesIO()
+    try:
+        _ResultPickler(file, packed).dump(obj)
+    except Exception:  # lambdas, local classes: slower, by value
+        return pack_by_value(obj)
+    packed.stream = file.getvalue()
+    return packed
+
+
+def pack_by_value(obj: Any) -> Packed:
+    """Pickle with dill: what lives in ``__main__`` or in a function goes by value."""
+    packed = Packed()
+    file = io.BytesIO()
+    pickler = dill.Pickler(file, 5, buffer_callback=packed.keep, recurse=True, byref=False)
+
+    def reduce(obj: Any) -> Any:
+        if isinstance(obj, ModuleType):
+            # dill would copy the whole content of a module that lies outside site-packages.
+            return importlib.import_module, (obj.__name__,)
+        if type(obj) is np.ndarray and not obj.dtype.hasobject:
+            return packed.reduce_array(obj)
+        return NotImplemented
+
+    # Not a subclass: dill recognises its picklers by the module that their class lives in.
+    pickler.reducer_override = reduce
+    pickler.dump(obj)
+    packed.stream = file.getvalue()
+    return packed
+
+
+def pack_task(task: Any) -> tuple[bytes | None, bytes | None]:
+    """Pickle a task by reference and, if that may not be enough, by value.
+
+    A worker knows the classes of the user's script only as far as they came with the work. So
+    what refers to them is sent both ways, and the worker takes the first that it can read.
+    """
+    file = io.BytesIO()
+    pickler = _ResultPickler(file, Packed(), apart=False)
+    try:
+        pickler.dump(task)
+        by_reference = file.getvalue()
+        if not pickler.saw_main:
+            return by_reference, None
+    except Exception:
+        by_reference = None
+    return by_reference, dill.dumps(task, protocol=5, recurse=True, byref=False)
+
+
+def load_task(by_reference: bytes | None, by_value: bytes | None) -> Any:
+    """Rebuild what `pack_task` made."""
+    if by_reference is not None:
+        try:
+            return pickle.loads(by_reference)
+        except AttributeError:
+            if by_value is None:
+                raise
+    return dill.loads(by_value)
+
+
+def adopt_main_classes() -> None:
+    """Enter classes that came by value from the user's script into this process's ``__main__``.
+
+    Then instances can be pickled by reference, and are of the script's own class again in the
+    parent.
+    """
+    main = sys.modules["__main__"]
+    todo, seen = [object], set()
+    while todo:
+        cls = todo.pop()
+        for sub in type.__subclasses__(cls):
+            if sub not in seen:
+                seen.add(sub)
+                todo.append(sub)
+                if sub.__module__ == "__main__" and "." not in sub.__qualname__:
+                    vars(main).setdefault(sub.__qualname__, sub)
+
+
+class _ResultPickler(pickle.Pickler):
+    """The fast pickler, with arrays apart and names of the script by reference."""
+
+    def __init__(self, file: io.BytesIO, packed: Packed, *, apart: bool = True) -> None:
+        super().__init__(file, 5, buffer_callback=packed.keep if apart else None)
+        self._packed = packed
+        self._apart = apart
+        self.saw_main = False
+
+    def reducer_override(self, obj: Any) -> Any:
+        if type(obj) is np.ndarray:
+            if self._apart and not obj.dtype.hasobject:
+                return self._packed.reduce_array(obj)
+        elif (
+            isinstance(obj, (type, FunctionType))
+            and obj.__module__ == "__main__"
+            and "<locals>" not in obj.__qualname__
+        ):
+            # pickle would compare with this process's own __main__, which is not the script.
+            self.saw_main = True
+            return _main_attribute, (obj.__qualname__,)
+        return NotImplemented
+
+
+def _main_attribute(qualname: str) -> Any:
+    found: Any = sys.modules["__main__"]
+    for name in qualname.split("."):
+        found = getattr(found, name)
+    return found
+
+
+def _restore_array(buffer: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    return np.frombuffer(buffer, dtype).reshape(shape)
+
+
+def _plain_writer(raw: memoryview) -> Writer:
+    def write(target: memoryview) -> None:
+        np.copyto(np.frombuffer(target, np.uint8), np.frombuffer(raw, np.uint8))
+
+    return write
+
+
+def _array_writer(source: npt.NDArray[Any]) -> Writer:
+    def write(target: memoryview) -> None:
+        np.copyto(np.frombuffer(target, source.dtype).reshape(source.shape), source)
+
+    return write
