@@ -240,3 +240,38 @@ def test_group_attributes(tmp_path):
         open_attrs(tmp_path / "a.h5", "z")
     with pytest.raises(ReadOnly):
         del open_attrs(tmp_path / "a.h5")["loss"]
+
+
+def test_a_file_made_anew_while_it_was_closed(file):
+    dataset = open_dataset(file, "raw")
+    assert dataset.read().all()
+    close_all()
+    with h5py.File(file, "w") as own:
+        own.create_dataset("raw", (8, 8), "u1", chunks=(4, 4))
+    with pytest.raises(MissingChunk):
+        dataset.read()
+    close_all()
+    with h5py.File(file, "w") as own:
+        own.create_dataset("raw", (9, 8), "u1", chunks=(4, 4))
+    with pytest.raises(StoreUnusable, match=r"made anew .* shape \(8, 8\).*Open it again"):
+        dataset.read()
+
+
+@linux
+def test_the_last_writer_lets_go_of_the_file(file):
+    reader, writer = open_dataset(file, "raw"), open_dataset(file, "raw", "r+")
+    writer.write((), np.ones((8, 8), "u1"))
+    del writer
+    gc.collect()
+    assert open_here(file) == 0
+    assert reader.read().all()
+
+
+def test_a_writer_that_goes_while_the_file_is_in_use(file):
+    reader, writer = open_dataset(file, "raw"), open_dataset(file, "raw", "r+")
+    with reader._handle.opened() as opened:
+        del writer
+        gc.collect()
+        assert opened.mode == "r+"
+    with reader._handle.opened() as opened:
+        assert opened.mode == "r"

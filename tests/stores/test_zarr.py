@@ -18,7 +18,7 @@ from voxflow.stores import (
     open_attrs,
     open_dataset,
 )
-from voxflow.testing.stores import StoreTests, ramp
+from voxflow.testing.stores import StoreTests, ramp, run_forked
 
 
 class ZarrTests(StoreTests):
@@ -258,3 +258,10 @@ def test_group_attributes(tmp_path):
         open_attrs(tmp_path / "a.zarr", "z")
     with pytest.raises(ReadOnly):
         open_attrs(tmp_path / "a.zarr")["loss"] = 1
+
+
+def test_a_fork_opens_the_store_anew(store):
+    dataset = open_dataset(store, "raw")
+    before = dataset._array()
+    assert dataset._array() is before
+    assert run_forked(lambda: dataset._array() is not before and bool(dataset.read().all()))

@@ -20,7 +20,7 @@ from voxflow.stores.base import (
     parse_choice,
     wrong_compression,
 )
-from voxflow.stores.errors import DatasetNotFound, ReadOnly
+from voxflow.stores.errors import DatasetNotFound, ReadOnly, StoreUnusable
 from voxflow.stores.grid import Index, chunks_of
 from voxflow.stores.hdf5_files import get_handle
 from voxflow.stores.names import clean_path, not_found
@@ -73,14 +73,13 @@ class Hdf5Dataset(StoredDataset):
         self._locking = locking
         self._handle = get_handle(filename, locking)
         self._cached: tuple[int, Any] = (-1, None)
+        self._layout: _Layout | None = None
         self._stored: set[Index] | None = set()  # chunks known to be stored; None: all are
         if mode == "r+":
             self._handle.add_writer(self)
         with self._handle.opened() as file:
             dataset = self._dataset(file)
-            self._shape: tuple[int, ...] = tuple(dataset.shape)
-            self._dtype: np.dtype[Any] = dataset.dtype.newbyteorder("=")
-            self._chunks: tuple[int, ...] | None = dataset.chunks
+            self._shape, self._dtype, self._chunks = self._layout = _layout(dataset)
             self._fill = dataset.fillvalue
 
     @property
@@ -133,6 +132,12 @@ class Hdf5Dataset(StoredDataset):
                 raise DatasetNotFound(
                     not_found(self._filename, self._path, _names(file), found is not None)
                 )
+            if self._layout is not None and self._layout != _layout(found):
+                raise StoreUnusable(
+                    f"{self.uri} was made anew while it was in use: it had shape "
+                    f"{self._shape}, dtype {self._dtype}, and has now {found.shape}, "
+                    f"{found.dtype}. Open it again"
+                )
             self._cached = (self._handle.generation, found)
             self._stored = set()
         return self._cached[1]
@@ -165,6 +170,14 @@ class Hdf5Dataset(StoredDataset):
         missing = [index for index in touched if index not in self._stored]
         if missing:
             raise missing_chunk(self, bounds, missing, len(touched), grid=chunks, fill=self._fill)
+
+
+_Layout = tuple[tuple[int, ...], np.dtype[Any], tuple[int, ...] | None]
+
+
+def _layout(dataset: Any) -> _Layout:
+    """Give shape, dtype in native byte order, and chunks of h5py's dataset."""
+    return tuple(dataset.shape), dataset.dtype.newbyteorder("="), dataset.chunks
 
 
 def _stored_chunks(dataset: Any, chunks: tuple[int, ...]) -> set[Index] | None:
