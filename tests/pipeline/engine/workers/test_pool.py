@@ -304,13 +304,13 @@ def test_big_arrays_of_the_work_are_shared_until_written():
 
 @pytest.mark.parametrize("method", ALL)
 def test_a_forgotten_pool_stops(method):
-    pool = WorkerPool(lambda i: i, 2, method=method, ahead=2, name="forgotten")
+    pool = WorkerPool(lambda i: i, 2, method=method, ahead=2, name="gone")
     pool.start()
     pool.submit(0)
     assert pool.result() == 0
     del pool
     gc.collect()
-    assert not [t for t in threading.enumerate() if "forgotten" in t.name]
+    assert not [t for t in threading.enumerate() if t.name.startswith("voxflow-gone")]
 
 
 @pytest.mark.parametrize("method", ALL)
