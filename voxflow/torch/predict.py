@@ -99,7 +99,7 @@ class Predict(BatchFilter):
             raise ValueError(f"{path} is not from this model: {error}") from error
 
     def _covered(self, inputs: list[ArrayKey]) -> Any:
-        rois = [self.spec[key].roi for key in inputs if self.spec[key].roi is not None]
+        rois = [self.spec[key].region for key in inputs if self.spec[key].roi is not None]
         if not rois or self.context is None:
             return None
         common = rois[0]
@@ -123,7 +123,7 @@ class Predict(BatchFilter):
         return needed
 
     def _around_outputs(self, request: BatchRequest) -> Any:
-        rois = {request[key].roi for key in self.outputs.values() if key in request}
+        rois = {request[key].region for key in self.outputs.values() if key in request}
         if len(rois) != 1:
             raise ValueError(
                 f"{self.name()}: all outputs have to be asked for in one region, got {rois}"

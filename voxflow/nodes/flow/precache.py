@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from voxflow.nodes.flow.serving import Serving
 from voxflow.pipeline.engine import BatchFilter
-from voxflow.pipeline.engine.workers import WorkerPool
+from voxflow.pipeline.engine.workers import WorkerDied, WorkerPool, WorkerStalled
 
 if TYPE_CHECKING:
     from voxflow.pipeline.data import Batch, BatchRequest, RunPosition
@@ -91,7 +91,11 @@ class PreCache(BatchFilter):
                 return self._serving()(asked)
             if state.pool is None:
                 state.pool = self._start()
-            batch: Batch = state.take(asked, position)
+            try:
+                batch: Batch = state.take(asked, position)
+            except (WorkerDied, WorkerStalled):
+                state.stop()
+                raise
             return batch
 
     @staticmethod
@@ -136,6 +140,7 @@ class _Ahead:
         self._index = -1
 
     def stop(self) -> None:
+        self._pending.clear()
         if self.pool is not None:
             self.pool.stop()
             self.pool = None
@@ -200,10 +205,11 @@ class _Ahead:
         self._pending.popleft()
         try:
             self._started().result()
+        except (WorkerDied, WorkerStalled):
+            raise
         except Exception:
-            # Nobody asked for this batch. If the workers are gone, the next request will say so.
-            if self.pool is not None and not self.pool.alive:
-                raise
+            # Nobody asked for this batch, so its mistakes are nobody's concern.
+            return
 
     def _started(self) -> WorkerPool:
         if self.pool is None:

@@ -46,7 +46,7 @@ class ScanBlocks:
         self._reference = reference
         self._request = request
         keys = _keys(reference, request, offered)
-        rois = {key: reference[key].roi for key in keys}
+        rois: dict[Any, Roi] = {key: reference[key].region for key in keys}
         low, high = _shift_range(rois, offered)
         extents = [roi.shape for roi in rois.values()]
         self._stride = Coordinate(min(axis) for axis in zip(*extents, strict=True))

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from voxflow.pipeline.data import Array, Batch, BatchRequest
-from voxflow.pipeline.data.graph import Graph
+from voxflow.nodes.flow.scan_graphs import united
+from voxflow.pipeline.data import Array, Batch, BatchRequest, Graph
 
 if TYPE_CHECKING:
     from voxflow.pipeline.data import ArrayKey, ProviderSpec
@@ -45,7 +45,7 @@ class ScanResult:
     def batch(self) -> Batch:
         """Everything so far."""
         for key, parts in self._graphs.items():
-            self._batch[key] = Graph.united(parts, self._request[key].roi)
+            self._batch[key] = united(parts, self._request[key].region)
         return self._batch
 
     def _add_array(self, key: ArrayKey, part: Array) -> None:
@@ -58,12 +58,12 @@ class ScanResult:
         inside = part.spec.roi.intersect(roi)
         if inside.empty:
             return
-        where = ((inside - roi.offset) / voxel_size).to_slices()
-        self._batch[key].data[(..., *where)] = part.crop(inside, copy=False).data
+        where: Any = (..., *((inside - roi.offset) / voxel_size).to_slices())
+        self._batch[key].data[where] = part.crop(inside, copy=False).data
 
     def _empty(self, key: ArrayKey, part: Array) -> Array:
         spec = part.spec.copy()
-        spec.roi = roi = self._request[key].roi
-        shape = tuple(roi.shape / part.spec.voxel_size)  # type: ignore[union-attr, operator]
+        spec.roi = self._request[key].region
+        shape = tuple(spec.region.shape / spec.grid)
         lead = part.data.shape[: part.data.ndim - len(shape)]
         return Array(np.zeros((*lead, *shape), part.data.dtype), spec, dict(part.attrs))

@@ -86,7 +86,7 @@ def _both(
 
 def _cut(spec: Any, negative: tuple[float, ...], positive: tuple[float, ...]) -> Roi:
     """Cut fractions off, to whole voxels of an array and to whole world units of a graph."""
-    roi = spec.roi
+    roi: Roi = spec.roi
     if roi.unbounded:
         raise ValueError(
             f"a fraction of the unbounded region {roi} cannot be cut off; give roi=..."

@@ -100,8 +100,7 @@ class Pad(BatchFilter):
         return made
 
     def _there(self) -> Roi:
-        roi: Roi = self.get_upstream_provider().spec[self.key].roi
-        return roi
+        return self.get_upstream_provider().spec[self.key].region
 
     def _source(self, asked: Roi, there: Roi) -> Roi:
         """The part of what is there that is needed."""
@@ -131,7 +130,8 @@ class Pad(BatchFilter):
         data = np.full((*array.data.shape[:lead], *shape), self.value, dtype=array.data.dtype)
         inside = [slice(b, b + n) for b, n in zip(begin, array.data.shape[lead:], strict=True)]
         if array.data.size:
-            data[(..., *inside)] = array.data
+            where: Any = (..., *inside)
+            data[where] = array.data
         return data
 
 
@@ -149,4 +149,5 @@ def _folded(index: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
         return np.zeros_like(index)
     period = 2 * (size - 1)
     index = index % period
-    return np.minimum(index, period - index)
+    folded: np.ndarray[Any, Any] = np.minimum(index, period - index)
+    return folded

@@ -2,8 +2,9 @@
 
 from voxflow.pipeline.data.array import Array
 from voxflow.pipeline.data.batch import Batch
-from voxflow.pipeline.data.graph import Edge, Graph, Node
+from voxflow.pipeline.data.graph import Graph
 from voxflow.pipeline.data.keys import ArrayKey, ArrayKeys, GraphKey, GraphKeys
+from voxflow.pipeline.data.node import Edge, Node
 from voxflow.pipeline.data.profiling import ProfilingStats, Timing, TimingSummary
 from voxflow.pipeline.data.provider_spec import Key, ProviderSpec
 from voxflow.pipeline.data.request import BatchRequest, RunPosition

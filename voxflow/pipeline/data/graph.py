@@ -258,7 +258,8 @@ class Graph(GraphArrays):
     def _make_room_for(self, node_id: int) -> None:
         """Widen the ids where a new one does not fit their dtype."""
         ids = self._nodes.column("id")
-        if not np.iinfo(ids.dtype).min <= node_id <= np.iinfo(ids.dtype).max:
+        least, most = (-(2**63), 2**63 - 1) if ids.dtype == np.int64 else (0, 2**64 - 1)
+        if not least <= node_id <= most:
             self._nodes.set_column("id", ops.as_ids([*ids.tolist(), node_id])[:-1])
 
     # -- elsewhere ----------------------------------------------------------------------------

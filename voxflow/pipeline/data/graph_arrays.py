@@ -280,7 +280,7 @@ class GraphArrays:
         ends[~outward, 0] = made[~outward]
 
         nodes = self._nodes.take(np.concatenate([np.flatnonzero(held), outer]))
-        ids = np.concatenate([self.ids[held], ops.fresh_ids(self.ids, len(cut))])
+        ids = ops.join_ids(self.ids[held], ops.fresh_ids(self.ids, len(cut)))
         nodes.set_column("id", ids)
         nodes.column("location")[count:] = points
         nodes.column("temporary")[count:] = True

@@ -66,7 +66,8 @@ def as_ids(values: Any) -> IntArray:
 def fresh_ids(ids: IntArray, count: int) -> IntArray:
     """New ids, counted up from the largest there is.
 
-    Where 64 bits end before that, the smallest ids from 0 that are free are taken instead.
+    Where 64 bits end before that, the smallest ids from 0 that are free are taken instead. They
+    fit into 64 bits together with those in use.
 
     Args:
         ids: The ids in use, as of `as_ids`.
@@ -84,6 +85,13 @@ def fresh_ids(ids: IntArray, count: int) -> IntArray:
         return np.arange(count, dtype=dtype) + dtype(start)
     candidates = np.arange(len(ids) + count, dtype=ids.dtype)
     return as_ids(np.setdiff1d(candidates, ids)[:count])
+
+
+def join_ids(first: IntArray, second: IntArray) -> IntArray:
+    """One array of two, that fit into 64 bits together; numpy's own join goes through float64."""
+    if first.dtype != second.dtype:
+        first, second = first.astype(np.uint64), second.astype(np.uint64)
+    return np.concatenate([first, second])
 
 
 def check_unique(ids: IntArray) -> None:
@@ -216,6 +224,8 @@ def crossings(inner: FloatArray, outer: FloatArray, roi: Any) -> FloatArray:
         The points on the region's faces, in the dtype of `inner`. On an upper face, which lies
         outside, the nearest location inside that the dtype can tell.
     """
+    if not len(inner):
+        return inner.copy()
     region = Roi.like(roi)
     lowest, highest = limits(region, inner.dtype)
     start = inner.astype(np.float64)

@@ -252,7 +252,7 @@ class BatchRequest(ProviderSpec):
             return False
         return self.array_specs == other.array_specs and self.graph_specs == other.graph_specs
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
 
 def _voxel_center(roi: Roi) -> Coordinate:

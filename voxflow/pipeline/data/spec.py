@@ -36,6 +36,19 @@ class _Spec:
         self._roi = roi if roi is None or type(roi) is Roi else Roi(roi.offset, roi.shape)
 
     @property
+    def region(self) -> Roi:
+        """The roi, where there has to be one.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        if self._roi is None:
+            raise ValueError(f"a region is needed here, and there is none: {self}")
+        return self._roi
+
+    @property
     def dtype(self) -> np.dtype[Any] | None:
         """The type of the values; None if it is not known."""
         return self._dtype
@@ -123,6 +136,19 @@ class ArraySpec(_Spec):
         if voxel_size is not None and type(voxel_size) is not Coordinate:
             voxel_size = Coordinate(voxel_size)
         self._voxel_size = voxel_size
+
+    @property
+    def grid(self) -> Coordinate:
+        """The voxel size, where there has to be one.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        if self._voxel_size is None:
+            raise ValueError(f"a voxel size is needed here, and there is none: {self}")
+        return self._voxel_size
 
     def copy(self) -> ArraySpec:
         """A copy that can be changed without changing this one."""

@@ -225,11 +225,11 @@ def gather(
     """
     columns: dict[str, Column] = {}
     for row, values in enumerate(rows):
-        for name, value in values.items():
+        for name in values:  # not items(): reading what is left out would cost most of the time
             if name not in without:
                 if name not in columns:
                     columns[name] = np.full(count, MISSING, dtype=object)
-                columns[name][row] = value
+                columns[name][row] = values[name]
     return columns
 
 
@@ -239,18 +239,7 @@ def as_column(name: str, values: Any, count: int) -> Column:
     Raises:
         ValueError: If it has another number of entries.
     """
-    if not isinstance(values, np.ndarray):
-        values = list(values)
-        column = np.full(len(values), MISSING, dtype=object)
-        for row, value in enumerate(values):
-            column[row] = value
-        if all(type(value) is float for value in values):
-            column = np.array(values, np.float64)
-        elif all(type(value) in (int, float, bool) for value in values):
-            narrow = np.array(values)
-            column = narrow if narrow.tolist() == values else column
-    else:
-        column = values.copy()
+    column = values.copy() if isinstance(values, np.ndarray) else _narrow(list(values))
     if column.ndim == 0 or len(column) != count:
         raise ValueError(f"attribute {name!r} has the shape {column.shape}, needs {count} entries")
     return column
@@ -289,7 +278,33 @@ def _able_to_hold(column: Column, value: Any) -> Column:
 def _as_objects(column: Column) -> Column:
     if column.dtype == object:
         return column
-    objects = np.full(len(column), MISSING, dtype=object)
-    for row in range(len(column)):
-        objects[row] = column[row]
-    return objects
+    return _objects(column.tolist() if column.ndim == 1 else list(column))
+
+
+def _objects(values: list[Any]) -> Column:
+    column = np.full(len(values), MISSING, dtype=object)
+    for row, value in enumerate(values):
+        column[row] = value
+    return column
+
+
+def _narrow(values: list[Any]) -> Column:
+    """Values in an array of numbers where that holds them exactly, of objects elsewhere."""
+    kinds = {type(value) for value in values}
+    dtypes: list[type] = []
+    if kinds <= {float}:
+        return np.array(values, np.float64)
+    if kinds == {bool}:
+        return np.array(values, np.bool_)
+    if kinds == {int}:
+        dtypes = [np.int64, np.uint64]
+    elif kinds == {int, float}:
+        dtypes = [np.float64]
+    for dtype in dtypes:
+        try:
+            column = np.array(values, dtype)
+        except OverflowError:
+            continue
+        if all(a == b for a, b in zip(column.tolist(), values, strict=True)):
+            return column
+    return _objects(values)

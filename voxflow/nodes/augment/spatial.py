@@ -1,0 +1,97 @@
+"""The one machine behind all nodes that move voxels and points."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from voxflow.nodes.augment.augment import Augment
+from voxflow.pipeline.data import Array, Batch, BatchRequest, GraphKey
+from voxflow.pipeline.geometry import Coordinate, Roi
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from voxflow.ops.maps import Map
+    from voxflow.pipeline.data import ArrayKey, Graph
+
+
+class SpatialAugment(Augment):
+    """Shows a batch through a random map of positions.
+
+    Subclasses only draw the map, once for all arrays and graphs of a request: see
+    `voxflow.ops.maps`. Upstream is asked for the regions that the map reads, every array is
+    resampled once, points are moved exactly. Arrays that are not interpolatable (labels, masks)
+    take the nearest voxel; so do arrays of which it is not known. Points that end up outside of
+    the region are dropped.
+    """
+
+    def draw(self, request: BatchRequest, rng: Any) -> Map:
+        """The map from output to input positions."""
+        raise NotImplementedError
+
+    def prepare(self, request: BatchRequest) -> None:
+        """Ask for what the map reads."""
+        warp: Map = self.plan(request)
+        if warp.is_identity:
+            return
+        for key, spec in request.items():
+            if spec.roi is None:
+                continue
+            if isinstance(key, GraphKey):
+                spec.roi = self._graph_source(key, warp, spec.roi)
+            else:
+                begin, end = warp.source(spec.roi, self._voxel_size(key), self._order(key))
+                spec.roi = Roi(begin, Coordinate(end) - Coordinate(begin))
+
+    def process(self, batch: Batch, request: BatchRequest) -> None:
+        """Resample arrays, move graphs."""
+        warp: Map = self.plan(request)
+        if warp.is_identity:
+            return
+        for key, spec in request.array_specs.items():
+            if spec.roi is not None:
+                batch[key] = self._warped(warp, key, batch[key], spec.roi)
+        for graph_key, graph_spec in request.graph_specs.items():
+            if graph_spec.roi is not None:
+                batch[graph_key] = _moved(warp, batch[graph_key], graph_spec.roi)
+
+    def _warped(self, warp: Map, key: ArrayKey, array: Array, roi: Roi) -> Array:
+        voxel_size = self._voxel_size(key)
+        spec = array.spec.copy()
+        have: Any = spec.roi
+        spec.roi = roi
+        data = warp.resample(
+            array.data,
+            have.offset,
+            voxel_size,
+            roi.offset,
+            tuple(roi.shape / voxel_size),
+            order=self._order(key),
+        )
+        return Array(data, spec, dict(array.attrs))
+
+    def _voxel_size(self, key: ArrayKey) -> Coordinate:
+        voxel_size = self.spec[key].voxel_size
+        if voxel_size is None:
+            raise ValueError(f"{self.name()} cannot move {key}, which has no voxel size")
+        return voxel_size
+
+    def _order(self, key: ArrayKey) -> Literal["linear", "nearest"]:
+        return "linear" if self.spec[key].interpolatable else "nearest"
+
+    def _graph_source(self, key: GraphKey, warp: Map, roi: Roi) -> Roi:
+        low, high = warp.reach([float(v) for v in roi.begin], [float(v) for v in roi.end])
+        begin = Coordinate(math.floor(v) for v in low)
+        end = Coordinate(math.ceil(v) + 1 for v in high)
+        source = Roi(begin, end - begin)
+        there = self.spec[key].roi
+        return source if there is None else source.intersect(there)
+
+
+def _moved(warp: Map, graph: Graph, roi: Roi) -> Graph:
+    moved = graph.copy()
+    moved.map_locations(warp.points)
+    moved.spec.roi = roi
+    moved.remove_nodes(~moved.inside(roi))
+    return moved
