@@ -1,0 +1,5 @@
+"""Networks, and the geometry of any network: what it sees, and which sizes it takes."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
