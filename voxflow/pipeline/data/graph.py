@@ -193,12 +193,14 @@ class Graph(GraphArrays):
         """Remove a node and its edges.
 
         Args:
-            node: The node, or its id.
+            node: The node, or its id. A view that is given becomes a value of its own.
             retain_connectivity: Whether edges from each of its predecessors to each of its
                 successors take its place.
         """
         node_id = _id_of(node)
         row = self._row(node_id)
+        if isinstance(node, Node):
+            node._detach()
         links = self._link()
         before = [other for other in links.before(row) if other != row]
         after = [other for other in links.after(row) if other != row]

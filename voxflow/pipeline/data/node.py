@@ -76,6 +76,12 @@ class Node:
         object.__setattr__(node, "_values", values)
         return node
 
+    def _detach(self) -> None:
+        """Make a view a value of its own."""
+        values = dict(self._values)
+        values["location"] = values["location"].copy()
+        object.__setattr__(self, "_values", values)
+
     @property
     def id(self) -> int:
         """The id; of a node in a graph it cannot be changed."""
