@@ -72,6 +72,7 @@ def test_one_number_and_nothing():
 def test_voxel_sizes_that_are_not_whole_are_held_exactly():
     size = Coordinate(np.float32(9.8), 4, 4.0)
     assert size == (Fraction(49, 5), 4, 4)
+    assert size == Coordinate(9.8, 4, 4)
     assert size * 5 == (49, 20, 20)
     assert repr(size) == "(9.8, 4, 4)"
     assert f"{size}" == "(9.8, 4, 4)"
@@ -256,3 +257,7 @@ def test_copies_are_equal(a):
     again = pickle.loads(pickle.dumps(a))
     assert again == a
     assert is_normal(again)
+
+
+def test_dims():
+    assert Coordinate(1, 2, 3).dims == 3

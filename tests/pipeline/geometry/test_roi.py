@@ -129,6 +129,8 @@ def test_contains_points_of_all_sorts():
     assert not roi.contains((19.6, 0))
     assert roi.contains((19.599, 9.999))
     assert not roi.contains((float("nan"), 1))
+    assert Roi((0.3,), (1,)).contains((0.3,))  # the float 0.3 is a little less than 3/10
+    assert not Roi((0,), (0.3,)).contains(np.array([0.3]))
     assert not roi.contains((None, 1))
     assert not roi.contains((1, 1, 1))
     assert EVERYWHERE.contains((None, 1))
@@ -207,6 +209,9 @@ def test_containing_is_what_intersecting_gives_back(pair):
 def test_touching_regions_do_not_intersect():
     assert not Roi((0,), (5,)).intersects(Roi((5,), (5,)))
     assert Roi((0,), (5.5,)).intersects(Roi((5,), (5,)))
+    assert not HALF.intersects(Roi((0, 5), (3, 3)))
+    assert not Roi((0, 5), (3, 3)).intersects(HALF)
+    assert HALF.intersects(Roi((0, 4), (3, 3)))
     with pytest.raises(ValueError, match="different dimensions"):
         Roi((0,), (5,)).intersects(NOTHING)
     with pytest.raises(ValueError, match="different dimensions"):

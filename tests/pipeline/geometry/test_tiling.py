@@ -87,7 +87,8 @@ def test_blocks_do_not_depend_on_the_region(data, case):
     whole, size = case
     shape = data.draw(coordinates(size.dims, 1, 8, whole=True)) * size
     origin = data.draw(coordinates(size.dims, -9, 9, whole=True)) * size
-    part = data.draw(rois_on_grid(size, most=12)).intersect(whole.region)
+    part = data.draw(rois_on_grid(size, low=-3, high=12, most=12)) + whole.region.offset
+    part = part.intersect(whole.region)
     blocks = list(grid(whole.region, shape, origin))
     for block in grid(part, shape, origin):
         assert block in [other.intersect(part) for other in blocks]
@@ -98,7 +99,7 @@ def test_blocks_do_not_depend_on_the_region(data, case):
 @given(st.data(), st.one_of(scans(), grids()))
 def test_within_keeps_the_tiles_that_own_a_part(data, case):
     tiling, size = case
-    part = data.draw(rois_on_grid(size, most=12, least=0))
+    part = data.draw(rois_on_grid(size, low=-3, high=12, most=8, least=0)) + tiling.region.offset
     needed = [pair for pair in tiling.pairs() if pair[1].intersects(part)]
     assert list(tiling.within(part).pairs()) == needed
     narrower = tiling.within(tiling.region).within(part)

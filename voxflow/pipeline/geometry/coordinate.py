@@ -41,6 +41,9 @@ class Coordinate(_FunlibCoordinate):
     ``tuple + Coordinate`` joins both into a plain tuple (shapes are built so), and a slice is a
     plain tuple. It is a ``funlib.geometry.Coordinate`` and mixes with those.
 
+    It equals, and hashes like, the plain tuple of its exact entries. A float that is not a binary
+    fraction is no such entry: compare with ``Coordinate(9.8)``, not with ``(9.8,)``.
+
     Parameters
     ----------
     *array_like
@@ -202,8 +205,9 @@ class Coordinate(_FunlibCoordinate):
         return type(self), (tuple(self),)
 
     def __repr__(self) -> str:
-        if Fraction not in map(type, self):
-            return tuple.__repr__(self)
+        text = tuple.__repr__(self)
+        if "Fraction" not in text:
+            return text
         inside = ", ".join(format_exact(entry) for entry in self)
         return f"({inside},)" if len(self) == 1 else f"({inside})"
 
