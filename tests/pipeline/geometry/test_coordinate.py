@@ -119,6 +119,7 @@ def test_results_are_exact():
     assert 2 ** Coordinate(3, None) == (8, None)
     assert abs(Coordinate(-1, None, -0.5)) == (1, None, Fraction(1, 2))
     assert +Coordinate(1, 2) == (1, 2)
+    assert -Coordinate(1, None, -0.5) == (-1, None, Fraction(1, 2))
 
 
 @pytest.mark.parametrize("op", OPERATORS)
