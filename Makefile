@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 PYTEST := $(BIN)/python -m pytest
 COVERAGE := --cov --cov-report=term
-CREMI_STEPS := sample train predict segment evaluate
+EXAMPLE := $(BIN)/python examples/cremi
+RUN := runs/cremi
 
 .DEFAULT_GOAL := help
 .PHONY: help install format check test test-all bench docs cremi clean
@@ -46,8 +47,14 @@ bench: $(STAMP)  ## the benchmarks
 docs: $(STAMP)  ## the documentation, into docs/_build/html
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 
-cremi: $(STAMP)  ## train, predict, segment and score the example, into examples/cremi/output
-	cd examples/cremi && for step in $(CREMI_STEPS); do echo "== $$step.py"; ../../$(BIN)/python $$step.py || exit 1; done
+cremi: $(STAMP)  ## the example from end to end, into runs/cremi: train, predict, segment, score, draw
+	$(EXAMPLE)/sample.py
+	$(EXAMPLE)/train.py
+	$(EXAMPLE)/predict.py
+	$(EXAMPLE)/segment.py $(RUN)/trained.hdf
+	$(EXAMPLE)/segment.py $(RUN)/untrained.hdf
+	$(EXAMPLE)/evaluate.py --data $(RUN)/data/sample_C.hdf $(RUN)/trained.hdf $(RUN)/untrained.hdf
+	$(EXAMPLE)/picture.py --data $(RUN)/data/sample_C.hdf $(RUN)/trained.hdf
 
 clean:  ## forget what the tools left behind (.venv stays)
 	rm -rf build dist *.egg-info .coverage .coverage.* docs/_build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
