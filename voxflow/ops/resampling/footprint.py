@@ -100,8 +100,7 @@ def _extremes(program: Sequence[Stage], looks: Indices, gaps: Any) -> tuple[Floa
     """Least and greatest source index over all looks, and over the `gaps` between them."""
     packed = pack(program)
     low, high = np.empty(NDIM), np.empty(NDIM)
-    tables = (packed.ints, packed.floats, packed.coefficients, packed.line)
-    kernels.bounds(looks, *tables, low, high)
+    kernels.bounds(looks, *packed.tables, low, high)
     margin = _between_looks(program, gaps)
     return low - margin, high + margin
 

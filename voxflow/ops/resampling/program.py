@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .rows import FIELD, LINEAR, N_FLOATS, N_INTS, TABLE
+from .rows import LINEAR, TABLE
+from .spline import FIELD, POSITION, SPACING
 from .stages import Field, Floats, SectionTable, Stage, fuse, linear, scaling
 
 #: The kernels always work on this many spatial axes.
 NDIM = 3
+
+_N_INTS, _N_FLOATS = 13, 18
 
 _PARALLEL = 1e-9  # matrix entries closer than this to a whole number are that number
 _ON_GRID = 1e-6  # voxels: shifts closer than this to a half or whole voxel are exactly there
@@ -25,7 +28,11 @@ class Packed:
     ints: NDArray[np.int64]
     floats: Floats
     coefficients: Floats
-    line: Floats
+
+    @property
+    def tables(self) -> tuple[NDArray[np.int64], Floats, Floats]:
+        """The three tables, as kernels take them."""
+        return self.ints, self.floats, self.coefficients
 
 
 def lift(values: Sequence[float], filler: float) -> Floats:
@@ -100,11 +107,17 @@ def _touches(row: Floats, stage: Stage) -> bool:
 
 
 def pack(program: Sequence[Stage]) -> Packed:
-    """Write a program into the flat tables that the kernels read."""
-    ints = np.zeros((len(program), N_INTS), np.int64)
-    floats = np.zeros((len(program), N_FLOATS))
+    """Write a program into the flat tables that the kernels read, one row per stage.
+
+    Floats: 0-8 matrix, 9-11 shift; field: 12-14 first control point, 15-17 inverse spacing;
+    table: 12 begin, 13 inverse thickness. Integers: 0 kind, 1 where its coefficients begin; field:
+    2-4 control points, 5-7 strides of the coefficients, 8 stride of a component, 9 the components
+    that are not zero (bits), 10-12 shape of the coefficients; table: 2 axis, 3 sections.
+    """
+    ints = np.zeros((len(program), _N_INTS), np.int64)
+    floats = np.zeros((len(program), _N_FLOATS))
     numbers: list[Floats] = [np.zeros(1)]
-    used, longest = 1, 1
+    used = 1
     for at, stage in enumerate(program):
         floats[at, :9] = stage.matrix.ravel()
         floats[at, 9:12] = stage.shift
@@ -112,7 +125,6 @@ def pack(program: Sequence[Stage]) -> Packed:
         if stage.field is not None:
             ints[at, 0] = FIELD
             values = _pack_field(stage.field, ints[at], floats[at])
-            longest = max(longest, *values.shape[1:])
         elif stage.table is not None:
             ints[at, 0] = TABLE
             values = _pack_table(stage.table, ints[at], floats[at])
@@ -120,7 +132,7 @@ def pack(program: Sequence[Stage]) -> Packed:
             continue
         numbers.append(values.ravel())
         used += values.size
-    return Packed(ints, floats, np.concatenate(numbers), np.empty((NDIM, longest)))
+    return Packed(ints, floats, np.concatenate(numbers))
 
 
 def _pack_field(field: Field, ints: NDArray[np.int64], floats: Floats) -> Floats:
@@ -129,13 +141,14 @@ def _pack_field(field: Field, ints: NDArray[np.int64], floats: Floats) -> Floats
     ints[2:5] = field.counts
     ints[5:8] = strides[1:]
     ints[8] = strides[0]
+    ints[10:13] = values.shape[1:]
     ints[9] = sum(1 << axis for axis in range(NDIM) if values[axis].any())
-    floats[12:15] = field.origin
-    floats[15:18] = 1.0 / field.spacing
+    floats[POSITION : POSITION + 3] = field.origin
+    floats[SPACING : SPACING + 3] = 1.0 / field.spacing
     return values
 
 
 def _pack_table(table: SectionTable, ints: NDArray[np.int64], floats: Floats) -> Floats:
     ints[2], ints[3] = table.axis, len(table.offsets)
-    floats[12], floats[13] = table.origin, 1.0 / table.thickness
+    floats[POSITION : POSITION + 2] = table.origin, 1.0 / table.thickness
     return np.ascontiguousarray(table.offsets)

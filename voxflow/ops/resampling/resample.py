@@ -172,7 +172,7 @@ def _interpolate(
     out = np.empty((n_lead, *shape), target)
     source = _layout(volume, n_lead)
     flat, size, stride = _flat(source, [0, 1, 2])
-    tables = (packed.ints, packed.floats, packed.coefficients, packed.line)
+    tables = packed.tables
     if order == "nearest":
         bits = np.dtype(f"u{target.itemsize}") if target.itemsize <= 8 else target
         to, counts, steps = _flat(out.view(bits), loop)
@@ -183,7 +183,7 @@ def _interpolate(
     result = out if target != np.float16 else np.empty(out.shape, np.float32)
     to, counts, steps = _flat(result, loop)
     arguments = (_frozen(flat), size, stride, to, counts, steps, *tables)
-    scratch = np.empty((8, counts[2]), work)
+    scratch = np.zeros(9 * counts[2], work)
     rounded = target.kind in "ui"
     value = result.dtype.type(fill)
     if kept is None:

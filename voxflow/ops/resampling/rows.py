@@ -1,10 +1,14 @@
 """Where the voxels of one output row come from: the map, evaluated row by row.
 
 A row starts as a straight line (a start and a step), stays one as long as stages are linear, and
-becomes three buffers of coordinates at the first field. A field is evaluated along an axis-aligned
+becomes three lists of coordinates at the first field. A field is evaluated along an axis-aligned
 line without a lookup per voxel: the control points around the line are summed to one short list of
-coefficients, and between two control points every voxel is a cubic polynomial in its index.
-The coordinates of a row stay in the first-level cache; nothing of the array's size is built.
+weights, and between two control points every voxel is a cubic polynomial in its index. The
+coordinates of a row stay in the first-level cache; nothing of the array's size is built.
+
+Two rules keep the loops fast. No function makes a view of an array, since views are counted, which
+costs more than the work on a row; places in flat arrays are passed instead. And an index that is
+not plainly positive is cast to unsigned, since signed ones are tested for counting from the end.
 """
 
 from __future__ import annotations
@@ -15,49 +19,36 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from .spline import FIELD, POSITION, SPACING, active, basis, cell_of, field_at
+
 #: Kinds of stages, as the kernels know them (first column of the integer table).
-LINEAR, FIELD, TABLE = 0, 1, 2
-#: Columns of the two tables of a packed program, see `program.pack`.
-N_INTS, N_FLOATS = 10, 18
+LINEAR, TABLE = 0, 2
+#: Rows are written in blocks of this many voxels: coordinates need room for one more block.
+BLOCK = 16
+
+# Rows of the small table of a row's state: position and step before and after a stage, weights.
+_P, _D, _Q, _E, _WEIGHTS = 0, 1, 2, 3, 4
 
 _SECTION_EDGE = 1e-6  # sections begin this early, so that centres on an edge always fall upwards
 
 
 @njit(cache=True, nogil=True)
-def basis(t: float, single: bool, out: Any) -> None:
-    """Write the 4 cubic B-spline weights at fraction `t` (1, 0, 0, 0 for a single point)."""
-    if single:
-        out[0] = 1.0
-        out[1] = out[2] = out[3] = 0.0
-        return
-    s = 1.0 - t
-    out[0] = s * s * s / 6.0
-    out[1] = (4.0 - 6.0 * t * t + 3.0 * t * t * t) / 6.0
-    out[2] = (4.0 - 6.0 * s * s + 3.0 * s * s * s) / 6.0
-    out[3] = t * t * t / 6.0
+def scratch(ints: Any, n: int) -> Any:
+    """Arrays that `trace_row` works in: coordinates, state, memory, line of weights, ramp.
 
-
-@njit(cache=True, nogil=True)
-def slope(t: float, single: bool, out: Any) -> None:
-    """Write the derivatives of the 4 cubic B-spline weights at fraction `t`."""
-    if single:
-        out[0] = out[1] = out[2] = out[3] = 0.0
-        return
-    s = 1.0 - t
-    out[0] = -0.5 * s * s
-    out[1] = 1.5 * t * t - 2.0 * t
-    out[2] = 2.0 * s - 1.5 * s * s
-    out[3] = 0.5 * t * t
-
-
-@njit(cache=True, nogil=True)
-def cell_of(u: float, count: int) -> tuple[int, float]:
-    """Clamp a position in control-point units; return its cell and the fraction within."""
-    if count == 1:
-        return 0, 0.0
-    u = min(max(u, 0.0), count - 1.0)
-    k = min(int(u), count - 2)
-    return k, u - k
+    The memory holds what the next row may use again. The coordinates of axis `c` of the traced row
+    begin at ``c * (n + BLOCK)``.
+    """
+    most, longest = 0, 4
+    for s in range(ints.shape[0]):
+        a, b, c = ints[s, 10], ints[s, 11], ints[s, 12]
+        most = max(most, a * b, a * c, b * c)
+        longest = max(longest, a, b, c)
+    memory = np.empty(3 + 3 * most)
+    memory[:3] = -1.0
+    ramp = np.arange(n + BLOCK) * 1.0
+    x = np.zeros(3 * (n + BLOCK))
+    return x, np.zeros((8, 4)), memory, np.empty(3 * longest), ramp
 
 
 @njit(cache=True, nogil=True)
@@ -67,81 +58,110 @@ def section_of(z: float, origin: float, inverse: float, count: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _field_at_point(coef: Any, ints: Any, par: Any, p: Any, weights: Any, value: Any) -> None:
-    """`value[c] +=` the field at `p`, any position; the slow way, 4 weights per axis."""
-    base = ints[1]
-    for a in range(3):
-        k, t = cell_of((p[a] - par[12 + a]) * par[15 + a], ints[2 + a])
-        basis(t, ints[2 + a] == 1, weights[a])
-        base += k * ints[5 + a]
-    taps0 = 1 if ints[2] == 1 else 4
-    taps1 = 1 if ints[3] == 1 else 4
-    taps2 = 1 if ints[4] == 1 else 4
-    for c in range(3):
-        if not (ints[9] >> c) & 1:
-            continue
-        total = 0.0
-        for i in range(taps0):
-            for j in range(taps1):
-                at = base + c * ints[8] + i * ints[5] + j * ints[6]
-                w = weights[0, i] * weights[1, j]
-                for k in range(taps2):
-                    total += w * weights[2, k] * coef[at + k * ints[7]]
-        value[c] += total
+def _weigh(
+    source: Any,
+    at: int,
+    far: int,
+    taps: int,
+    near: int,
+    size: int,
+    state: Any,
+    row: int,
+    out: Any,
+    to: int,
+) -> None:
+    """``out[to + k] = sum of weight i * source[at + i * far + k * near]`` over 1 or 4 `taps`."""
+    w0, w1, w2, w3 = state[row, 0], state[row, 1], state[row, 2], state[row, 3]
+    for k in range(size):
+        here = at + k * near
+        total = w0 * source[np.uint64(here)]
+        if taps > 1:
+            total += w1 * source[np.uint64(here + far)]
+            total += w2 * source[np.uint64(here + 2 * far)]
+            total += w3 * source[np.uint64(here + 3 * far)]
+        out[np.uint64(to + k)] = total
 
 
 @njit(cache=True, nogil=True)
-def _contract(coef: Any, ints: Any, par: Any, p: Any, run: int, weights: Any, line: Any) -> None:
-    """Sum the control points around an axis-aligned line to `line[c, :]`, one per point on it."""
+def _contract(
+    coef: Any, ints: Any, pars: Any, s: int, run: int, state: Any, memory: Any, line: Any
+) -> int:
+    """Sum the control points around an axis-aligned line to one weight per point on it.
+
+    The weights of component `c` begin at ``line[c * n]``, with the returned `n`. The sum over the
+    first of the two axes across the line is kept in `memory` for the next row, which mostly has
+    the same position along that axis; its first three entries say whose sum it is.
+    """
     a = 0 if run != 0 else 1
     b = 2 if run != 2 else 1
-    base = ints[1]
-    ka, ta = cell_of((p[a] - par[12 + a]) * par[15 + a], ints[2 + a])
-    kb, tb = cell_of((p[b] - par[12 + b]) * par[15 + b], ints[2 + b])
-    basis(ta, ints[2 + a] == 1, weights[0])
-    basis(tb, ints[2 + b] == 1, weights[1])
-    base += ka * ints[5 + a] + kb * ints[5 + b]
-    taps_a = 1 if ints[2 + a] == 1 else 4
-    taps_b = 1 if ints[2 + b] == 1 else 4
-    n = ints[2 + run] + 2 if ints[2 + run] > 1 else 1
-    step = ints[5 + run]
+    u = (state[_P, a] - pars[s, POSITION + a]) * pars[s, SPACING + a]
+    ka, ta = cell_of(u, ints[s, 2 + a])
+    v = (state[_P, b] - pars[s, POSITION + b]) * pars[s, SPACING + b]
+    kb, tb = cell_of(v, ints[s, 2 + b])
+    basis(ta, ints[s, 2 + a] == 1, state, _WEIGHTS)
+    basis(tb, ints[s, 2 + b] == 1, state, _WEIGHTS + 1)
+    taps_a, taps_b = 4 - 3 * int(ints[s, 2 + a] == 1), 4 - 3 * int(ints[s, 2 + b] == 1)
+    n, n_b, place = ints[s, 10 + run], ints[s, 10 + b], 1.0 * (3 * s + run)
+    kept = memory[0] == place and memory[1] == state[_P, a] and memory[2] == n
+    memory[0], memory[1], memory[2] = place, state[_P, a], n
     for c in range(3):
-        if not (ints[9] >> c) & 1:
+        if not active(ints, s, c):
             continue
-        for k in range(n):
-            line[c, k] = 0.0
-        for i in range(taps_a):
-            for j in range(taps_b):
-                w = weights[0, i] * weights[1, j]
-                at = base + c * ints[8] + i * ints[5 + a] + j * ints[5 + b]
-                for k in range(n):
-                    line[c, k] += w * coef[at + k * step]
+        plane = 3 + c * n_b * n
+        if not kept:
+            at = ints[s, 1] + c * ints[s, 8] + ka * ints[s, 5 + a]
+            for j in range(n_b):
+                start, to = at + j * ints[s, 5 + b], plane + j * n
+                far, near = ints[s, 5 + a], ints[s, 5 + run]
+                _weigh(coef, start, far, taps_a, near, n, state, _WEIGHTS, memory, to)
+        _weigh(memory, plane + kb * n, n, taps_b, 1, n, state, _WEIGHTS + 1, line, c * n)
+    return int(n)
 
 
 @njit(cache=True, nogil=True)
+def _line(x: Any, at: int, size: int, q: float, e: float, ramp: Any) -> None:
+    """Write ``q + e * k`` to `x[at + k]` for the first `size` numbers, in whole blocks."""
+    for k in range((size + BLOCK - 1) // BLOCK * BLOCK):
+        x[np.uint64(at + k)] = q + e * ramp[k]
+
+
+@njit(cache=True, nogil=True, inline="always")
 def _cubic(
-    x: Any, begin: int, end: int, u: float, du: float, line: Any, q: float, e: float
+    x: Any,
+    at: int,
+    size: int,
+    t: float,
+    du: float,
+    line: Any,
+    cell: int,
+    q: float,
+    e: float,
+    ramp: Any,
 ) -> None:
-    """Write ``q + e * i`` plus the cubic of one cell: `line` has its 4 weights, t = u + du * i."""
-    c0, c1, c2, c3 = line[0], line[1], line[2], line[3]
-    a0 = (c0 + 4.0 * c1 + c2) / 6.0 + q
+    """Write ``q + e * k`` plus the cubic of one cell to `x[at + k]`.
+
+    ``line[cell:][:4]`` are the weights around the cell and ``t + du * k`` the fraction within it;
+    the sum is one cubic in `k`. Writes whole blocks, so that all are vector instructions; the next
+    cell overwrites the surplus.
+    """
+    i = np.uint64(cell)
+    c0, c1, c2, c3 = line[i], line[i + np.uint64(1)], line[i + np.uint64(2)], line[i + np.uint64(3)]
+    a0 = (c0 + 4.0 * c1 + c2) / 6.0
     a1 = (c2 - c0) * 0.5
     a2 = (c0 - 2.0 * c1 + c2) * 0.5
     a3 = (c3 - c0 + 3.0 * (c1 - c2)) / 6.0
-    for i in range(begin, end):
-        t = u + du * i
-        x[i] = ((a3 * t + a2) * t + a1) * t + (a0 + e * i)
+    b0 = ((a3 * t + a2) * t + a1) * t + a0 + q
+    b1 = ((3.0 * a3 * t + 2.0 * a2) * t + a1) * du + e
+    b2 = (3.0 * a3 * t + a2) * du * du
+    b3 = a3 * du * du * du
+    for k in range((size + BLOCK - 1) // BLOCK * BLOCK):
+        r = ramp[k]
+        x[np.uint64(at + k)] = ((b3 * r + b2) * r + b1) * r + b0
 
 
 @njit(cache=True, nogil=True)
-def _line(x: Any, begin: int, end: int, q: float, e: float) -> None:
-    for i in range(begin, end):
-        x[i] = q + e * i
-
-
-@njit(cache=True, nogil=True)
-def _segment_end(i: int, u0: float, du: float, count: int, n: int) -> tuple[int, int]:
-    """Last index + 1 up to which a row stays in the cell of voxel `i`; and that cell.
+def _cell_end(i: int, u0: float, du: float, count: int, n: int) -> tuple[int, int]:
+    """Index up to which a row stays in the cell of voxel `i` (exclusive); and that cell.
 
     Cell -1 and cell ``count - 1`` are the constant continuations beyond the control points.
     """
@@ -149,99 +169,123 @@ def _segment_end(i: int, u0: float, du: float, count: int, n: int) -> tuple[int,
     cell = -1 if u < 0.0 else min(int(u), count - 1)
     if u > 0.0 and cell == count - 1 and u == cell:
         cell = count - 2
-    if du > 0.0:
-        end = n if cell == count - 1 else ceil((cell + 1 - u0) / du)
-    elif du < 0.0:
-        end = n if cell == -1 else ceil((cell - u0) / du)
-    else:
-        end = n
-    return min(max(end, i + 1), n), cell
+    end = n
+    if du > 0.0 and cell < count - 1:
+        end = min(n, ceil(min((cell + 1 - u0) / du, 1.0 * n)))
+    elif du < 0.0 and cell >= 0:
+        end = min(n, ceil(min((cell - u0) / du, 1.0 * n)))
+    return max(end, i + 1), cell
 
 
 @njit(cache=True, nogil=True)
 def _field_along_axis(
     coef: Any,
     ints: Any,
-    par: Any,
-    p: Any,
-    d: Any,
-    q: Any,
-    e: Any,
+    pars: Any,
+    s: int,
     n: int,
-    weights: Any,
+    state: Any,
+    memory: Any,
     line: Any,
+    ramp: Any,
     x: Any,
 ) -> None:
     """After a field stage, for a row along one axis: ``q + e * i + field(p + d * i)``."""
-    run = 0 if d[0] != 0.0 else (1 if d[1] != 0.0 else 2)
-    _contract(coef, ints, par, p, run, weights, line)
-    count = ints[2 + run]
-    u0 = (p[run] - par[12 + run]) * par[15 + run]
-    du = d[run] * par[15 + run]
+    run = 2
+    if state[_D, 0] != 0.0:
+        run = 0
+    elif state[_D, 1] != 0.0:
+        run = 1
+    size = _contract(coef, ints, pars, s, run, state, memory, line)
+    count = ints[s, 2 + run]
+    u0 = (state[_P, run] - pars[s, POSITION + run]) * pars[s, SPACING + run]
+    du = state[_D, run] * pars[s, SPACING + run]
     for c in range(3):
-        if not (ints[9] >> c) & 1:
-            _line(x[c], 0, n, q[c], e[c])
-        elif count == 1:
-            _line(x[c], 0, n, q[c] + line[c, 0], e[c])
-    if count == 1:
-        return
-    i = 0
-    while i < n:
-        end, cell = _segment_end(i, u0, du, count, n)
-        for c in range(3):
-            if not (ints[9] >> c) & 1:
-                continue
-            if cell < 0:
-                flat = (line[c, 0] + 4.0 * line[c, 1] + line[c, 2]) / 6.0
-                _line(x[c], i, end, q[c] + flat, e[c])
-            elif cell >= count - 1:
-                m = count - 1
-                flat = (line[c, m] + 4.0 * line[c, m + 1] + line[c, m + 2]) / 6.0
-                _line(x[c], i, end, q[c] + flat, e[c])
+        at, q, e = c * (n + BLOCK), state[_Q, c], state[_E, c]
+        if not active(ints, s, c):
+            _line(x, at, n, q, e, ramp)
+            continue
+        if count == 1:
+            _line(x, at, n, q + line[c * size], e, ramp)
+            continue
+        i = 0
+        while i < n:
+            end, cell = _cell_end(i, u0, du, count, n)
+            k = c * size + max(cell, 0)
+            if 0 <= cell < count - 1:
+                t = u0 + du * i - cell
+                _cubic(x, at + i, end - i, t, du, line, k, q + e * i, e, ramp)
             else:
-                _cubic(x[c], i, end, u0 - cell, du, line[c, cell:], q[c], e[c])
-        i = end
+                flat = (line[k] + 4.0 * line[k + 1] + line[k + 2]) / 6.0
+                _line(x, at + i, end - i, q + flat + e * i, e, ramp)
+            i = end
 
 
 @njit(cache=True, nogil=True)
-def _stage_per_voxel(
-    kind: int, ints: Any, par: Any, coef: Any, n: int, weights: Any, x: Any
-) -> None:
+def _stage_per_voxel(coef: Any, ints: Any, pars: Any, s: int, n: int, state: Any, x: Any) -> None:
     """Apply a stage to coordinates that no longer lie on an axis-aligned line."""
-    p = np.empty(3)
-    v = np.empty(3)
+    step = n + BLOCK
     for i in range(n):
-        p[0] = x[0, i]
-        p[1] = x[1, i]
-        p[2] = x[2, i]
         for c in range(3):
-            v[c] = par[3 * c] * p[0] + par[3 * c + 1] * p[1] + par[3 * c + 2] * p[2] + par[9 + c]
-        if kind == FIELD:
-            _field_at_point(coef, ints, par, p, weights, v)
-        elif kind == TABLE:
-            k = section_of(p[ints[2]], par[12], par[13], ints[3])
-            for c in range(3):
-                v[c] += coef[ints[1] + 3 * k + c]
-        x[0, i] = v[0]
-        x[1, i] = v[1]
-        x[2, i] = v[2]
+            state[_P, c] = x[c * step + i]
+        _linear(pars, s, state, _P, _Q, 1.0)
+        if ints[s, 0] == FIELD:
+            field_at(coef, ints, pars, s, state, _P, _Q, _WEIGHTS)
+        elif ints[s, 0] == TABLE:
+            _add_section(coef, ints, pars, s, state)
+        for c in range(3):
+            x[c * step + i] = state[_Q, c]
 
 
 @njit(cache=True, nogil=True)
-def _snap(p: Any, d: Any) -> None:
+def _linear(pars: Any, s: int, state: Any, row: int, to: int, shift: float) -> None:
+    """Write the stage's matrix times a position or step (plus `shift` times its translation)."""
+    x, y, z = state[row, 0], state[row, 1], state[row, 2]
+    for c in range(3):
+        total = pars[s, 3 * c] * x + pars[s, 3 * c + 1] * y + pars[s, 3 * c + 2] * z
+        state[to, c] = total + shift * pars[s, 9 + c]
+
+
+@njit(cache=True, nogil=True)
+def _add_section(coef: Any, ints: Any, pars: Any, s: int, state: Any) -> None:
+    """Add what the section at position P is displaced by to position Q."""
+    z = state[_P, ints[s, 2]]
+    k = section_of(z, pars[s, POSITION], pars[s, POSITION + 1], ints[s, 3])
+    for c in range(3):
+        state[_Q, c] += coef[ints[s, 1] + 3 * k + c]
+
+
+@njit(cache=True, nogil=True)
+def _snap(state: Any) -> None:
     """Remove rounding noise, so that what is meant to fall on voxel centres or edges does."""
     for c in range(3):
-        half = np.rint(2.0 * p[c]) * 0.5
-        if abs(p[c] - half) < 1e-6:
-            p[c] = half
-        whole = np.rint(d[c])
-        if abs(d[c] - whole) < 1e-9:
-            d[c] = whole
+        half = np.rint(2.0 * state[_P, c]) * 0.5
+        if abs(state[_P, c] - half) < 1e-6:
+            state[_P, c] = half
+        whole = np.rint(state[_D, c])
+        if abs(state[_D, c] - whole) < 1e-9:
+            state[_D, c] = whole
+
+
+@njit(cache=True, nogil=True)
+def _straight(x: Any, n: int, state: Any, ramp: Any) -> None:
+    for c in range(3):
+        _line(x, c * (n + BLOCK), n, state[_P, c], state[_D, c], ramp)
 
 
 @njit(cache=True, nogil=True)
 def trace_row(
-    a: int, b: int, n: int, ints: Any, pars: Any, coef: Any, line: Any, small: Any, x: Any
+    a: int,
+    b: int,
+    n: int,
+    ints: Any,
+    pars: Any,
+    coef: Any,
+    x: Any,
+    state: Any,
+    memory: Any,
+    line: Any,
+    ramp: Any,
 ) -> None:
     """Write the source coordinates of the `n` voxels of output row (a, b).
 
@@ -249,43 +293,38 @@ def trace_row(
         a: index of the row along the outer axis of the loop.
         b: index of the row along the middle axis of the loop.
         n: voxels in the row.
-        ints: the packed program's integers, (stages, N_INTS).
-        pars: the packed program's floats, (stages, N_FLOATS).
+        ints: the packed program's integers (see `program.pack`).
+        pars: the packed program's floats.
         coef: spline coefficients and section tables, flat.
-        line: scratch, float64, (3, most control points along an axis + 2).
-        small: scratch, float64, (8, 4).
-        x: the result, float64, (3, n), in input voxels (centre of voxel k = k).
+        x: the result, in input voxels (centre of voxel k = k); see `scratch` for this and the rest.
+        state: scratch.
+        memory: scratch, kept from row to row.
+        line: scratch.
+        ramp: 0, 1, 2, ...
     """
-    p, d, q, e, weights = small[0], small[1], small[2], small[3], small[4:7]
-    p[0], p[1], p[2] = a, b, 0.0
-    d[0], d[1], d[2] = 0.0, 0.0, 1.0
+    state[_P, 0], state[_P, 1], state[_P, 2] = a, b, 0.0
+    state[_D, 0], state[_D, 1], state[_D, 2] = 0.0, 0.0, 1.0
     straight = True
     for s in range(ints.shape[0]):
-        kind, par = ints[s, 0], pars[s]
-        along = (d[0] != 0.0) + (d[1] != 0.0) + (d[2] != 0.0) <= 1
-        keeps = kind == LINEAR or (kind == TABLE and d[ints[s, 2]] == 0.0)
-        if not straight or not (keeps or (kind == FIELD and along)):
+        kind = ints[s, 0]
+        moves = (state[_D, 0] != 0.0) + (state[_D, 1] != 0.0) + (state[_D, 2] != 0.0)
+        keeps = kind == LINEAR or (kind == TABLE and state[_D, ints[s, 2]] == 0.0)
+        if not straight or not (keeps or (kind == FIELD and moves <= 1)):
             if straight:
-                for c in range(3):
-                    _line(x[c], 0, n, p[c], d[c])
-                straight = False
-            _stage_per_voxel(kind, ints[s], par, coef, n, weights, x)
+                _straight(x, n, state, ramp)
+            straight = False
+            _stage_per_voxel(coef, ints, pars, s, n, state, x)
             continue
-        for c in range(3):
-            q[c] = par[3 * c] * p[0] + par[3 * c + 1] * p[1] + par[3 * c + 2] * p[2] + par[9 + c]
-            e[c] = par[3 * c] * d[0] + par[3 * c + 1] * d[1] + par[3 * c + 2] * d[2]
+        _linear(pars, s, state, _P, _Q, 1.0)
+        _linear(pars, s, state, _D, _E, 0.0)
         if kind == FIELD:
-            _field_along_axis(coef, ints[s], par, p, d, q, e, n, weights, line, x)
+            _field_along_axis(coef, ints, pars, s, n, state, memory, line, ramp, x)
             straight = False
             continue
         if kind == TABLE:
-            k = section_of(p[ints[s, 2]], par[12], par[13], ints[s, 3])
-            for c in range(3):
-                q[c] += coef[ints[s, 1] + 3 * k + c]
+            _add_section(coef, ints, pars, s, state)
         for c in range(3):
-            p[c] = q[c]
-            d[c] = e[c]
+            state[_P, c], state[_D, c] = state[_Q, c], state[_E, c]
     if straight:
-        _snap(p, d)
-        for c in range(3):
-            _line(x[c], 0, n, p[c], d[c])
+        _snap(state)
+        _straight(x, n, state, ramp)
