@@ -33,6 +33,20 @@ def test_blocks_equal_the_whole(dims):
     assert torch.allclose(joined, whole, atol=1e-5)
 
 
+@pytest.mark.parametrize("equivariant", [True, False])
+def test_the_output_lies_in_the_middle_of_the_input(equivariant):
+    """Mirrored weights on a mirrored input give the mirrored output, if all crops are centred."""
+    net = build(2, equivariant=equivariant)
+    volume = torch.randn(1, 1, *(analyse(net, dims=2).fit(90)[0]))
+    with torch.no_grad():
+        before = net(volume)
+        for parameter in net.parameters():
+            if parameter.ndim > 1:
+                parameter.copy_(parameter.flip(-1, -2))
+        after = net(volume.flip(-1, -2))
+    assert torch.allclose(after.flip(-1, -2), before, atol=1e-5)
+
+
 def test_signals_keep_their_size_on_the_way():
     torch.manual_seed(0)
     net = UNet(1, 4, fmaps=8, fmap_factor=2)
