@@ -11,3 +11,13 @@ class Sink(BatchFilter):
     A scan with several workers leaves the sinks directly upstream of it in the main process, one
     batch after the other, so that no two of them ever write at once.
     """
+
+
+def upstream_sinks(node: BatchFilter) -> list[Sink]:
+    """All sinks upstream of a node."""
+    found: list[Sink] = []
+    for provider in node.get_upstream_providers():
+        if isinstance(provider, Sink):
+            found.append(provider)
+        found += upstream_sinks(provider)  # type: ignore[arg-type]
+    return found

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from voxflow.pipeline.data.token import ReplayToken
+
 
 @dataclass(frozen=True, slots=True)
 class RunPosition:
@@ -74,10 +76,13 @@ class BatchRequest(ProviderSpec):
     [14:70, 106:162] (56, 56)
     """
 
-    __slots__ = ("_legacy_seed", "_plans", "_position", "_seed", "planning")
+    __slots__ = ("_legacy_seed", "_plans", "_position", "_seed", "planning", "token")
 
     planning: bool
     """True while only the geometry is walked: no data are read, and no node may count it."""
+
+    token: ReplayToken | None
+    """What it takes to make the whole batch again, of which this may be a part."""
 
     _seed: int | None
     _legacy_seed: int | None
@@ -96,6 +101,7 @@ class BatchRequest(ProviderSpec):
         self._position = None
         self._plans = None
         self.planning = False
+        self.token = None
 
     # -- asking ---------------------------------------------------------------------------------
 
@@ -214,6 +220,7 @@ class BatchRequest(ProviderSpec):
         new._position = self._position
         new._plans = self._plans
         new.planning = self.planning
+        new.token = self.token
         return new
 
     def copy(self) -> BatchRequest:

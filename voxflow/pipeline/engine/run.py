@@ -84,7 +84,7 @@ class Run:
                 check(node, request, own_nodes_only=True)
                 self._checked = request.clone()
             asked = self.seeded(request)
-            token = ReplayToken.of(asked)
+            token = asked.token = ReplayToken.of(asked)
             with borrowed_state(self.foreign):
                 batch: Batch = node._serve(asked)
             batch.token = token

@@ -1,0 +1,45 @@
+"""Arrays into HDF5 files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from voxflow.nodes.sinks.dataset_write import DatasetWrite
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import DTypeLike
+
+    from voxflow.pipeline.data import ArrayKey
+    from voxflow.stores import Compression
+
+
+class Hdf5Write(DatasetWrite):
+    """Writes every batch that passes to its place in an HDF5 file.
+
+    Parameters
+    ----------
+    dataset_names
+        The name of the dataset in the file for each array.
+    output_dir
+        The folder; made if it is not there.
+    output_filename
+        The file in it.
+    compression_type
+        None, "gzip", "szip", "lzf", or a level of gzip.
+    dataset_dtypes
+        Another dtype for the output of an array: fractions are cut off.
+    """
+
+    def __init__(
+        self,
+        dataset_names: Mapping[ArrayKey, str],
+        output_dir: str | Path = ".",
+        output_filename: str = "output.hdf",
+        compression_type: Compression = None,
+        dataset_dtypes: Mapping[ArrayKey, DTypeLike] | None = None,
+    ) -> None:
+        path = Path(output_dir) / output_filename
+        super().__init__(dataset_names, path, compression_type, dataset_dtypes)

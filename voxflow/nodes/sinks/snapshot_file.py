@@ -1,0 +1,120 @@
+"""The file of a snapshot."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from voxflow.nodes.sinks.casts import cast_for_output
+from voxflow.pipeline.data import Array, Graph
+from voxflow.stores import Geometry, close_all, create_dataset, open_attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from voxflow.pipeline.data import Batch, ReplayToken
+
+
+def write_snapshot(
+    path: Path,
+    batch: Batch,
+    names: Mapping[Any, str],
+    *,
+    token: ReplayToken | None,
+    compression: Any,
+    dtypes: Mapping[Any, Any],
+    value_range: bool,
+) -> None:
+    """Write arrays and graphs of a batch; the file appears under its name when it is complete.
+
+    Parameters
+    ----------
+    path
+        The file: ``.zarr``, else HDF5. One that is there is replaced.
+    batch
+        Holds all that has a name.
+    names
+        The path in the file for each array and graph.
+    token
+        What it takes to make the batch again.
+    compression
+        As for `voxflow.stores.create_dataset`.
+    dtypes
+        Another dtype for an array.
+    value_range
+        Whether each array gets the attribute `value_range`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    kind: Literal["hdf5", "zarr"] = "zarr" if path.suffix == ".zarr" else "hdf5"
+    options = {"format": kind, "compression": compression}
+    try:
+        for key, name in names.items():
+            if isinstance(batch[key], Array):
+                array = batch[key]
+                data = cast_for_output(array.data, dtypes.get(key, array.data.dtype), str(key))
+                _write_array(partial, name, array, data, value_range, options)
+            else:
+                _write_graph(partial, name, batch[key], options)
+        open_attrs(partial, mode="r+", format=kind).update(_root_attrs(batch, token))
+        close_all()
+        _replace(partial, path)
+    finally:
+        _remove(partial)
+
+
+def _write_array(
+    path: Path, name: str, array: Array, data: np.ndarray[Any, Any], value_range: bool, options: Any
+) -> None:
+    spec = array.spec
+    geometry = None
+    if spec.roi is not None and spec.voxel_size is not None:
+        geometry = Geometry(spec.voxel_size, spec.roi.offset)
+    attrs = dict(array.attrs)
+    if value_range and data.size:
+        attrs["value_range"] = [data.min().item(), data.max().item()]
+    _write(path, name, data, options, geometry=geometry, attrs=attrs)
+
+
+def _write_graph(path: Path, name: str, graph: Graph, options: Any) -> None:
+    parts = {"ids": graph.ids, "locations": graph.locations, "edges": graph.edge_array}
+    for part, data in parts.items():
+        # What is empty has the shape (0,), whatever its columns would be.
+        data = np.asarray(data) if len(data) else np.empty((0,), np.asarray(data).dtype)
+        _write(path, f"{name}-{part}", data, options)
+
+
+def _write(path: Path, name: str, data: np.ndarray[Any, Any], options: Any, **more: Any) -> None:
+    plain = data.ndim == 0 or data.size == 0
+    given = {**options, "compression": None if plain else options["compression"]}
+    dataset = create_dataset(path, name, data.shape, data.dtype, **given, **more)
+    if data.size:
+        dataset.write(tuple(slice(0, n) for n in data.shape), data)
+
+
+def _root_attrs(batch: Batch, token: ReplayToken | None) -> dict[str, Any]:
+    attrs: dict[str, Any] = {}
+    if batch.loss is not None:
+        attrs["loss"] = float(batch.loss)
+    if batch.iteration is not None:
+        attrs["iteration"] = int(batch.iteration)
+    if token is not None:
+        attrs["replay_token"] = str(token)
+    return attrs
+
+
+def _replace(partial: Path, path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    partial.replace(path)
+
+
+def _remove(partial: Path) -> None:
+    if partial.is_dir():
+        shutil.rmtree(partial)
+    else:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,46 @@
+"""Arrays into Zarr stores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from voxflow.nodes.sinks.dataset_write import DatasetWrite
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import DTypeLike
+
+    from voxflow.pipeline.data import ArrayKey
+    from voxflow.stores import Compression
+
+
+class ZarrWrite(DatasetWrite):
+    """Writes every batch that passes to its place in a Zarr store.
+
+    Parameters
+    ----------
+    dataset_names
+        The path in the store for each array.
+    output_dir, output_filename
+        Folder and name of the store, where `store` is not given.
+    compression_type
+        None, "gzip", a level of gzip, "zstd", or "blosc".
+    dataset_dtypes
+        Another dtype for the output of an array: fractions are cut off.
+    store
+        A directory, or a zarr store or group.
+    """
+
+    def __init__(
+        self,
+        dataset_names: Mapping[ArrayKey, str],
+        output_dir: str | Path = ".",
+        output_filename: str = "output.zarr",
+        compression_type: Compression = None,
+        dataset_dtypes: Mapping[ArrayKey, DTypeLike] | None = None,
+        store: Any = None,
+    ) -> None:
+        where = Path(output_dir) / output_filename if store is None else store
+        super().__init__(dataset_names, where, compression_type, dataset_dtypes)

@@ -1,0 +1,172 @@
+"""Arrays from files, whatever their format."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from voxflow.nodes.sources.kinds import guess_interpolatable
+from voxflow.pipeline.data import Array, ArrayKey, ArraySpec, Batch, BatchRequest
+from voxflow.pipeline.engine import BatchProvider
+from voxflow.pipeline.geometry import Coordinate, Roi
+from voxflow.stores import open_dataset, read_geometry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from voxflow.stores import StoredDataset
+
+
+class DatasetSource(BatchProvider):
+    """Offers datasets of one store as arrays.
+
+    Voxel size, offset and axes are read from the file (see `voxflow.stores.read_geometry`).
+
+    Parameters
+    ----------
+    store
+        Anything that `voxflow.stores.open_dataset` takes.
+    datasets
+        The path of the dataset in the store for each array.
+    array_specs
+        What wins over the file: whatever of `voxel_size`, `roi` and `interpolatable` is given. A
+        `dtype` has to be that of the file.
+    channels_first
+        Whether channel axes come before the spatial ones in the file. Arrays always have them
+        first. Axes that the file names win over this.
+    missing_chunks
+        What a chunk means that is not in the file: "error", or "fill" with the fill value.
+    default_voxel_size
+        What to do where the file states no voxel size: "error", or "ones" for one world unit along
+        each axis of the dataset.
+
+    Raises
+    ------
+    TypeError
+        If a key is no `ArrayKey`.
+    StoreError
+        At setup, if a file or dataset is not there, or does not say where it lies.
+    ValueError
+        At setup, if specs do not fit the file.
+    """
+
+    def __init__(
+        self,
+        store: Any,
+        datasets: Mapping[ArrayKey, str],
+        array_specs: Mapping[ArrayKey, ArraySpec] | None = None,
+        channels_first: bool = True,
+        *,
+        missing_chunks: Literal["error", "fill"] = "error",
+        default_voxel_size: Literal["error", "ones"] = "error",
+    ) -> None:
+        for key in datasets:
+            if not isinstance(key, ArrayKey):
+                raise TypeError(f"datasets maps ArrayKeys to names in the file, got {key!r}")
+        self.store = store
+        self.datasets = dict(datasets)
+        self.array_specs = dict(array_specs or {})
+        self.channels_first = channels_first
+        self.missing_chunks: Literal["error", "fill"] = missing_chunks
+        self.default_voxel_size: Literal["error", "ones"] = default_voxel_size
+
+    def name(self) -> str:
+        """The class and the file."""
+        return f"{type(self).__name__}[{self.store}]"
+
+    def setup(self) -> None:
+        """Open the datasets and say where they lie."""
+        self._opened: dict[ArrayKey, _Opened] = {}
+        for key, path in self.datasets.items():
+            dataset = open_dataset(self.store, path, missing_chunks=self.missing_chunks)
+            opened = self._open(key, dataset)
+            self._opened[key] = opened
+            self.provides(key, opened.spec)
+
+    def teardown(self) -> None:
+        """Let go of the datasets."""
+        self.__dict__.pop("_opened", None)
+
+    def provide(self, request: BatchRequest) -> Batch:
+        """Read what is asked for."""
+        batch = Batch()
+        for key, asked in request.array_specs.items():
+            spec = self.spec[key].copy()
+            spec.roi = asked.roi
+            batch[key] = Array(self._opened[key].read(spec.roi), spec)
+        return batch
+
+    def _open(self, key: ArrayKey, dataset: StoredDataset) -> _Opened:
+        given = self.array_specs.get(key, ArraySpec())
+        if given.dtype is not None and given.dtype != dataset.dtype:
+            raise ValueError(
+                f"{self.name()}: array_specs say that {key} is {given.dtype}, but {dataset.uri} is "
+                f"{dataset.dtype}; cast it downstream with AsType"
+            )
+        if given.nonspatial:
+            spec = given.copy()
+            spec.dtype = dataset.dtype
+            return _Opened(dataset, spec, list(range(len(dataset.shape))))
+        spec, spatial = self._placed(dataset, given)
+        spec.dtype = dataset.dtype
+        spec.interpolatable = given.interpolatable
+        if spec.interpolatable is None:
+            spec.interpolatable = guess_interpolatable(dataset.dtype)
+        self._check_grid(key, dataset, spec)
+        return _Opened(dataset, spec, [a for a in range(len(dataset.shape)) if a not in spatial])
+
+    def _placed(self, dataset: StoredDataset, given: ArraySpec) -> tuple[ArraySpec, list[int]]:
+        geometry = read_geometry(
+            dataset,
+            voxel_size=given.voxel_size,
+            offset=None if given.roi is None else given.roi.offset,
+            default=self.default_voxel_size,
+        )
+        dims, ndim = len(geometry.voxel_size), len(dataset.shape)
+        if dims > ndim:
+            raise ValueError(
+                f"{self.name()}: {dataset.uri} has {ndim} axes, which is fewer than its voxel size "
+                f"{geometry.voxel_size} has; give array_specs with a voxel_size"
+            )
+        spatial = list(range(ndim - dims, ndim) if self.channels_first else range(dims))
+        if geometry.spatial is not None:
+            spatial = list(geometry.spatial)
+        shape = Coordinate(dataset.shape[axis] for axis in spatial)
+        roi = Roi(geometry.offset, shape * geometry.voxel_size)
+        if given.roi is not None and not roi.contains(given.roi):
+            raise ValueError(
+                f"{self.name()}: array_specs place {dataset.uri} at {given.roi}, but it covers "
+                f"only {roi} from there (world units)"
+            )
+        return ArraySpec(roi if given.roi is None else given.roi, geometry.voxel_size), spatial
+
+    def _check_grid(self, key: ArrayKey, dataset: StoredDataset, spec: ArraySpec) -> None:
+        if any(o % v for o, v in zip(spec.region.offset, spec.grid, strict=True)):
+            raise ValueError(
+                f"{self.name()}: {key} begins at {spec.region.offset}, which is not on its voxel "
+                f"grid of {spec.grid} (world units). Correct the offset of {dataset.uri}, or give "
+                "array_specs with a roi, whose offset is a whole number of voxels"
+            )
+
+
+class _Opened:
+    """A dataset with its place, read by regions of the world."""
+
+    def __init__(self, dataset: StoredDataset, spec: ArraySpec, leading: list[int]) -> None:
+        self.spec = spec
+        self._dataset = dataset
+        self._leading = leading
+        ndim = len(dataset.shape)
+        self._spatial = [axis for axis in range(ndim) if axis not in leading]
+
+    def read(self, roi: Roi | None) -> np.ndarray[Any, Any]:
+        """The voxels of a region: leading axes first, then the spatial ones."""
+        where = [slice(0, n) for n in self._dataset.shape]
+        if roi is not None:
+            region = (roi - self.spec.region.offset) / self.spec.grid
+            bounds = zip(region.begin, region.end, strict=True)
+            for axis, (begin, end) in zip(self._spatial, bounds, strict=True):
+                where[axis] = slice(begin, end)
+        data = self._dataset.read(tuple(where))
+        return data.transpose([*self._leading, *self._spatial])
