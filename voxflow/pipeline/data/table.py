@@ -85,8 +85,6 @@ class Table:
         if row == len(next(iter(self._columns.values()))):
             self._grow(max(8, 2 * row))
         self._size += 1
-        if self._alive is not None:
-            self._alive[row] = True
         for name in self.free_names:
             if name not in values:
                 self.discard(row, name)
@@ -282,7 +280,7 @@ def _as_objects(column: Column) -> Column:
 
 
 def _objects(values: list[Any]) -> Column:
-    column = np.full(len(values), MISSING, dtype=object)
+    column: Column = np.full(len(values), MISSING, dtype=object)
     for row, value in enumerate(values):
         column[row] = value
     return column
@@ -302,7 +300,7 @@ def _narrow(values: list[Any]) -> Column:
         dtypes = [np.float64]
     for dtype in dtypes:
         try:
-            column = np.array(values, dtype)
+            column: Column = np.array(values, dtype)
         except OverflowError:
             continue
         if all(a == b for a, b in zip(column.tolist(), values, strict=True)):
