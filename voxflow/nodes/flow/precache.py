@@ -33,7 +33,9 @@ class PreCache(BatchFilter):
     num_workers
         How many workers make them; 0: none, every batch is made when it is asked for.
     method
-        How workers start: "forkserver" or "spawn" for processes, "thread" for threads.
+        How workers start: "forkserver" or "spawn" for processes, "thread" for threads. With nodes
+        from outside of voxflow upstream there are no threads: such nodes may draw from the global
+        random state, which all threads share.
     stall_timeout
         After how many seconds without an answer a worker counts as stalled.
 
@@ -68,6 +70,9 @@ class PreCache(BatchFilter):
     def setup(self) -> None:
         """Start from nothing: workers start with the first request."""
         self._state = _Ahead(self.cache_size)
+        # Nodes from outside may draw from the process's global random state, which threads share.
+        shared = self.method == "thread" and not self._serving().threadsafe
+        self._inline = self.num_workers == 0 or shared
 
     def teardown(self) -> None:
         """Stop the workers."""
@@ -83,7 +88,7 @@ class PreCache(BatchFilter):
         """The batch, from a worker if one made it ahead."""
         asked = self._asked(request)
         position = asked.position
-        if self.num_workers == 0 or position is None:
+        if position is None or self._inline:
             return self._serving()(asked)
         state: _Ahead = self._state
         with state.lock:

@@ -25,8 +25,13 @@ def serve_in_order(scan: Scan, blocks: ScanBlocks) -> Iterator[tuple[BatchReques
     deliver; the workers run everything upstream of those.
     """
     head, sinks = split_sinks(scan)
+    serving = Serving(head)
+    if scan.method == "thread" and not serving.threadsafe:
+        upstream = scan.get_upstream_provider()
+        yield from ((block, upstream.request_batch(block)) for block in blocks)
+        return
     pool = WorkerPool(
-        Serving(head),
+        serving,
         scan.num_workers,
         method=scan.method,
         ahead=scan.cache_size,

@@ -23,6 +23,11 @@ class Serving:
         self.provider = provider
         self.foreign = any(is_foreign(node) for node in _upstream_of(provider))
 
+    @property
+    def threadsafe(self) -> bool:
+        """Whether threads may serve at the same time: not if global random state is drawn from."""
+        return not self.foreign
+
     def __call__(self, request: BatchRequest) -> Batch:
         """The batch for a request."""
         with borrowed_state(self.foreign):
