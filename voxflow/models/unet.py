@@ -92,7 +92,6 @@ class UNet(nn.Module):
         before = [in_channels, *widths[:-1]]
 
         self.period = tuple(math.prod(column) for column in zip(*factors, strict=True))
-        self.padding: Padding = padding
         self.equivariant = equivariant and padding == "valid"
         self.down = nn.ModuleList(
             _convolve(before[n], widths[n], stacks[n], padding) for n in levels
@@ -108,8 +107,7 @@ class UNet(nn.Module):
         self.head = _CONV[dims - 1](widths[0], out_channels, 1)
         self.apply(_initialise)
         self._factors = factors
-        lost = [sum(sizes) - len(sizes) for sizes in zip(*stacks[0], strict=True)]
-        self._lost = tuple(lost if padding == "valid" else [0] * dims)
+        self._lost = tuple(sum(sizes) - len(sizes) for sizes in zip(*stacks[0], strict=True))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(sample, channel, \\*spatial) of a valid size -> (sample, out channel, \\*spatial)."""
