@@ -73,12 +73,13 @@ def test_linear_agrees_with_the_reference(case, lead, dtype):
 
 
 @settings(max_examples=80, deadline=None)
-@given(cases(), st.sampled_from(["u1", "i1", "i2", "u2", "i4"]))
+@given(cases(), st.sampled_from(["u1", "i1", "i2", "u2", "i4", ">u2"]))
 def test_linear_keeps_integers_and_rounds(case, dtype):
     spatial_map, offset, size, shape, rng = case
     begin, end = spatial_map.source(Region(offset, tuple(np.multiply(shape, size))), size)
     limits = np.iinfo(dtype)
-    data = rng.integers(limits.min, limits.max, voxels((begin, end), size), dtype, endpoint=True)
+    span = voxels((begin, end), size)
+    data = rng.integers(limits.min, limits.max, span, np.int64, endpoint=True).astype(dtype)
     got = spatial_map.resample(data, begin, size, offset, shape)
     want = reference.resample(spatial_map, data, begin, size, offset, shape, "linear")
     assert got.dtype == data.dtype
@@ -87,7 +88,7 @@ def test_linear_keeps_integers_and_rounds(case, dtype):
 
 
 @settings(max_examples=120, deadline=None)
-@given(cases(), st.sampled_from(["u1", "i8", "u8", "bool", "f4", "c16", "i2"]))
+@given(cases(), st.sampled_from(["u1", "i8", "u8", ">u8", "bool", "f4", "c8", "i2"]))
 def test_nearest_is_bit_equal_away_from_ties(case, dtype):
     spatial_map, offset, size, shape, rng = case
     region = Region(offset, tuple(np.multiply(shape, size)))
@@ -135,6 +136,44 @@ def test_the_source_region_is_tight_and_sufficient(case, order):
         assert (high <= n - 0.5 + slack).all()
     assert (low < 2).all()
     assert (high > n - 3).all()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_source_region_of_large_fields_is_found_from_few_rows(seed):
+    rng = np.random.default_rng(seed)
+    shape, size = (12, 90, 110), (40, 4, 4)
+    points = rng.normal(0, 30, (3, 3, 4, 4))
+    extent = np.multiply(shape, size)
+    bend = ControlPointDisplacement(points, (0, 0, 0), extent)
+    maps = [bend, rotation(rng.uniform(0, 1.5), extent / 2)]
+    if seed % 3 == 1:
+        maps.insert(0, make_map("sections", rng, (0, 0, 0), size, shape))
+    if seed % 3 == 2:
+        maps.insert(0, mirror_transpose(extent / 2, (False, True, True)))
+    spatial_map = Compose(maps)
+    begin, end = spatial_map.source(Region((0, 0, 0), tuple(extent)), size)
+    index = reference.source_index(spatial_map, begin, size, (0, 0, 0), shape).reshape(3, -1)
+    n = np.array(voxels((begin, end), size))
+    assert (index.min(1) >= -1e-4).all()
+    assert (index.max(1) <= n - 1 + 1e-4).all()
+    assert (index.min(1) < 1.5).all()
+    assert (index.max(1) > n - 2.5).all()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_reach_holds_every_source_position(seed):
+    rng = np.random.default_rng(seed)
+    bend = ControlPointDisplacement(rng.normal(0, 30, (2, 4, 4)), (0, 0), (200, 200))
+    maps = [bend, rotation(0.5, (100, 100)), make_map("sections", rng, (0, 0), (10, 10), (20, 20))]
+    spatial_map = Compose(maps if seed % 2 else [*maps, bend])
+    low, high = spatial_map.reach((30, 40), (180, 150))
+    places = rng.uniform((30, 40), (180, 150), (20_000, 2))
+    source = reference.pull(spatial_map, places.T).T
+    assert (source >= low).all()
+    assert (source <= high).all()
+    if seed % 2:
+        assert (source.min(0) - low < 8).all()
+        assert (high - source.max(0) < 8).all()
 
 
 @pytest.mark.parametrize("ndim", [1, 2, 3])
@@ -210,6 +249,16 @@ def test_images_can_become_floats_without_rounding():
     np.testing.assert_array_equal(got, np.array([[0.5, 2.0]], np.float32))
 
 
+@pytest.mark.parametrize("dtype", ["u8", "i8"])
+def test_the_greatest_ids_survive(dtype):
+    top = np.iinfo(dtype).max
+    data = np.array([top - 1, top, 2**31, 2**53 + 1], dtype)
+    move = Affine(np.eye(1), [0], [0.25])
+    got = move.resample(data, (0,), (1,), (0,), (6,), order="nearest", fill=top)
+    np.testing.assert_array_equal(got, np.append(data, np.array([top, top], dtype)))
+    assert move.resample(data, (0,), (1,), (0,), (1,))[0] >= top - 2048
+
+
 def test_leading_spatial_axes_pass_through():
     data = np.arange(5 * 4 * 4).reshape(5, 4, 4)
     flip = mirror_transpose((2, 2), (True, False))
@@ -226,8 +275,16 @@ def test_what_cannot_be_interpolated_is_refused():
     for data in (np.ones(3, bool), np.ones(3, complex)):
         with pytest.raises(ValueError, match="cannot be interpolated linearly"):
             move.resample(data, (0,), (1,), (0,), (2,))
-    with pytest.raises(ValueError, match="keeps the data type"):
+    with pytest.raises(ValueError, match="only linear interpolation changes the type"):
         move.resample(np.ones(3), (0,), (1,), (0,), (2,), order="nearest", dtype="f4")
+    with pytest.raises(ValueError, match="asked for as int32"):
+        move.resample(np.ones(3), (0,), (1,), (0,), (2,), dtype="i4")
+    with pytest.raises(ValueError, match="resample real and imaginary parts"):
+        move.resample(np.ones(3, "c16"), (0,), (1,), (0,), (2,), order="nearest")
+    with pytest.raises(ValueError, match="fill -1 is not a value of type uint8"):
+        move.resample(np.ones(3, "u1"), (0,), (1,), (0,), (2,), fill=-1)
+    with pytest.raises(ValueError, match="nothing to resample"):
+        move.resample(np.ones(0), (0,), (1,), (0,), (2,))
     with pytest.raises(ValueError, match="order is 'cubic'"):
         move.resample(np.ones(3), (0,), (1,), (0,), (2,), order="cubic")
     with pytest.raises(ValueError, match="the last four the same length"):

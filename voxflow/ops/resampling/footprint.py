@@ -21,7 +21,8 @@ from .stages import Field, Floats, Stage, fuse, scaling
 
 Indices = NDArray[np.int64]
 
-_LOOKS_PER_CELL = 8.0  # looks between two control points
+_SLACK = 0.15  # voxels by which the box may be too large, per axis that has gaps between looks
+_LOOKS_PER_CELL = 8.0  # looks between two control points where no voxels say how fine to look
 _NOISE = 1e-6  # voxels
 
 
@@ -119,8 +120,9 @@ def _strides(program: Sequence[Stage], shape: Indices) -> Floats:
             for k, out_axis in np.argwhere(matrix != 0):
                 if stage.field.counts[k] > 1:
                     cell = stage.field.spacing[k] / abs(matrix[k, out_axis])
-                    finest = max(1.0, cell / _LOOKS_PER_CELL)
-                    stride[out_axis] = min(stride[out_axis], finest)
+                    bend = max(_bend(stage.field, int(k)).max(), 1e-9)
+                    smooth = cell * min(0.5, float(np.sqrt(8.0 * _SLACK / bend)))
+                    stride[out_axis] = min(stride[out_axis], max(1.0, smooth))
         matrix = stage.matrix @ matrix
     return stride
 

@@ -15,6 +15,9 @@ from .stages import Stage, scaling
 Order = Literal["linear", "nearest"]
 Array = NDArray[Any]
 
+# Types that the linear kernels are compiled for; others are converted to what is computed in.
+_KNOWN = [np.dtype(name) for name in ("u1", "u2", "f4", "f8")]
+
 _MAX_VOXELS = 2**32  # indices within one leading element are 32 bits wide
 
 
@@ -34,7 +37,8 @@ def resample(
     """What `data` looks like through a map; see `Map.resample`, which says it all."""
     data = np.asarray(data)
     target = data.dtype if dtype is None else np.dtype(dtype)
-    _check(data, order, target, in_offset, voxel_size, out_offset, out_shape, ndim)
+    _check_shapes(data, in_offset, voxel_size, out_offset, out_shape, ndim)
+    _check_values(data, order, target, fill)
     extra = len(out_shape) - ndim
     if extra:
         data = _crop_passive(data, extra, in_offset, voxel_size, out_offset, out_shape)
@@ -55,10 +59,8 @@ def resample(
     return result.reshape(*lead, *shape[NDIM - ndim :])
 
 
-def _check(
+def _check_shapes(
     data: Array,
-    order: str,
-    target: np.dtype[Any],
     in_offset: Sequence[Any],
     voxel_size: Sequence[Any],
     out_offset: Sequence[Any],
@@ -73,25 +75,47 @@ def _check(
             f"output shape {tuple(out_shape)}: give the last four the same length, at "
             f"least {ndim} and at most the number of axes of the data"
         )
-    if order not in ("linear", "nearest"):
-        raise ValueError(f"order is {order!r}; it can be 'linear' or 'nearest'")
-    if order == "linear" and (data.dtype.kind not in "uif" or target.kind not in "uif"):
+    if 0 in data.shape or min(out_shape) < 1:
         raise ValueError(
-            f"data of type {data.dtype} (asked for as {target}) cannot be interpolated linearly: "
-            "use order='nearest' or convert to a real number type first"
+            f"there is nothing to resample from shape {data.shape} to {tuple(out_shape)}: "
+            "both must have at least one voxel"
         )
-    if order == "nearest" and target != data.dtype:
-        raise ValueError(
-            f"order='nearest' keeps the data type {data.dtype}, but {target} was asked for: "
-            "leave dtype out and convert the result"
-        )
-    if 0 in data.shape[data.ndim - len(out_shape) :]:
-        raise ValueError(f"there is nothing to resample in data of shape {data.shape}")
     if np.prod([float(n) for n in data.shape[data.ndim - ndim :]]) >= _MAX_VOXELS:
         raise ValueError(
-            f"data of shape {data.shape} has 2**32 voxels or more in its last {ndim} axes: "
-            "resample it in blocks"
+            f"data of shape {data.shape} have 2**32 voxels or more in their last {ndim} axes: "
+            "resample them in blocks"
         )
+
+
+def _check_values(data: Array, order: str, target: np.dtype[Any], fill: float) -> None:
+    if order not in ("linear", "nearest"):
+        raise ValueError(f"order is {order!r}; it can be 'linear' or 'nearest'")
+    if order == "linear" and (data.dtype.kind not in "uif" or data.dtype.itemsize > 8):
+        raise ValueError(
+            f"data of type {data.dtype} cannot be interpolated linearly: "
+            "use order='nearest' or convert to a real number type first"
+        )
+    if order == "nearest" and data.dtype.itemsize not in (1, 2, 4, 8):
+        raise ValueError(
+            f"values of type {data.dtype} cannot be moved: resample real and imaginary parts "
+            "or fields one by one"
+        )
+    if target != data.dtype and (order == "nearest" or target.kind != "f" or target.itemsize > 8):
+        raise ValueError(
+            f"data of type {data.dtype} were asked for as {target}: only linear interpolation "
+            "changes the type, and only to floats; leave dtype out and convert the result"
+        )
+    if not _fits(fill, target):
+        raise ValueError(f"fill {fill!r} is not a value of type {target}")
+
+
+def _fits(value: float, dtype: np.dtype[Any]) -> bool:
+    if dtype.kind in "fc":
+        return True
+    if dtype.kind == "b":
+        return value in (0, 1)
+    limits = np.iinfo(dtype) if dtype.kind in "ui" else None
+    return limits is None or (limits.min <= value <= limits.max and value == int(value))
 
 
 def _crop_passive(
@@ -143,7 +167,7 @@ def _move(
         pads.append(pad if sign > 0 else (pad[1], pad[0]))
     view = volume[tuple(slices)]
     if any(pad != (0, 0) for pad in pads):
-        view = np.pad(view, pads, constant_values=np.asarray(fill).astype(volume.dtype))
+        view = np.pad(view, pads, constant_values=np.asarray(fill, volume.dtype))
     return view.transpose(*range(lead), *[lead + axis for axis in takes])
 
 
@@ -162,58 +186,60 @@ def _interpolate(
     fill: float,
     target: np.dtype[Any],
 ) -> Array:
+    """Run the kernel that fits; `volume` has any leading axes and three spatial ones."""
     lead = volume.shape[: volume.ndim - NDIM]
+    flat_shape = (int(np.prod(lead)), *volume.shape[-NDIM:])
+    native = volume.dtype.newbyteorder("=")
     kept = kept_axis(program) if order == "linear" else None
     loop = [0, 1, 2] if kept is None else [kept[1], *(a for a in range(NDIM) if a != kept[1])]
-    first = program[0]
-    ordered = Stage(first.matrix[:, loop], first.shift)
-    packed = pack([ordered, *program[1:]])
-    n_lead = int(np.prod(lead))
-    out = np.empty((n_lead, *shape), target)
-    source = _layout(volume, n_lead)
-    flat, size, stride = _flat(source, [0, 1, 2])
-    tables = packed.tables
+    ordered = Stage(program[0].matrix[:, loop], program[0].shift)
+    tables = pack([ordered, *program[1:]]).tables
+    out_shape = (flat_shape[0], *shape)
     if order == "nearest":
-        bits = np.dtype(f"u{target.itemsize}") if target.itemsize <= 8 else target
-        to, counts, steps = _flat(out.view(bits), loop)
-        outside = np.asarray(fill).astype(target).view(bits)[()]
-        kernels.nearest(_frozen(flat.view(bits)), size, stride, to, counts, steps, *tables, outside)
-        return out.reshape(*lead, *shape)
-    work = _work_type(source.dtype)
-    result = out if target != np.float16 else np.empty(out.shape, np.float32)
-    to, counts, steps = _flat(result, loop)
-    arguments = (_frozen(flat), size, stride, to, counts, steps, *tables)
-    scratch = np.zeros(9 * counts[2], work)
-    rounded = target.kind in "ui"
-    value = result.dtype.type(fill)
+        bits = np.dtype(f"u{native.itemsize}")
+        source = np.ascontiguousarray(volume, native).view(bits).reshape(flat_shape)
+        out = np.empty(out_shape, bits)
+        outside = np.array([fill], native).view(bits)[0]
+        kernels.nearest(*_flat(source, [0, 1, 2]), *_flat(out, loop, True), *tables, outside)
+        return out.view(native).astype(target, copy=False).reshape(*lead, *shape)
+    work = _work_type(native)
+    known = native if native in _KNOWN else work
+    source = np.ascontiguousarray(volume, known).reshape(flat_shape)
+    out = np.empty(out_shape, target if target in (known, work) else work)
+    scratch = np.zeros(9 * out_shape[1 + loop[2]], work)
+    arguments = (*_flat(source, [0, 1, 2]), *_flat(out, loop, True), *tables, scratch)
+    rounded, outside = out.dtype.kind in "ui", out.dtype.type(fill)
     if kept is None:
-        kernels.linear_volume(*arguments, scratch, rounded, value)
+        kernels.linear_volume(*arguments, rounded, outside)
     else:
-        kernels.linear_sections(*arguments, scratch, kept[0], rounded, value)
-    return result.astype(target, copy=False).reshape(*lead, *shape)
+        kernels.linear_sections(*arguments, kept[0], rounded, outside)
+    return _cast(out, target).reshape(*lead, *shape)
 
 
-def _layout(volume: Array, n_lead: int) -> Array:
-    """One leading axis, contiguous, in native byte order and of a type that the kernels know."""
-    native = volume.dtype.newbyteorder("=")
-    if native == np.float16:
-        native = np.dtype(np.float32)
-    return np.ascontiguousarray(volume, native).reshape(n_lead, *volume.shape[-NDIM:])
+def _cast(values: Array, target: np.dtype[Any]) -> Array:
+    """Round to integers where they are asked for; what was rounded before stays as it is."""
+    if target.kind not in "ui" or values.dtype.kind in "ui":
+        return values.astype(target, copy=False)
+    limits = np.iinfo(target)
+    top = values.dtype.type(limits.max)
+    if int(top) > limits.max:  # no float between: 2**63 and 2**64 do not fit
+        top = np.nextafter(top, values.dtype.type(0))
+    return np.clip(np.floor(values + 0.5), limits.min, top).astype(target)
 
 
-def _flat(array: Array, order: Sequence[int]) -> tuple[Array, NDArray[np.int64], NDArray[np.int64]]:
-    """An array without axes; its three spatial axes in `order`, then its leading one."""
+def _flat(
+    array: Array, order: Sequence[int], writeable: bool = False
+) -> tuple[Array, NDArray[np.int64], NDArray[np.int64]]:
+    """An array without axes; its three spatial axes in `order`, then its leading one.
+
+    Inputs are marked read-only, so that data that are so do not compile a kernel of their own.
+    """
     axes = [1 + axis for axis in order] + [0]
     counts = np.array([array.shape[axis] for axis in axes], np.int64)
     steps = np.array([array.strides[axis] // array.itemsize for axis in axes], np.int64)
-    return array.reshape(-1), counts, steps
-
-
-def _frozen(flat: Array) -> Array:
-    """A read-only view, so that read-only data do not compile a kernel of their own."""
-    view = flat.view()
-    view.flags.writeable = False
-    return view
+    flat = array.reshape(-1)
+    flat.flags.writeable = writeable
+    return flat, counts, steps
 
 
 def _work_type(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -1,0 +1,120 @@
+import time
+
+import numpy as np
+import pytest
+import spatial_reference as reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from spatial_reference import Region
+
+from voxflow.ops.maps import (
+    Affine,
+    Compose,
+    ControlPointDisplacement,
+    Elastic,
+    SectionShifts,
+    draw_elastic,
+    mirror_transpose,
+    rotation,
+)
+
+
+def gentle(rng, ndim):
+    """A displacement that does not fold: less than a quarter of the control points' distance."""
+    points = rng.uniform(-6, 6, (ndim, *[5] * ndim))
+    return ControlPointDisplacement(points, [0] * ndim, [100] * ndim)
+
+
+def slips(rng, ndim):
+    offsets = rng.integers(-20, 20, (10, ndim)).astype(float)
+    offsets[:, 0] = 0
+    return SectionShifts(offsets, 0, 10)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 3), st.integers(0, 2**32), st.lists(st.sampled_from("aesm"), min_size=1))
+def test_points_undo_the_map(ndim, seed, kinds):
+    rng = np.random.default_rng(seed)
+    parts = {
+        "a": lambda: Affine(np.eye(ndim) + rng.uniform(-0.2, 0.2, (ndim, ndim)), [50] * ndim),
+        "e": lambda: gentle(rng, ndim),
+        "s": lambda: slips(rng, ndim) if ndim > 1 else Affine(np.eye(1), [0], [3]),
+        "m": lambda: mirror_transpose([50] * ndim, rng.random(ndim) < 0.5, rng.permutation(ndim)),
+    }
+    spatial_map = Compose([parts[kind]() for kind in kinds[:4]])
+    targets = rng.uniform(-20, 120, (40, ndim))
+    places = spatial_map.points(targets)
+    np.testing.assert_allclose(reference.pull(spatial_map, places.T).T, targets, atol=1e-5)
+    np.testing.assert_allclose(spatial_map.pull(places), targets, atol=1e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 3), st.integers(0, 2**32))
+def test_pull_agrees_with_the_reference(ndim, seed):
+    rng = np.random.default_rng(seed)
+    maps = [gentle(rng, ndim), Affine(rng.normal(size=(ndim, ndim)) + 3 * np.eye(ndim), [9] * ndim)]
+    spatial_map = Compose(maps + ([slips(rng, ndim)] if ndim > 1 else []))
+    places = rng.uniform(-50, 150, (30, ndim))
+    want = reference.pull(spatial_map, places.T).T
+    np.testing.assert_allclose(spatial_map.pull(places), want, atol=1e-9)
+
+
+def test_mirrors_and_shifts_move_points_exactly():
+    flip = mirror_transpose((49 / 5, 7), (True, False))
+    np.testing.assert_array_equal(flip.points([[9.8, 1.0]]), [[9.8, 1.0]])
+    move = Affine(np.eye(2), [0, 0], [3, -4])
+    np.testing.assert_array_equal(move.points([[0.25, 2**40]]), [[-2.75, 2**40 + 4]])
+
+
+def test_leading_axes_of_points_stay():
+    flip = mirror_transpose((5, 5), (True, False))
+    np.testing.assert_array_equal(flip.points([[7, 1, 2]]), [[7, 9, 2]])
+    with pytest.raises(ValueError, match=r"needs \(n, 2\)"):
+        flip.points([[1.0]])
+
+
+def test_no_points_are_fine():
+    assert gentle(np.random.default_rng(0), 3).points(np.zeros((0, 3))).shape == (0, 3)
+
+
+def test_a_folding_field_still_gives_finite_points():
+    rng = np.random.default_rng(0)
+    wild = ControlPointDisplacement(rng.normal(0, 80, (2, 5, 5)), (0, 0), (100, 100))
+    targets = rng.uniform(0, 100, (200, 2))
+    places = wild.points(targets)
+    assert np.isfinite(places).all()
+    assert (np.abs(wild.pull(places) - targets).max(1) < 1e-4).mean() > 0.5
+
+
+def test_points_rendered_then_moved_are_points_moved_then_rendered():
+    rng = np.random.default_rng(4)
+    roi = Region((0, 0, 0), (400, 240, 240))
+    size = (40, 4, 4)
+    params = Elastic((160, 80, 80), (0, 6, 6), (0.2, 0.4), (1, 1), 0.2, 0.2, 3)
+    spatial_map = draw_elastic(rng, roi, size, params)
+    begin, end = spatial_map.source(roi, size, "nearest")
+    shape = [(e - b) // v for b, e, v in zip(begin, end, size, strict=True)]
+    places = rng.uniform((0, 40, 40), (400, 200, 200), (60, 3))
+    places[:, 0] = np.floor(places[:, 0] / 40) * 40 + 20
+    image = np.zeros(shape, np.uint16)
+    for label, place in enumerate(spatial_map.pull(places), 1):
+        z, y, x = np.floor((place - begin) / size).astype(int)
+        image[z, y - 2 : y + 3, x - 2 : x + 3] = label
+    moved = spatial_map.resample(image, begin, size, roi.offset, (10, 60, 60), order="nearest")
+    found = spatial_map.points(spatial_map.pull(places))
+    np.testing.assert_allclose(found, places, atol=1e-4)
+    for label in np.unique(moved)[1:]:
+        voxels = np.argwhere(moved == label)
+        if (image == label).sum() == 25 and 20 <= len(voxels) <= 30:
+            center = (voxels.mean(0) + 0.5) * size
+            assert np.abs(center - found[label - 1]).max() < 4
+
+
+def test_many_points_are_quick():
+    rng = np.random.default_rng(1)
+    spatial_map = Compose([gentle(rng, 3), rotation(0.3, (50, 50, 50))])
+    points = rng.uniform(0, 100, (100_000, 3))
+    spatial_map.points(points[:10])
+    begin = time.process_time()
+    spatial_map.points(points)
+    assert time.process_time() - begin < 3
