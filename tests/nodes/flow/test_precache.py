@@ -1,0 +1,295 @@
+import hashlib
+import os
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+import voxflow as gp
+from voxflow.pipeline.engine.workers import WorkerDied, WorkerError, WorkerStalled
+
+RAW, OTHER = gp.ArrayKey("RAW"), gp.ArrayKey("OTHER")
+
+
+def make_pipeline(num_workers, method="forkserver", extra=(), stack=0, act=None, **options):
+    """Random crops with random brightness, and something that may go wrong on the way."""
+    # Defined in here: workers cannot import a module of tests, so classes travel by value.
+    import numpy as np
+
+    import voxflow as gp
+
+    class Shift(gp.BatchFilter):
+        def draw(self, request, rng):
+            return gp.Coordinate(rng.integers(0, 8, 2))
+
+        def prepare(self, request):
+            shift = self.plan(request)
+            for _, spec in request.items():
+                spec.roi = spec.roi.shift(shift)
+
+        def process(self, batch, request):
+            for key, spec in request.items():
+                batch[key].spec.roi = spec.roi
+
+    class Brightness(gp.BatchFilter):
+        def draw(self, request, rng):
+            return rng.random()
+
+        def process(self, batch, request):
+            raw = gp.ArrayKey("RAW")
+            batch[raw].data = batch[raw].data * self.plan(request)
+
+    class Act(gp.BatchFilter):
+        def process(self, batch, request):
+            act(request)
+
+    spec = gp.ArraySpec(voxel_size=(1, 1))
+    image = np.arange(40 * 40, dtype=np.float64).reshape(40, 40)
+    pipeline = gp.ArraySource(gp.ArrayKey("RAW"), image, spec=spec) + Shift()
+    for node in extra:
+        pipeline = pipeline + node
+    pipeline = pipeline + Brightness()
+    if act is not None:
+        pipeline = pipeline + Act()
+    pipeline = pipeline + gp.PreCache(4, num_workers, method=method, **options)
+    return pipeline + gp.Stack(stack) if stack else pipeline
+
+
+def nothing():
+    import voxflow as gp
+
+    class Nothing(gp.BatchFilter):
+        def process(self, batch, request):
+            pass
+
+    return Nothing()
+
+
+def request(size=20):
+    return gp.BatchRequest({RAW: gp.Roi((4, 4), (size, size))})
+
+
+def digest(batch):
+    return hashlib.sha256(np.ascontiguousarray(batch[RAW].data).tobytes()).hexdigest()
+
+
+def digests(pipeline, n, seed=5):
+    with gp.build(pipeline, seed=seed) as built:
+        return [digest(built.request_batch(request())) for _ in range(n)]
+
+
+@pytest.fixture(scope="module")
+def expected():
+    found = digests(make_pipeline(0), 12)
+    assert len(set(found)) == 12
+    return found
+
+
+@pytest.mark.parametrize(
+    ("workers", "method"),
+    [(1, "forkserver"), (3, "forkserver"), (2, "spawn"), (2, "thread")],
+)
+def test_batches_are_the_same_for_any_workers(workers, method, expected):
+    assert digests(make_pipeline(workers, method), 12) == expected
+
+
+def test_a_node_inserted_elsewhere_changes_no_draw(expected):
+    assert digests(make_pipeline(1, extra=[nothing()]), 12) == expected
+
+
+def test_batches_of_a_stack_come_ahead_too():
+    plain = digests(make_pipeline(0, stack=3), 4)
+    assert digests(make_pipeline(2, stack=3), 4) == plain
+
+
+def test_the_run_can_begin_anywhere(expected):
+    with gp.build(make_pipeline(2), seed=5) as built:
+        built.run.move_to(built.run.next_position.next(7))
+        assert [digest(built.request_batch(request())) for _ in range(3)] == expected[7:10]
+
+
+def test_other_requests_are_served_between(expected):
+    with gp.build(make_pipeline(2), seed=5) as built:
+        found = []
+        for i in range(8):
+            size = 10 if i in (2, 5) else 20
+            found.append(digest(built.request_batch(request(size))))
+    plain = []
+    with gp.build(make_pipeline(0), seed=5) as built:
+        for i in range(8):
+            size = 10 if i in (2, 5) else 20
+            plain.append(digest(built.request_batch(request(size))))
+    assert found == plain
+    assert found[3] == expected[3]
+
+
+def test_the_usual_request_may_change(expected):
+    with gp.build(make_pipeline(2), seed=5) as built:
+        for _ in range(3):
+            built.request_batch(request(10))
+        assert [digest(built.request_batch(request())) for _ in range(6)] == expected[3:9]
+
+
+def test_a_seed_of_the_users_own_is_served_as_it_is():
+    seeded = gp.BatchRequest({RAW: gp.Roi((4, 4), (20, 20))}, random_seed=3)
+    for workers in (0, 2):
+        with gp.build(make_pipeline(workers)) as built:
+            one, two = (digest(built.request_batch(seeded)) for _ in range(2))
+            assert one == two
+    with gp.build(make_pipeline(2)) as built:
+        token = built.request_batch(request()).token
+        assert digest(built.replay(token)) == digest(built.replay(str(token)))
+
+
+def test_the_users_random_state_stays(expected):
+    import random
+
+    np.random.seed(1)
+    random.seed(1)
+    before = (np.random.get_state()[1].tolist(), random.getstate())
+    digests(make_pipeline(1, extra=[nothing()]), 3)
+    assert (np.random.get_state()[1].tolist(), random.getstate()) == before
+
+
+def children():
+    return psutil.Process().children(recursive=True)
+
+
+def left_behind():
+    deadline = time.monotonic() + 5
+    while children() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return children()
+
+
+def at_batch(index, do):
+    def act(request):
+        if request.position is not None and request.position.index == index:
+            do()
+
+    return act
+
+
+def kill():
+    import os
+    import signal
+
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def stop():
+    import os
+    import signal
+
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def leave():
+    import os
+
+    os._exit(3)
+
+
+@pytest.mark.parametrize(
+    ("do", "kind", "text"),
+    [(kill, WorkerDied, "SIGKILL"), (leave, WorkerDied, "3"), (stop, WorkerStalled, "stopped")],
+)
+def test_a_lost_worker_is_a_named_error_within_seconds(do, kind, text):
+    before = set(os.listdir("/dev/shm"))
+    with gp.build(make_pipeline(2, act=at_batch(3, do)), seed=5) as built:
+        start = time.monotonic()
+        with pytest.raises(kind, match=text) as info:
+            for _ in range(6):
+                built.request_batch(request())
+        assert time.monotonic() - start < 10
+    assert isinstance(info.value, gp.PipelineRequestError)
+    assert not left_behind()
+    assert set(os.listdir("/dev/shm")) <= before
+
+
+def test_an_error_in_a_worker_keeps_its_type_and_says_where():
+    def fail():
+        raise ZeroDivisionError("one by nothing")
+
+    with gp.build(make_pipeline(2, act=at_batch(2, fail)), seed=5) as built:
+        for _ in range(2):
+            built.request_batch(request())
+        with pytest.raises(ZeroDivisionError, match="one by nothing") as info:
+            built.request_batch(request())
+        assert isinstance(info.value, gp.PipelineRequestError)
+        assert any("in Act" in note for note in info.value.__notes__)
+        # The next batch is not concerned.
+        assert built.request_batch(request()).token is not None
+
+
+def test_an_error_that_cannot_be_sent_arrives_as_text():
+    def fail():
+        class Unsendable(Exception):
+            def __init__(self):
+                super().__init__("cannot travel")
+                self.held = open(os.devnull)  # noqa: SIM115 - held on purpose
+
+            def __reduce__(self):
+                raise TypeError("no")
+
+        import os
+
+        raise Unsendable
+
+    with gp.build(make_pipeline(1, act=at_batch(0, fail)), seed=5) as built:
+        start = time.monotonic()
+        with pytest.raises(WorkerError, match="cannot travel"):
+            built.request_batch(request())
+        assert time.monotonic() - start < 10
+    assert not left_behind()
+
+
+def test_workers_go_when_the_parent_is_killed(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import sys, time
+            import numpy as np
+            import voxflow as gp
+            import psutil
+
+            raw = gp.ArrayKey("RAW")
+            source = gp.ArraySource(raw, np.zeros((9, 9)), spec=gp.ArraySpec(voxel_size=(1, 1)))
+            with gp.build(source + gp.PreCache(4, 2)) as pipeline:
+                pipeline.request_batch(gp.BatchRequest({raw: gp.Roi((0, 0), (5, 5))}))
+                pids = [p.pid for p in psutil.Process().children(recursive=True)]
+                print(*pids, flush=True)
+                time.sleep(60)
+            """
+        )
+    )
+    before = set(os.listdir("/dev/shm"))
+    parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    pids = [int(pid) for pid in parent.stdout.readline().split()]
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    assert len(pids) >= 2
+    deadline = time.monotonic() + 8
+    while any(map(psutil.pid_exists, pids)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(psutil.pid_exists, pids))
+    assert set(os.listdir("/dev/shm")) <= before
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"cache_size": 0}, "cache_size has to be at least 1"),
+        ({"num_workers": -1}, "num_workers has to be 0 or more"),
+        ({"method": "fork"}, "'forkserver', 'spawn' or 'thread'"),
+    ],
+)
+def test_refuses_numbers_that_make_no_sense(options, text):
+    with pytest.raises(ValueError, match=text):
+        gp.PreCache(**options)
