@@ -11,7 +11,8 @@ from .pipeline.data.spec import ArraySpec, GraphSpec
 from .pipeline.data.provider_spec import ProviderSpec
 from .pipeline.data.request import BatchRequest
 from .pipeline.data.array import Array
-from .pipeline.data.graph import Edge, Graph, Node
+from .pipeline.data.graph import Graph
+from .pipeline.data.node import Edge, Node
 from .pipeline.data.batch import Batch
 
 # The engine

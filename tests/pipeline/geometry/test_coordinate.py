@@ -209,7 +209,7 @@ def test_arrays_stay_arrays():
 
 
 def test_a_tuple_before_is_joined():
-    joined = (3,) + Coordinate(1, 2)  # noqa: RUF005
+    joined = (3,) + Coordinate(1, 2)
     assert joined == (3, 1, 2)
     assert type(joined) is tuple
     assert type(Coordinate(1, 2, 3)[1:]) is tuple
@@ -224,7 +224,7 @@ def test_other_operands_are_refused(op, other):
 
 def test_the_error_for_a_tuple_says_what_to_do():
     with pytest.raises(TypeError, match=r"make a Coordinate of it: Coordinate\(\(1, 2\)\)"):
-        Coordinate(3, 4) + (1, 2)  # noqa: RUF005
+        Coordinate(3, 4) + (1, 2)
     with pytest.raises(TypeError, match=r"tuple - Coordinate is not defined"):
         (1, 2) - Coordinate(3, 4)
 
