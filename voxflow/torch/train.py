@@ -206,7 +206,7 @@ class Train(BatchFilter):
             loss = self._loss_of(batch, outputs)
         made.loss = to_array(loss)
         self._check_finite(float(made.loss))
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.optimizer.step()
         self.iteration += 1
         made.iteration = self.iteration
