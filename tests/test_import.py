@@ -21,20 +21,15 @@ print(json.dumps([seconds, sorted({name.partition(".")[0] for name in sys.module
 """
 
 FACE = """
-    models nodes ops pipeline stores testing torch
-    Array ArrayKey ArrayKeys ArraySpec Batch BatchRequest Coordinate Edge Graph GraphKey
-    GraphKeys GraphSpec Node ProviderSpec Roi
-    BatchFilter BatchProvider Pipeline build
-    BatchFilterError BatchRequestError PipelineRequestError PipelineSetupError
-    PipelineTeardownError VoxflowError
-    ArraySource Hdf5Source ZarrSource
-    RandomLocation Reject SpecifiedLocation
-    Crop Pad Squeeze Unsqueeze
-    AsType IntensityScaleShift Normalize
-    ElasticAugment IntensityAugment NoiseAugment SimpleAugment
-    AddAffinities BalanceLabels GrowBoundary
-    MergeProvider PreCache RandomProvider Scan ScanCallback Stack
-    Hdf5Write PrintProfilingStats Snapshot ZarrWrite
+AddAffinities Array ArrayKey ArrayKeys ArraySource ArraySpec AsType BalanceLabels Batch
+BatchFilter BatchFilterError BatchMismatch BatchProvider BatchRequest BatchRequestError build
+Coordinate Crop Edge ElasticAugment Graph GraphKey GraphKeys GraphSpec GrowBoundary Hdf5Source
+Hdf5Write IntensityAugment IntensityScaleShift MergeProvider models Node nodes NoiseAugment
+Normalize ops Pad Pipeline pipeline PipelineRequestError PipelineSetupError
+PipelineTeardownError PreCache PrintProfilingStats ProviderSpec RandomLocation RandomProvider
+Reject ReplayToken RequestRefused Roi SamplingError Scan ScanCallback SimpleAugment Snapshot
+SpecifiedLocation Squeeze Stack stores testing torch Unsqueeze VoxflowError WorkerDied
+WorkerError WorkerFailed WorkerStalled ZarrSource ZarrWrite
 """.split()  # noqa: SIM905
 
 

@@ -14,6 +14,7 @@ from .pipeline.data.array import Array
 from .pipeline.data.graph import Graph
 from .pipeline.data.node import Edge, Node
 from .pipeline.data.batch import Batch
+from .pipeline.data.token import ReplayToken
 
 # The engine
 from .pipeline.engine.provider import BatchProvider
@@ -22,11 +23,20 @@ from .pipeline.engine.pipeline import Pipeline
 from .pipeline.engine.build import build
 from .pipeline.engine.errors import (
     BatchFilterError,
+    BatchMismatch,
     BatchRequestError,
     PipelineRequestError,
     PipelineSetupError,
     PipelineTeardownError,
+    RequestRefused,
+    SamplingError,
     VoxflowError,
+)
+from .pipeline.engine.workers.errors import (
+    WorkerDied,
+    WorkerError,
+    WorkerFailed,
+    WorkerStalled,
 )
 
 # The nodes
@@ -55,6 +65,7 @@ from .nodes.flow.precache import PreCache
 from .nodes.flow.random_provider import RandomProvider
 from .nodes.flow.scan import Scan
 from .nodes.flow.scan_callback import ScanCallback
+from .nodes.flow.scan_callback import ScanCallback
 from .nodes.flow.stack import Stack
 from .nodes.sinks.hdf5_write import Hdf5Write
 from .nodes.sinks.print_profiling_stats import PrintProfilingStats
@@ -73,6 +84,7 @@ __all__ = [
     "Batch",
     "BatchFilter",
     "BatchFilterError",
+    "BatchMismatch",
     "BatchProvider",
     "BatchRequest",
     "BatchRequestError",
@@ -98,8 +110,8 @@ __all__ = [
     "Normalize",
     "ops",
     "Pad",
-    "Pipeline",
     "pipeline",
+    "Pipeline",
     "PipelineRequestError",
     "PipelineSetupError",
     "PipelineTeardownError",
@@ -109,7 +121,10 @@ __all__ = [
     "RandomLocation",
     "RandomProvider",
     "Reject",
+    "ReplayToken",
+    "RequestRefused",
     "Roi",
+    "SamplingError",
     "Scan",
     "ScanCallback",
     "SimpleAugment",
@@ -122,6 +137,10 @@ __all__ = [
     "torch",
     "Unsqueeze",
     "VoxflowError",
+    "WorkerDied",
+    "WorkerError",
+    "WorkerFailed",
+    "WorkerStalled",
     "ZarrSource",
     "ZarrWrite",
 ]
