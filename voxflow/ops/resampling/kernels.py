@@ -236,15 +236,14 @@ def bounds(shape: Any, ints: Any, pars: Any, coef: Any, low: Any, high: Any) -> 
     """Write the least and the greatest source coordinate of all output voxels, per axis."""
     n = shape[2]
     x, state, memory, line, ramp = scratch(ints, n)
-    low[:] = np.inf
-    high[:] = -np.inf
+    least, most = np.full(3 * (n + BLOCK), np.inf), np.full(3 * (n + BLOCK), -np.inf)
     for a in range(shape[0]):
         for b in range(shape[1]):
             trace_row(a, b, n, ints, pars, coef, x, state, memory, line, ramp)
-            for c in range(3):
-                least, most = low[c], high[c]
-                for i in range(n):
-                    u = x[c * (n + BLOCK) + i]
-                    least = min(least, u)
-                    most = max(most, u)
-                low[c], high[c] = least, most
+            for i in range(3 * (n + BLOCK)):  # the room between the rows is left out below
+                least[i] = min(least[i], x[i])
+                most[i] = max(most[i], x[i])
+    for c in range(3):
+        begin = c * (n + BLOCK)
+        low[c] = least[begin : begin + n].min()
+        high[c] = most[begin : begin + n].max()

@@ -204,21 +204,22 @@ def _field_along_axis(
         at, q, e = c * (n + BLOCK), state[_Q, c], state[_E, c]
         if not active(ints, s, c):
             _line(x, at, n, q, e, ramp)
-            continue
-        if count == 1:
+        elif count == 1:
             _line(x, at, n, q + line[c * size], e, ramp)
-            continue
-        i = 0
-        while i < n:
-            end, cell = _cell_end(i, u0, du, count, n)
+    i = 0 if count > 1 else n
+    while i < n:
+        end, cell = _cell_end(i, u0, du, count, n)
+        for c in range(3):
+            if not active(ints, s, c):
+                continue
+            at, q, e = c * (n + BLOCK) + i, state[_Q, c] + state[_E, c] * i, state[_E, c]
             k = c * size + max(cell, 0)
             if 0 <= cell < count - 1:
-                t = u0 + du * i - cell
-                _cubic(x, at + i, end - i, t, du, line, k, q + e * i, e, ramp)
+                _cubic(x, at, end - i, u0 + du * i - cell, du, line, k, q, e, ramp)
             else:
                 flat = (line[k] + 4.0 * line[k + 1] + line[k + 2]) / 6.0
-                _line(x, at + i, end - i, q + flat + e * i, e, ramp)
-            i = end
+                _line(x, at, end - i, q + flat, e, ramp)
+        i = end
 
 
 @njit(cache=True, nogil=True)
