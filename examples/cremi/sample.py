@@ -18,7 +18,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter, zoom
 from scipy.spatial import cKDTree
 
 RESOLUTION = (40, 4, 4)  # nm, z y x
-PADDING = (8, 32, 32)  # voxels of raw around the labels, on either side
+PADDING = (8, 36, 36)  # voxels of raw around the labels, on either side
 SPACING = 27  # voxels between the tracks: the usual calibre of a neurite
 
 
@@ -35,7 +35,7 @@ def neurites(rng, times, size):
     extent = size + 4 * SPACING
     count = (extent // SPACING) ** 2
     wander = gaussian_filter(rng.standard_normal((times, count, 2)), (6, 0, 0))
-    wander *= 1.3 / wander.std()
+    wander *= 1.0 / wander.std()
     tracks = rng.uniform(0, extent, (count, 2)) + np.cumsum(wander, axis=0) - 2 * SPACING
     calibre = gaussian_filter(rng.standard_normal((times, count)), (10, 0))
     calibre *= 0.8 * SPACING**2 / calibre.std()
@@ -47,17 +47,15 @@ def neurites(rng, times, size):
     waves = places @ rng.normal(0, 1 / 14, (2, 8)).astype(np.float32)
     waves = np.hstack([np.sin(waves), np.cos(waves)])
     swell = rng.normal(0, 1.1, (16, 2))
-    cost = np.empty((size * size, count), np.float32)
     labels = np.empty((times, size, size), np.uint16)
     for t in range(times):
         phase = 0.12 * t * np.arange(1, 9)
         turned = np.vstack([swell[:8] * np.cos(phase)[:, None], swell[8:] * np.sin(phase)[:, None]])
         warped = places + waves @ turned.astype(np.float32)
-        # |x - p|^2 - w is smallest where |p|^2 - w - 2 x.p is
-        weight = (tracks[t] ** 2).sum(axis=1) - calibre[t]
-        np.matmul(warped, (-2 * tracks[t].T).astype(np.float32), out=cost)
-        cost += weight.astype(np.float32)
-        labels[t] = neuron[cost.argmin(axis=1)].reshape(size, size)
+        # |x - p|^2 - w is smallest where p, lifted by sqrt(max w - w), is nearest
+        lifted = np.column_stack([tracks[t], np.sqrt(calibre[t].max() - calibre[t])])
+        nearest = cKDTree(lifted).query(np.column_stack([warped, np.zeros(size * size)]))[1]
+        labels[t] = neuron[nearest].reshape(size, size)
     return labels
 
 
@@ -112,9 +110,9 @@ def sample(rng, shape):
     cytoplasm = rng.normal(0.66, 0.06, fine.max() + 1).astype(np.float32)
     raw = cytoplasm[labels] + 0.03 * smooth_noise(rng, shape, (4, 12, 12))
     reticulum = smooth_noise(rng, shape, (3, 14, 14))
-    raw -= 0.16 * np.exp(-((reticulum / 0.12) ** 2))  # thin dark sheets inside the cells
+    raw -= 0.14 * np.exp(-((reticulum / 0.12) ** 2))  # thin dark sheets inside the cells
     organelles(rng, raw, labels, depth(labels))
-    strength = 0.34 + 0.11 * smooth_noise(rng, shape, (2, 10, 10))  # weak, at places gone
+    strength = 0.36 + 0.10 * smooth_noise(rng, shape, (2, 10, 10))  # weak, at places gone
     raw -= np.clip(strength, 0.02, None) * membrane
     raw = gaussian_filter(raw, (0, 0.8, 0.8))
     raw += 0.05 * gaussian_filter(rng.standard_normal(shape), (0, 0.5, 0.5)) / 0.55
@@ -139,7 +137,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=SAMPLES[0].parent, help="folder")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--size", type=int, nargs=3, default=(56, 304, 304), help="voxels of raw")
+    parser.add_argument("--size", type=int, nargs=3, default=(56, 312, 312), help="voxels of raw")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     for number, default in enumerate(SAMPLES):
