@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from operator import mod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,6 +73,7 @@ class Array:
         ValueError
             If the region is not inside, or not on the voxel grid.
         """
+        roi = Roi.like(roi)
         own, voxel_size = self.spec.roi, self.spec.voxel_size
         if own is None or voxel_size is None:
             raise ValueError(f"an array without roi and voxel size has no part at {roi}")
@@ -87,8 +89,7 @@ class Array:
 
     def copy(self) -> Array:
         """A copy that shares nothing with this array."""
-        new = self._with_data(self.data.copy(), self.spec.roi)
-        return new
+        return self._with_data(self.data.copy(), self.spec.roi)
 
     def merge(self, array: Array, copy_from_self: bool = False, copy: bool = False) -> Array:
         """Not available: arrays are replaced, not merged."""
@@ -119,26 +120,48 @@ def check_fit(data: np.ndarray[Any, Any], spec: ArraySpec) -> None:
         dims = roi.dims
         if voxel_size.dims != dims:
             raise ValueError(f"a roi of {dims} dimensions cannot have the voxel size {voxel_size}")
-        shape = data.shape[data.ndim - dims :] if data.ndim >= dims else data.shape
-        if voxel_size * Coordinate(shape) != roi.shape if len(shape) == dims else True:
+        if is_off_grid(roi, voxel_size):
+            raise ValueError(off_grid(roi, voxel_size))
+        wanted = tuple(roi.shape // voxel_size)
+        if data.shape[max(data.ndim - dims, 0) :] != wanted:
             raise ValueError(
                 f"data of shape {data.shape} do not fit {describe(roi, voxel_size)}: "
-                f"the last {dims} axes have to be {tuple(roi.shape / voxel_size)}"
+                f"the last {dims} axes have to be {wanted}"
             )
-        if None not in roi.offset and any(
-            o % v for o, v in zip(roi.offset, voxel_size, strict=True)
-        ):
-            raise ValueError(off_grid(roi, voxel_size))
     if spec.dtype is not None and data.dtype != spec.dtype:
         raise ValueError(f"data are {data.dtype}, but the spec says {spec.dtype}")
 
 
+def is_off_grid(roi: Roi, voxel_size: Coordinate) -> bool:
+    """Whether a region begins or ends between two voxels."""
+    try:
+        return any(map(mod, roi.offset, voxel_size)) or any(map(mod, roi.shape, voxel_size))
+    except TypeError:  # some entry is None
+        bounded = [(o, s, v) for o, s, v in zip(roi.offset, roi.shape, voxel_size, strict=True)]
+        return any((o is not None and o % v) or (s is not None and s % v) for o, s, v in bounded)
+
+
 def off_grid(roi: Roi, voxel_size: Coordinate) -> str:
     """Say that a region is off the voxel grid, and which regions nearby are on it."""
+    says = f"{roi} is not on the voxel grid of {voxel_size} (world units)"
+    meant = roi.snap_to_grid(voxel_size, "closest")
+    if _nearly(roi.offset, meant.offset, voxel_size) and _nearly(
+        roi.shape, meant.shape, voxel_size
+    ):
+        return (
+            f"{says}, only because of rounding in floating point: {meant} was meant. "
+            f"Multiply exactly, as in Coordinate{voxel_size} * {meant.shape / voxel_size}"
+        )
     outer, inner = nearest_on_grid(roi, voxel_size)
-    return (
-        f"{roi} is not on the voxel grid of {voxel_size} (world units); "
-        f"the nearest regions that are: {outer} outside, {inner} inside"
+    within = "" if inner.empty else f", {inner} inside"
+    return f"{says}; the nearest regions that are: {outer} outside{within}"
+
+
+def _nearly(numbers: Coordinate, others: Coordinate, voxel_size: Coordinate) -> bool:
+    """Whether two coordinates differ by no more than single precision does."""
+    return all(
+        a == b or (a is not None and b is not None and abs(a - b) * 1_000_000 <= v)
+        for a, b, v in zip(numbers, others, voxel_size, strict=True)
     )
 
 
@@ -146,7 +169,7 @@ def _slices(roi: Roi, origin: Coordinate, voxel_size: Coordinate) -> tuple[Any, 
     """The index of a region in an array, leading axes included."""
     voxels = (roi - origin) / voxel_size
     if not all(type(v) is int for v in (*voxels.offset, *voxels.shape)):
-        raise ValueError(off_grid(roi - origin, voxel_size))
+        raise ValueError(off_grid(roi, voxel_size))
     return (
         ...,
         *(slice(b, b + s) for b, s in zip(voxels.offset, voxels.shape, strict=True)),

@@ -152,7 +152,10 @@ class Batch:
         for key, array_spec in request.array_specs.items():
             array = self[key]
             roi = array_spec.roi
-            cropped.arrays[key] = array if roi is None else array.crop(roi, copy)
+            if roi is None:
+                cropped.arrays[key] = array.copy() if copy else array
+            else:
+                cropped.arrays[key] = array.crop(roi, copy)
         for graph_key, graph_spec in request.graph_specs.items():
             graph = self[graph_key]
             same = graph_spec.roi is None or graph_spec.roi == graph.spec.roi

@@ -143,7 +143,7 @@ class ProviderSpec:
         keys = self.array_specs if array_keys is None else array_keys
         step: Coordinate | None = None
         for key in keys:
-            voxel_size = self[key].voxel_size
+            voxel_size = getattr(self[key], "voxel_size", None)  # graphs have none
             if voxel_size is not None:
                 step = voxel_size if step is None else lcm(step, voxel_size)
         return step

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from voxflow.pipeline.data.keys import ArrayKey, GraphKey
 from voxflow.pipeline.data.provider_spec import Key, ProviderSpec
-from voxflow.pipeline.data.seeds import advance_legacy, derive_seed, fresh_seed, generator
+from voxflow.pipeline.data.seeds import (
+    advance_legacy,
+    derive_seed,
+    fresh_seed,
+    generator,
+    whole_seed,
+)
 from voxflow.pipeline.data.spec import ArraySpec, GraphSpec, Spec
 from voxflow.pipeline.geometry import Coordinate, Roi
 
@@ -150,7 +156,7 @@ class BatchRequest(ProviderSpec):
         center = _voxel_center(total)
         for _, spec in self.items():
             if spec.roi is not None:
-                spec.roi = spec.roi.shift(center - _voxel_center(spec.roi))
+                spec.roi = _moved(spec.roi, center)
 
     # -- randomness -----------------------------------------------------------------------------
 
@@ -195,6 +201,17 @@ class BatchRequest(ProviderSpec):
         new = self.clone()
         new._set_seed(derive_seed(self.seed, *parts))
         new._position = None if self._position is None else self._position.child(*parts)
+        new._plans = None
+        return new
+
+    def branch(self, index: int) -> BatchRequest:
+        """A copy for one of several inputs, in which nodes from outside draw numbers of their own.
+
+        The seed of voxflow's own nodes stays the same: they differ by their labels already.
+        """
+        new = self.clone()
+        if new._legacy_seed is not None:
+            new._legacy_seed = derive_seed(new._legacy_seed, "branch", index) % 2**32
         return new
 
     def at(self, position: RunPosition) -> BatchRequest:
@@ -202,11 +219,14 @@ class BatchRequest(ProviderSpec):
         new = self.clone()
         new._set_seed(position.request_seed)
         new._position = position
+        new._plans = None
         return new
 
     def _set_seed(self, seed: int | None) -> None:
-        self._seed = None if seed is None else int(seed)
-        self._legacy_seed = None if seed is None else int(seed) % 2**32
+        if seed is not None:
+            seed = whole_seed("random_seed", seed)
+        self._seed = seed
+        self._legacy_seed = None if seed is None else seed % 2**32
 
     # -- copies ---------------------------------------------------------------------------------
 
@@ -260,6 +280,12 @@ class BatchRequest(ProviderSpec):
         return self.array_specs == other.array_specs and self.graph_specs == other.graph_specs
 
     __hash__ = None
+
+
+def _moved(roi: Roi, center: Coordinate) -> Roi:
+    """The region with its center elsewhere; what is unbounded stays where it is."""
+    step = center - _voxel_center(roi)
+    return roi.shift(Coordinate(0 if s is None else s for s in step))
 
 
 def _voxel_center(roi: Roi) -> Coordinate:

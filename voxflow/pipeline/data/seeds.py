@@ -7,6 +7,7 @@ worker serves it, on what was served before, or on which other nodes exist.
 
 from __future__ import annotations
 
+import operator
 import secrets
 from hashlib import blake2b
 
@@ -18,6 +19,25 @@ _SEED_BITS = 63
 def fresh_seed() -> int:
     """A seed from the operating system's entropy, in [0, 2**63)."""
     return secrets.randbits(_SEED_BITS)
+
+
+def whole_seed(name: str, seed: object) -> int:
+    """A seed as a plain whole number.
+
+    Raises
+    ------
+    TypeError
+        If it is none: a fraction or a text would be rounded or read in silence.
+
+    Examples
+    --------
+    >>> whole_seed("seed", np.uint64(7))
+    7
+    """
+    try:
+        return operator.index(seed)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{name} has to be a whole number, got {seed!r}") from None
 
 
 def derive_seed(seed: int, *parts: int | str) -> int:

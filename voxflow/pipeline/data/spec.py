@@ -90,8 +90,8 @@ class ArraySpec(_Spec):
     Raises
     ------
     ValueError
-        If the array is nonspatial and has a `roi` or a `voxel_size`, or if the two
-        differ in their number of dimensions.
+        If the array is nonspatial and has a `roi` or a `voxel_size`, if the two differ in
+        their number of dimensions, or if a voxel size is not positive.
 
     Examples
     --------
@@ -125,6 +125,12 @@ class ArraySpec(_Spec):
                 f"a nonspatial array has neither roi nor voxel_size, got roi={roi}, "
                 f"voxel_size={voxel_size}"
             )
+        own, size = self._roi, self._voxel_size
+        if own is not None and size is not None and own.dims != len(size):
+            raise ValueError(
+                f"the roi {own} has {own.dims} dimensions, the voxel size {size} has {len(size)}; "
+                "give both one entry for each spatial axis (channel axes have none)"
+            )
 
     @property
     def voxel_size(self) -> Coordinate | None:
@@ -133,8 +139,11 @@ class ArraySpec(_Spec):
 
     @voxel_size.setter
     def voxel_size(self, voxel_size: Iterable[Any] | None) -> None:
-        if voxel_size is not None and type(voxel_size) is not Coordinate:
-            voxel_size = Coordinate(voxel_size)
+        if voxel_size is not None:
+            if type(voxel_size) is not Coordinate:
+                voxel_size = Coordinate(voxel_size)
+            if not all(step is not None and step > 0 for step in voxel_size):
+                raise ValueError(f"a voxel size is positive along each axis, got {voxel_size}")
         self._voxel_size = voxel_size
 
     @property

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from voxflow.pipeline.data.keys import ArrayKey, GraphKey
 from voxflow.pipeline.data.request import BatchRequest, RunPosition
 from voxflow.pipeline.data.spec import ArraySpec, GraphSpec
@@ -37,11 +39,8 @@ class ReplayToken:
     def of(cls, request: BatchRequest) -> ReplayToken:
         """The token of a request that has a seed."""
         position = request.position
-        arrays = {
-            str(k): _dump(s, ("voxel_size", "nonspatial", "dtype"))
-            for k, s in request.array_specs.items()
-        }
-        graphs = {str(k): _dump(s, ("directed",)) for k, s in request.graph_specs.items()}
+        arrays = {str(k): _dump(s, _ARRAY_DEFAULTS) for k, s in request.array_specs.items()}
+        graphs = {str(k): _dump(s, _GRAPH_DEFAULTS) for k, s in request.graph_specs.items()}
         fields: dict[str, Any] = {"seed": request.seed, "arrays": arrays, "graphs": graphs}
         if position is not None:
             fields["run"] = [position.seed, position.index]
@@ -62,24 +61,32 @@ class ReplayToken:
                 request[ArrayKey(name)] = ArraySpec(**_load(spec))
             for name, spec in fields["graphs"].items():
                 request[GraphKey(name)] = GraphSpec(**_load(spec))
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
-            raise ValueError(f"this is no replay token: {self.text!r} ({error})") from error
-        run = fields.get("run")
-        return request if run is None else request.at(RunPosition(*run))
+            run = fields.get("run")
+            return request if run is None else request.at(RunPosition(*run))
+        except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
+            raise ValueError(f"this is no replay token: {self.text!r} ({error!r})") from error
 
     def __str__(self) -> str:
         return self.text
 
 
-def _dump(spec: ArraySpec | GraphSpec, names: tuple[str, ...]) -> dict[str, Any]:
+_ARRAY_DEFAULTS = {
+    "voxel_size": None,
+    "interpolatable": None,
+    "nonspatial": False,
+    "dtype": None,
+    "placeholder": False,
+}
+_GRAPH_DEFAULTS = {"directed": None, "dtype": np.dtype(np.float32), "placeholder": False}
+
+
+def _dump(spec: ArraySpec | GraphSpec, defaults: dict[str, Any]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     if spec.roi is not None:
         fields["roi"] = [_plain(spec.roi.offset), _plain(spec.roi.shape)]
-    if spec.placeholder:
-        fields["placeholder"] = True
-    for name in names:
+    for name, default in defaults.items():
         value = getattr(spec, name)
-        if value is not None and value is not False:
+        if value != default or type(value) is not type(default):
             fields[name] = _plain(value)
     return fields
 
@@ -87,7 +94,7 @@ def _dump(spec: ArraySpec | GraphSpec, names: tuple[str, ...]) -> dict[str, Any]
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [str(v) if isinstance(v, Fraction) else v for v in value]
-    return value if isinstance(value, bool) else str(value)
+    return value if value is None or isinstance(value, bool) else str(value)
 
 
 def _load(fields: dict[str, Any]) -> dict[str, Any]:
