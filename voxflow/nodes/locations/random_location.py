@@ -1,0 +1,320 @@
+"""A location drawn anew for each request."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from voxflow.nodes.locations.located import Located, move
+from voxflow.nodes.locations.mask_windows import MaskWindows, Places, Windows
+from voxflow.nodes.locations.remembered import Remembered
+from voxflow.nodes.locations.room import Room, find_room
+from voxflow.nodes.locations.weighted_points import Reach, WeightedPoints
+from voxflow.pipeline.data import Array, ArrayKey, ArraySpec, Batch, BatchRequest, GraphKey
+from voxflow.pipeline.engine.errors import RequestRefused, SamplingError
+from voxflow.pipeline.geometry import Coordinate
+
+if TYPE_CHECKING:
+    from voxflow.pipeline.data import Key
+    from voxflow.pipeline.geometry import Roi
+
+logger = logging.getLogger(__name__)
+
+
+class RandomLocation(Located):
+    """Moves each request to a random place where all that it asks for is there.
+
+    Every place on the voxel grid is equally likely, the first and the last included. All regions
+    of a request move together, so only how they lie to each other matters. The grid has steps of
+    the least common multiple of the voxel sizes of the requested arrays. Placeholders count.
+
+    With a mask, every place where enough is masked is equally likely: these are counted once for
+    each size of request, none is tried and rejected. With points, a place is found by way of a
+    point that is drawn first. Where both are wanted, or `accepts` is overridden, places are tried
+    until one will do; after `max_attempts` of them there is an error, never a request without end.
+
+    Parameters
+    ----------
+    min_masked
+        The least fraction, in [0, 1], of the requested region of `mask` that has to be masked.
+    mask
+        An array that is masked where it is greater than 0. It is read once, at setup, and kept at
+        one bit a voxel. If `min_masked` is not 0 it has to be in the request: its region there is
+        the one that is looked at. A placeholder will do.
+    ensure_nonempty
+        A graph of which the requested region has to hold a point. It is read once, at setup. If it
+        is not in the request, the region is the smallest around all that is.
+    p_nonempty
+        The probability with which `ensure_nonempty` is heeded.
+    ensure_centered
+        Whether the point has to lie in the middle voxel of the region.
+    point_balance_radius
+        World units. A point is the likelier the fewer others are within this distance: its weight
+        is 1 over their number, itself included.
+    random_shift_key
+        A nonspatial array that holds by how much the request was moved, in world units: the
+        requested region plus this is the region that was read. int64 if the voxel sizes of all
+        arrays are whole, else float64.
+    max_attempts
+        How many places are tried at most, where any have to be.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range, or an option lacks what it needs. At setup: if the mask is
+        unbounded or has channels, or there are no points.
+    TypeError
+        If a key is of the wrong kind.
+
+    Notes
+    -----
+    A request that fits nowhere is refused (`RequestRefused`), also by `pipeline.check`, with what
+    was asked, what is there and how much is missing. If no place has enough of the mask or none
+    of the points, there is a `SamplingError` with the numbers.
+    """
+
+    def __init__(
+        self,
+        min_masked: float = 0,
+        mask: ArrayKey | None = None,
+        ensure_nonempty: GraphKey | None = None,
+        p_nonempty: float = 1.0,
+        ensure_centered: bool | None = None,
+        point_balance_radius: float = 1,
+        random_shift_key: ArrayKey | None = None,
+        *,
+        max_attempts: int = 10_000,
+    ) -> None:
+        _check_key("mask", mask, ArrayKey)
+        _check_key("ensure_nonempty", ensure_nonempty, GraphKey)
+        _check_key("random_shift_key", random_shift_key, ArrayKey)
+        for name, value in (("min_masked", min_masked), ("p_nonempty", p_nonempty)):
+            if not 0 <= value <= 1:
+                raise ValueError(f"{name} has to lie in [0, 1], got {value}")
+        if min_masked > 0 and mask is None:
+            raise ValueError(f"min_masked={min_masked} needs a mask=, got none")
+        if ensure_centered and ensure_nonempty is None:
+            raise ValueError("ensure_centered needs the points of ensure_nonempty=, got none")
+        if not point_balance_radius >= 0:
+            raise ValueError(f"point_balance_radius has to be 0 or more: {point_balance_radius}")
+        if max_attempts < 1:
+            raise ValueError(f"max_attempts has to be at least 1, got {max_attempts}")
+        self.min_masked = min_masked
+        self.mask = mask
+        self.ensure_nonempty = ensure_nonempty
+        self.p_nonempty = p_nonempty
+        self.ensure_centered = bool(ensure_centered)
+        self.point_balance_radius = point_balance_radius
+        self.random_shift_key = random_shift_key
+        self.max_attempts = max_attempts
+        self._known = Remembered()
+
+    @property
+    def mask_spec(self) -> ArraySpec | None:
+        """The spec of the mask upstream; None without a mask."""
+        return None if self.mask is None else self.upstream_spec[self.mask]
+
+    def setup(self) -> None:
+        """Offer everything without bounds; read the mask and the points."""
+        super().setup()
+        self._known = Remembered()
+        if self.mask is not None and self.min_masked > 0:
+            array = self.read_whole(self.mask)
+            if array.data.ndim != array.spec.roi.dims:
+                raise ValueError(
+                    f"{self.name()}: {self.mask} has the shape {array.data.shape}, but only "
+                    f"{array.spec.roi.dims} axes in the world; a mask has no channels"
+                )
+            self._mask = MaskWindows(array.data > 0)
+        if self.ensure_nonempty is not None:
+            locations = self.read_whole(self.ensure_nonempty).locations
+            if not len(locations):
+                raise ValueError(
+                    f"{self.name()} is to ensure points of {self.ensure_nonempty}, but there is "
+                    f"none in {self.upstream_spec[self.ensure_nonempty].roi}"
+                )
+            self._points = WeightedPoints(locations, self.point_balance_radius)
+        if self.random_shift_key is not None:
+            sizes = [s.voxel_size for s in self.upstream_spec.array_specs.values() if s.voxel_size]
+            dtype = np.int64 if all(size.is_whole for size in sizes) else np.float64
+            self.provides(self.random_shift_key, ArraySpec(nonspatial=True, dtype=dtype))
+
+    def teardown(self) -> None:
+        """Let go of the mask and the points."""
+        for name in ("_mask", "_points"):
+            self.__dict__.pop(name, None)
+
+    def accepts(self, request: BatchRequest) -> bool:
+        """Whether a place will do; for subclasses.
+
+        Parameters
+        ----------
+        request
+            A copy of the request, with its regions at that place.
+        """
+        return True
+
+    def shift_of(self, request: BatchRequest) -> Coordinate:
+        """By how much a request moves, in world units."""
+        shift: Coordinate = self.plan(request)
+        return shift
+
+    def process(self, batch: Batch, request: BatchRequest) -> None:
+        """Say that everything lies where it was asked for, and by how much it was moved."""
+        super().process(batch, request)
+        key = self.random_shift_key
+        if key is not None and key in request:
+            shift = [float(part) for part in self.shift_of(request)]
+            spec = self.spec[key]
+            batch[key] = Array(np.array(shift).astype(spec.dtype), spec)
+
+    def draw(self, request: BatchRequest, rng: np.random.Generator) -> Coordinate:
+        """By how much the request moves, in world units."""
+        room = find_room(self.label, request, self.upstream_spec)
+        if not room.step:
+            return room.step  # nothing in the request has a place
+        places = self._places(request, room)
+        reach = None
+        if self.ensure_nonempty is not None and rng.random() < self.p_nonempty:
+            reach = self._reach(request, room)
+        elif room.open_axes:
+            raise RequestRefused([self._unbounded(room)])
+        return self._search(request, room, places, reach, rng)
+
+    def _search(
+        self,
+        request: BatchRequest,
+        room: Room,
+        places: Places | None,
+        reach: Reach | None,
+        rng: np.random.Generator,
+    ) -> Coordinate:
+        """The first place that will do. Without points and `accepts` that is the first one."""
+        chosen = type(self).accepts is not RandomLocation.accepts
+        off_mask = refused = 0
+        for _ in range(self.max_attempts):
+            index = _draw_index(room, places, reach, rng)
+            if index is None:
+                continue
+            if reach is not None and places is not None and not _is_in(places, room, index):
+                off_mask += 1
+                continue
+            shift = room.shift(index)
+            if not chosen or self.accepts(move(request.clone(), shift)):
+                return shift
+            refused += 1
+        raise SamplingError(self._failure(room, places, reach, off_mask, refused))
+
+    # -- what is looked up once for each size of request ------------------------------------------
+
+    def _places(self, request: BatchRequest, room: Room) -> Places | None:
+        """Where there is enough of the mask; None if it does not matter."""
+        if self.mask is None or not self.min_masked > 0:
+            return None
+        if self.mask not in request:
+            raise RequestRefused(
+                [
+                    f"{self.label}: min_masked={self.min_masked:g} looks at the region that is "
+                    f"asked of {self.mask}, which is not in the request. Add it: "
+                    f"request.add({self.mask}, size), with placeholder=True if you do not need "
+                    "its data."
+                ]
+            )
+        windows = self._windows(request[self.mask].region, room)
+        places = self._known.get(windows, lambda: self._mask.places(windows, self.min_masked))
+        if not places.total:
+            raise SamplingError(
+                f"{self.label}: 0 of {places.possible} possible locations have "
+                f"{self.min_masked:g} or more of {self.mask} masked in a region of "
+                f"{request[self.mask].region.shape} (world units); the best has "
+                f"{places.best:.4g}. Ask for a lower min_masked or another size, or see whether "
+                f"{self.mask} is the right mask."
+            )
+        return places
+
+    def _windows(self, asked: Roi, room: Room) -> Windows:
+        spec = self.upstream_spec[self.mask]  # type: ignore[index]
+        voxel = spec.grid
+        if asked.empty:
+            raise RequestRefused(
+                [f"{self.label}: an empty region of {self.mask} was asked, so nothing is masked"]
+            )
+        first = (asked.begin + room.shift(room.first) - spec.region.begin) / voxel  # type: ignore[arg-type]
+        count = (b - a + 1 for a, b in zip(room.first, room.last, strict=True))  # type: ignore[operator]
+        return Windows(
+            tuple(first), tuple(asked.shape / voxel), tuple(room.step / voxel), tuple(count)
+        )
+
+    def _reach(self, request: BatchRequest, room: Room) -> Reach:
+        """Which points can be in the request."""
+        key: Any = self.ensure_nonempty
+        roi: Roi | None = request[key].roi if key in request else request.get_total_roi()
+        if key not in request and request.planning:
+            logger.warning(
+                "%s: %s is not in the request, so a point is only sure to be in all of %s",
+                *(self.label, key, roi),
+            )
+        if roi is None or roi.unbounded:
+            raise RequestRefused([f"{self.label}: points of {key} need a bounded region: {roi}"])
+        reach = self._known.get(
+            (roi, room), lambda: Reach(self._points, roi, room, self.ensure_centered)
+        )
+        if not reach.number:
+            where = "in the middle of" if self.ensure_centered else "in"
+            raise SamplingError(
+                f"{self.label}: 0 of {len(self._points)} points of {key} can lie {where} the "
+                f"region {roi} (world units), which can move by {room}. Ask for a smaller "
+                "region, let downstream nodes add less context, or put Pad after the sources."
+            )
+        return reach
+
+    # -- texts ------------------------------------------------------------------------------------
+
+    def _unbounded(self, room: Room) -> str:
+        axes = ", ".join(map(str, room.open_axes))
+        return (
+            f"{self.label}: nothing in the request is bounded along axis {axes}, so there is no "
+            "random location. Pad by a number of world units instead of None, put Crop upstream, "
+            "or also ask for an array that is bounded (a placeholder will do)."
+        )
+
+    def _failure(
+        self, room: Room, places: Places | None, reach: Reach | None, off_mask: int, refused: int
+    ) -> str:
+        text = f"{self.label}: none of {self.max_attempts} locations would do, out of moves {room}."
+        if reach is not None:
+            text += f" {reach.number} points of {self.ensure_nonempty} are within reach."
+        if places is not None:
+            text += (
+                f" {places.total} of {places.possible} possible locations have "
+                f"{self.min_masked:g} or more of {self.mask}, the best {places.best:.4g};"
+                f" {off_mask} of those tried had less."
+            )
+        if refused:
+            text += f" {refused} were refused by {self.name()}.accepts()."
+        return text + " Ask for less, or raise max_attempts."
+
+
+def _draw_index(
+    room: Room, places: Places | None, reach: Reach | None, rng: np.random.Generator
+) -> tuple[int, ...] | None:
+    """A move, in steps."""
+    if reach is not None:
+        return reach.draw(rng)
+    if places is None:
+        return tuple(
+            int(rng.integers(low, high + 1))  # type: ignore[operator, arg-type]
+            for low, high in zip(room.first, room.last, strict=True)
+        )
+    return tuple(a + b for a, b in zip(room.first, places.draw(rng), strict=True))  # type: ignore[operator]
+
+
+def _is_in(places: Places, room: Room, index: tuple[int, ...]) -> bool:
+    return places.holds([i - low for i, low in zip(index, room.first, strict=True)])  # type: ignore[operator]
+
+
+def _check_key(name: str, key: Key | None, kind: type[Any]) -> None:
+    if key is not None and not isinstance(key, kind):
+        raise TypeError(f"{name} has to be of {kind.__name__}, got {type(key).__name__} {key!r}")
