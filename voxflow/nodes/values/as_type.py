@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class AsType(BatchFilter):
     """Casts an array to another dtype, in its place or as a new array.
 
-    Values are cast as numpy does it: fractions are cut off, integers wrap around.
+    Values are cast as numpy does it: fractions are cut off. Values that the dtype cannot hold are
+    an error, they do not wrap around.
 
     Parameters
     ----------
@@ -31,6 +32,8 @@ class AsType(BatchFilter):
     ------
     TypeError
         If `source` or `target` is no `ArrayKey`, or `target_dtype` no dtype.
+    ValueError
+        At a request: if an integer dtype cannot hold the values.
     """
 
     def __init__(
@@ -63,8 +66,26 @@ class AsType(BatchFilter):
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
         """Cast."""
         array = batch[self.source]
+        self._check(array.data)
         spec = array.spec.copy()
         spec.dtype = self.target_dtype
+        data = array.data.astype(self.target_dtype, copy=self.target != self.source)
         made = Batch()
-        made[self.target] = Array(array.data.astype(self.target_dtype), spec, dict(array.attrs))
+        made[self.target] = Array(data, spec, dict(array.attrs))
         return made
+
+    def _check(self, data: np.ndarray[Any, Any]) -> None:
+        wanted = self.target_dtype
+        if wanted.kind not in "ui" or data.dtype.kind not in "uif" or not data.size:
+            return
+        if np.can_cast(data.dtype, wanted, "safe"):
+            return
+        # As Python's numbers, which compare exactly with the ends of 64-bit ranges.
+        low, high = data.min().item(), data.max().item()
+        limits = np.iinfo(wanted)
+        if not (low > limits.min - 1 and high < limits.max + 1):
+            raise ValueError(
+                f"{self.name()} is to make {wanted} of {self.source}, which has values in "
+                f"[{low:g}, {high:g}]; {wanted} holds [{limits.min}, {limits.max}]. Scale them "
+                "first, or take a wider dtype."
+            )

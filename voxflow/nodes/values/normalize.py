@@ -26,13 +26,14 @@ class Normalize(BatchFilter):
         The factor; None: from the dtype, such that the largest value becomes 1 (1/255 for uint8,
         1/65535 for uint16). Floating point values have to lie in [0, 1] already.
     dtype
-        The dtype of the result.
+        The dtype of the result, of floating point.
 
     Raises
     ------
     ValueError
-        At a request: if no factor was given and the dtype is another one, or floating point values
-        lie outside of [0, 1].
+        If `dtype` is not of floating point. At setup, or at a request if the dtype of the array is
+        not known before: if no factor was given and there is none for the dtype. At a request: if
+        no factor was given and floating point values lie outside of [0, 1].
     """
 
     def __init__(
@@ -41,11 +42,18 @@ class Normalize(BatchFilter):
         self.array = array
         self.factor = factor
         self.dtype = np.dtype(dtype)
+        if self.dtype.kind != "f":
+            raise ValueError(
+                f"Normalize makes floating point values, got dtype={self.dtype}; use AsType or "
+                "IntensityScaleShift to get integers"
+            )
 
     def setup(self) -> None:
         """Say which dtype there will be."""
         self.enable_autoskip()
         spec = self.spec[self.array].copy()
+        if spec.dtype is not None:
+            self._factor_for(spec.dtype)
         spec.dtype = self.dtype
         self.updates(self.array, spec)
 
@@ -59,28 +67,43 @@ class Normalize(BatchFilter):
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
         """Cast and scale."""
         array = batch[self.array]
-        factor = self._factor_for(array.data) if self.factor is None else self.factor
-        data = array.data.astype(self.dtype)
-        if factor != 1:
-            data *= np.asarray(factor, self.dtype)
+        factor = self._factor_for(array.data.dtype)
+        if self.factor is None and array.data.dtype.kind == "f":
+            self._check_range(array.data)
         spec = array.spec.copy()
         spec.dtype = self.dtype
         made = Batch()
-        made[self.array] = Array(data, spec, dict(array.attrs))
+        made[self.array] = Array(_scaled(array.data, factor, self.dtype), spec, dict(array.attrs))
         return made
 
-    def _factor_for(self, data: np.ndarray[Any, Any]) -> float:
-        if data.dtype in _FACTORS:
-            return _FACTORS[data.dtype]
-        if not np.issubdtype(data.dtype, np.floating):
+    def _factor_for(self, dtype: np.dtype[Any]) -> float:
+        if self.factor is not None:
+            return self.factor
+        if dtype.kind == "f":
+            return 1
+        if dtype not in _FACTORS:
             raise ValueError(
-                f"{self.name()} knows no factor for {self.array}, which is {data.dtype}: "
+                f"{self.name()} knows no factor for {self.array}, which is {dtype}: "
                 "only for uint8, uint16 and floating point. Give factor=..."
             )
+        return _FACTORS[dtype]
+
+    def _check_range(self, data: np.ndarray[Any, Any]) -> None:
         low, high = (float(data.min()), float(data.max())) if data.size else (0.0, 1.0)
         if not (low >= 0 and high <= 1):
             raise ValueError(
                 f"{self.name()} expects floating point values of {self.array} in [0, 1], found "
                 f"[{low:g}, {high:g}]. Give factor=... to scale them."
             )
-        return 1
+
+
+def _scaled(
+    data: np.ndarray[Any, Any], factor: float, dtype: np.dtype[Any]
+) -> np.ndarray[Any, Any]:
+    """Cast and multiply in one go; never in place, `data` may be shared."""
+    if factor == 1:
+        return data.astype(dtype, copy=False)
+    # float16 cannot hold what uint16 holds, so that it must not be multiplied as such.
+    wide = np.promote_types(dtype, np.float32)
+    scaled = np.multiply(data, np.asarray(factor, wide), dtype=wide, casting="unsafe")
+    return np.asarray(scaled).astype(dtype, copy=False)

@@ -1,0 +1,79 @@
+"""Volumes and graphs that say themselves where each of their values comes from."""
+
+from contextlib import contextmanager
+
+import numpy as np
+
+import voxflow as gp
+
+
+def ramp(roi, voxel_size, dtype=np.float64):
+    """Each voxel's own place: channel d holds its centre along axis d, in world units."""
+    size = gp.Coordinate(voxel_size)
+    axes = [
+        float(begin) + (np.arange(int(n)) + 0.5) * float(v)
+        for begin, n, v in zip(roi.begin, roi.shape / size, size, strict=True)
+    ]
+    return np.stack(np.meshgrid(*axes, indexing="ij")).astype(dtype)
+
+
+def ids(roi, voxel_size, dtype=np.uint64):
+    """A number of its own for each voxel, from 1."""
+    shape = tuple(int(n) for n in roi.shape / gp.Coordinate(voxel_size))
+    return (1 + np.arange(np.prod(shape))).reshape(shape).astype(dtype)
+
+
+def source(key, data, voxel_size, offset=None, interpolatable=None):
+    """A memory source; its spatial axes are as many as the voxel size has entries."""
+    size = gp.Coordinate(voxel_size)
+    begin = (0,) * len(size) if offset is None else offset
+    roi = gp.Roi(begin, gp.Coordinate(data.shape[data.ndim - len(size) :]) * size)
+    spec = gp.ArraySpec(roi, size, interpolatable=interpolatable, dtype=data.dtype)
+    return gp.ArraySource(key, gp.Array(data, spec))
+
+
+class GraphSource(gp.BatchProvider):
+    """Offers the points of a graph: ids and places (world units)."""
+
+    def __init__(self, key, points, roi, edges=()):
+        self.key, self.points, self.edges = key, points, edges
+        self.graph_spec = gp.GraphSpec(roi, directed=False)
+
+    def setup(self):
+        self.provides(self.key, self.graph_spec)
+
+    def provide(self, request):
+        batch = gp.Batch()
+        nodes = [gp.Node(id, np.array(place)) for id, place in self.points.items()]
+        edges = [gp.Edge(u, v) for u, v in self.edges]
+        batch[self.key] = gp.Graph(nodes, edges, self.graph_spec).crop(request[self.key].roi)
+        return batch
+
+
+class Nothing(gp.BatchFilter):
+    """A node that does nothing."""
+
+    def process(self, batch, request):
+        pass
+
+
+def asking(**rois):
+    """A request for the regions of keys, given by their names (lower case: graphs)."""
+    request = gp.BatchRequest()
+    for name, roi in rois.items():
+        key = gp.GraphKey(name) if name.islower() else gp.ArrayKey(name)
+        request[key] = roi if hasattr(roi, "placeholder") else gp.Roi(*roi)
+    return request
+
+
+def served(pipeline, request, seed=1):
+    """One batch."""
+    with gp.build(pipeline, seed=seed):
+        return pipeline.request_batch(request)
+
+
+@contextmanager
+def specs(pipeline):
+    """What a pipeline provides, while it is built."""
+    with gp.build(pipeline, seed=1):
+        yield pipeline.spec
