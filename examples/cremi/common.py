@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import voxflow as vf
-from voxflow.stores import Geometry, create_dataset, open_dataset, read_geometry
+from voxflow.stores import Geometry, create_dataset, open_dataset, read_geometry, store_format
 
 FOLDER = Path("runs/cremi")  # all that the scripts make, unless they are told otherwise
 TRAINED, UNTRAINED = FOLDER / "trained.hdf", FOLDER / "untrained.hdf"
@@ -29,13 +29,28 @@ NEIGHBORHOOD = [
 ]
 
 
-def load(path, dataset):
-    """A whole dataset in its place in the world (its last three axes are z y x)."""
+def place(path, dataset, planes=None):
+    """Where a dataset lies (its last three axes are z y x), or some of its planes: (begin, end)."""
     stored = open_dataset(path, dataset)
-    geometry = read_geometry(stored)
-    shape = geometry.voxel_size * vf.Coordinate(stored.shape[-3:])
-    spec = vf.ArraySpec(roi=vf.Roi(geometry.offset, shape), voxel_size=geometry.voxel_size)
-    return vf.Array(stored.read(tuple(slice(0, n) for n in stored.shape)), spec)
+    voxel_size, offset = read_geometry(stored).voxel_size, read_geometry(stored).offset
+    begin, end = planes or (0, stored.shape[-3])
+    roi = vf.Roi((begin, 0, 0), (end - begin, *stored.shape[-2:])) * voxel_size + offset
+    return vf.ArraySpec(roi=roi, voxel_size=voxel_size)
+
+
+def source(path, datasets, planes=None):
+    """A node that offers datasets {key: name} of a file, or some of their planes."""
+    reader = vf.ZarrSource if store_format(path) == "zarr" else vf.Hdf5Source
+    nodes = reader(path, datasets)
+    for key, name in datasets.items() if planes else ():
+        nodes += vf.Crop(key, place(path, name, planes).roi)
+    return nodes
+
+
+def load(path, dataset):
+    """A whole dataset in its place in the world."""
+    stored = open_dataset(path, dataset)
+    return vf.Array(stored.read(tuple(slice(0, n) for n in stored.shape)), place(path, dataset))
 
 
 def save(path, dataset, array):

@@ -1,0 +1,66 @@
+"""Predict the affinities of a volume, block by block, with the trained and an untrained network.
+
+    python examples/cremi/predict.py [--data FILE] [--planes BEGIN END] [--mirror]
+
+writes `volumes/predictions/affinities` into trained.hdf and untrained.hdf in runs/cremi. The
+network needs raw around what it predicts: without --mirror the prediction is smaller than raw.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+from common import AFFINITIES, FOLDER, HELD_OUT, RAW, TRAINED, UNTRAINED, place, source
+from network import make_network
+
+import voxflow as vf
+from voxflow.models import analyse
+from voxflow.torch import Predict, latest_checkpoint
+
+
+def predict(data, file, checkpoint=None, planes=None, mirror=False):
+    """Predict what can be, or only these planes, into a file; without checkpoint: untrained."""
+    torch.manual_seed(0)
+    network = make_network().eval()
+    raw, predicted = vf.ArrayKey("RAW"), vf.ArrayKey("PREDICTED")
+
+    geometry, voxel_size = analyse(network), place(data, RAW).voxel_size
+    context = geometry.context * voxel_size
+    input_shape, output_shape = geometry.fit((34, 214, 214))
+    block = vf.BatchRequest()
+    block.add(raw, input_shape * voxel_size)
+    block.add(predicted, output_shape * voxel_size)
+
+    pipeline = source(data, {raw: RAW}) + vf.Normalize(raw) + vf.IntensityScaleShift(raw, 2, -1)
+    if mirror:
+        pipeline += vf.Pad(raw, context, mode="reflect")
+    pipeline += vf.Unsqueeze([raw]) + vf.Unsqueeze([raw])
+    pipeline += Predict(network, {0: raw}, {0: predicted}, checkpoint=checkpoint, context=context)
+    pipeline += vf.Squeeze([predicted])
+    if planes:
+        pipeline += vf.Crop(predicted, place(data, RAW, planes).roi)
+    pipeline += vf.Hdf5Write({predicted: AFFINITIES}, file.parent, file.name, "gzip")
+    pipeline += vf.Scan(block)
+
+    file.unlink(missing_ok=True)
+    with vf.build(pipeline):
+        pipeline.request_batch(vf.BatchRequest())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=HELD_OUT)
+    parser.add_argument("--planes", type=int, nargs=2, help="predict these only: begin, end")
+    parser.add_argument("--mirror", action="store_true", help="continue raw at its border")
+    parser.add_argument("--out", type=Path, default=FOLDER, help="folder, of train.py too")
+    options = parser.parse_args()
+    checkpoint = latest_checkpoint(options.out / "model")
+    if checkpoint is None:
+        raise SystemExit(f"there is no checkpoint of train.py in {options.out}")
+    how = options.planes, options.mirror
+    predict(options.data, options.out / TRAINED.name, checkpoint, *how)
+    predict(options.data, options.out / UNTRAINED.name, None, *how)
+
+
+if __name__ == "__main__":
+    main()
