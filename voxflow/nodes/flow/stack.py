@@ -38,9 +38,8 @@ class Stack(BatchFilter):
 
     def upstream_requests(self, request: BatchRequest) -> list[tuple[BatchProvider, BatchRequest]]:
         """The same request once for every repetition, each with its own seed."""
-        upstream, n = self.get_upstream_provider(), self.num_repetitions
-        # Part i of n: nodes upstream that go through a list count on from batch to batch.
-        return [(upstream, request.reseed("stack", i, n)) for i in range(n)]
+        upstream = self.get_upstream_provider()
+        return [(upstream, request.reseed("stack", i)) for i in range(self.num_repetitions)]
 
     def provide(self, request: BatchRequest) -> Batch:
         """Ask upstream for every repetition, and stack."""

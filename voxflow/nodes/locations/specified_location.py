@@ -45,9 +45,9 @@ class SpecifiedLocation(Located):
 
     One after the other: batch i of a run is at the i-th of those that fit, from the start again
     when they are used up. This follows from the number of the batch alone, so it is the same for
-    any number of workers and after a resume. Below a `Stack` of n, batch i has the locations
-    from n * i on; a retry of `Reject` has the location after. Requests that belong to no run
-    (they came with a seed of their own) are counted one by one.
+    any number of workers and after a resume. The parts of a batch (those of a `Stack`, the
+    retries of `Reject`) have the location of the batch and those after. Requests that belong to
+    no run (they came with a seed of their own) are counted one by one.
 
     Parameters
     ----------
@@ -63,12 +63,16 @@ class SpecifiedLocation(Located):
         axis, in world units, of those with which the request fits.
     attempt_factor
         Not used: those that fit are known, so none is tried in vain.
+    per_batch
+        By how many locations one batch is ahead of the one before. Give n upstream of ``Stack(n)``,
+        or its parts repeat most locations of the batch before.
 
     Raises
     ------
     ValueError
         If there is no location, if they or `jitter` differ in their number of axes, if a jitter
-        is negative, or if there are more or fewer `extra_data` than locations.
+        is negative, if `per_batch` is less than 1, or if there are
+        more or fewer `extra_data` than locations.
     TypeError
         If a jitter is not whole.
 
@@ -85,6 +89,8 @@ class SpecifiedLocation(Located):
         extra_data: Sequence[Any] | None = None,
         jitter: Iterable[int] | None = None,
         attempt_factor: int = 5,
+        *,
+        per_batch: int = 1,
     ) -> None:
         self.coordinates = [Coordinate(location) for location in locations]
         if not self.coordinates:
@@ -104,7 +110,10 @@ class SpecifiedLocation(Located):
             raise ValueError(
                 f"jitter needs {len(self.coordinates[0])} numbers, 0 or more, got {self.jitter}"
             )
+        if per_batch < 1:
+            raise ValueError(f"per_batch has to be at least 1, got {per_batch}")
         self.attempt_factor = attempt_factor
+        self.per_batch = per_batch
         self._known = Remembered()
         self._counter = _Counter()
 
@@ -207,7 +216,10 @@ class SpecifiedLocation(Located):
     def _turn(self, request: BatchRequest, count: int) -> int:
         """The how manieth location it is."""
         position = request.position
-        turn = self._counter.next(request.planning) if position is None else _turn_of(position)
+        if position is None:
+            turn = self._counter.next(request.planning)
+        else:
+            turn = position.index * self.per_batch + _part_of_batch(position)
         if turn and turn % count == 0 and not request.planning:
             logger.warning(
                 "%s: all %d locations were used, from the start again", self.label, count
@@ -221,16 +233,9 @@ def _steps(place: Exact, middle: Coordinate, room: Room, axis: int) -> int:
     return round(steps)
 
 
-def _turn_of(position: RunPosition) -> int:
-    """The number of a request among all of a run: part i of n counts on within its batch."""
-    turn = position.index
-    for parts in position.path:
-        numbers = [part for part in parts if isinstance(part, int)]
-        if len(numbers) == 2:
-            turn = turn * numbers[1] + numbers[0]
-        elif numbers:
-            turn += numbers[0]
-    return turn
+def _part_of_batch(position: RunPosition) -> int:
+    """Which part of its batch a request is: the numbers that it was reseeded with, added up."""
+    return sum(part for parts in position.path for part in parts if isinstance(part, int))
 
 
 class _Counter:
