@@ -198,6 +198,9 @@ class StoredDataset(ABC):
         _check_data(data, bounds, self.dtype, self.uri)
         self._write(_slices(bounds), bounds, data)
 
+    def flush(self) -> None:  # noqa: B027 - most formats keep nothing back
+        """Hand what was written to the operating system, so that it outlives this process."""
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.uri}: shape {self.shape}, {self.dtype}, {self.mode}>"
 

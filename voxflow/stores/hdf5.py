@@ -153,6 +153,11 @@ class Hdf5Dataset(StoredDataset):
         with self._handle.opened() as file:
             self._dataset(file)[region] = data
 
+    def flush(self) -> None:
+        """Hand what was written to the operating system, so that it outlives this process."""
+        with self._handle.opened() as file:
+            file.flush()
+
     def _check_stored(self, dataset: Any, bounds: Bounds, chunks: tuple[int, ...]) -> None:
         """Raise if a chunk under the region was never written.
 

@@ -7,6 +7,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, Literal
 
 from voxflow.nodes.flow.serving import Serving
+from voxflow.nodes.sinks.sink import writers_upstream
 from voxflow.pipeline.engine import BatchFilter
 from voxflow.pipeline.engine.workers import WorkerDied, WorkerPool, WorkerStalled
 
@@ -42,7 +43,8 @@ class PreCache(BatchFilter):
     Raises
     ------
     ValueError
-        If a number is out of range or the method unknown.
+        If a number is out of range or the method unknown. At setup, if a writer or a snapshot is
+        upstream and there are workers.
     WorkerError
         At a request, if a worker died or stalled. An error that a worker met keeps
         its type.
@@ -73,6 +75,12 @@ class PreCache(BatchFilter):
         # Nodes from outside may draw from the process's global random state, which threads share.
         shared = self.method == "thread" and not self._serving().threadsafe
         self._inline = self.num_workers == 0 or shared
+        for sink in () if self._inline else writers_upstream(self):
+            raise ValueError(
+                f"{sink.label} is upstream of {self.label}, whose {self.num_workers} workers would "
+                "each write for themselves, ahead of time and at once; move it downstream of "
+                f"{self.label}, or use num_workers=0"
+            )
 
     def teardown(self) -> None:
         """Stop the workers."""

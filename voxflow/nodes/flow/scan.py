@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from voxflow.nodes.flow.scan_blocks import ScanBlocks
 from voxflow.nodes.flow.scan_callback import ScanBar, ScanCallback
 from voxflow.nodes.flow.scan_result import ScanResult
-from voxflow.nodes.flow.scan_workers import serve_in_order
+from voxflow.nodes.flow.scan_workers import serve_in_order, split_sinks
 from voxflow.pipeline.engine import BatchFilter, RequestRefused
 
 if TYPE_CHECKING:
@@ -71,6 +71,11 @@ class Scan(BatchFilter):
         self.progress_callback = ScanBar() if progress_callback is None else progress_callback
         self.method = method
         self.stall_timeout = stall_timeout
+
+    def setup(self) -> None:
+        """Check that workers would not write at once."""
+        if self.num_workers > 1:
+            split_sinks(self)
 
     def upstream_requests(self, request: BatchRequest) -> list[tuple[Any, BatchRequest]]:
         """The first block, which stands for all."""

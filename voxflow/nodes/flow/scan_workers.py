@@ -6,7 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from voxflow.nodes.flow.serving import Serving
-from voxflow.nodes.sinks.sink import Sink
+from voxflow.nodes.sinks.sink import Sink, writers_upstream
 from voxflow.pipeline.engine import BatchProvider
 from voxflow.pipeline.engine.workers import WorkerPool
 
@@ -63,21 +63,13 @@ def split_sinks(scan: Any) -> tuple[Any, list[Sink]]:
     while isinstance(head, Sink):
         sinks.append(head)
         head = head.get_upstream_provider()
-    for node in _all_upstream(head):
-        if isinstance(node, Sink):
-            raise ValueError(
-                f"{node.label} is not directly upstream of {scan.label}, so that its "
-                f"{scan.num_workers} workers would write at once and lose data; move it to the "
-                "end of the pipeline, or use num_workers=1"
-            )
+    for node in writers_upstream(head):
+        raise ValueError(
+            f"{node.label} is not directly upstream of {scan.label}, so that its "
+            f"{scan.num_workers} workers would write at once and lose data; move it to the "
+            "end of the pipeline, or use num_workers=1"
+        )
     return head, sinks
-
-
-def _all_upstream(node: Any) -> list[Any]:
-    found = []
-    for provider in node.get_upstream_providers():
-        found += [provider, *_all_upstream(provider)]
-    return found
 
 
 class _Delivered(BatchProvider):

@@ -15,7 +15,8 @@ def cast_for_output(
 ) -> np.ndarray[Any, Any]:
     """Cast to the dtype of an output, which the user asked for.
 
-    Floating point becomes integers as in numpy: fractions are cut off.
+    Floating point becomes integers as in numpy: fractions are cut off. Floating point may become
+    less precise. Nothing else is lost.
 
     Parameters
     ----------
@@ -29,7 +30,7 @@ def cast_for_output(
     Raises
     ------
     ValueError
-        If values are out of the range of the dtype, or if all that is in [0, 1] would become 0.
+        If values are out of the range of the dtype, or integers that it cannot tell apart.
 
     Examples
     --------
@@ -37,19 +38,61 @@ def cast_for_output(
     array([  0, 254], dtype=uint8)
     """
     wanted = np.dtype(dtype)
-    if data.dtype == wanted or np.can_cast(data.dtype, wanted, "safe") or not data.size:
+    if data.dtype == wanted or not data.size or np.can_cast(data.dtype, wanted, "safe"):
         return data.astype(wanted, copy=False)
+    if data.dtype.kind == "c":
+        raise ValueError(f"{what} has complex values, which {wanted} cannot hold")
     if wanted.kind in "iub":
-        low, high = data.min(), data.max()
-        limits = (0, 1) if wanted.kind == "b" else (np.iinfo(wanted).min, np.iinfo(wanted).max)
-        if not (low >= limits[0] and high <= limits[1]):
-            raise ValueError(
-                f"{what} has values in [{low}, {high}], which {wanted} cannot hold "
-                f"([{limits[0]}, {limits[1]}]); scale them first, or write another dtype"
-            )
-        if data.dtype.kind == "f" and 0 < high < 1 and low > -1:
-            raise ValueError(
-                f"{what} has values in [{low:g}, {high:g}], which would all become 0 as {wanted}; "
-                "scale them first, for example with IntensityScaleShift(key, 255, 0)"
-            )
-    return data.astype(wanted)
+        _check_range(data, wanted, what)
+        return data.astype(wanted)
+    with np.errstate(over="ignore"):
+        cast = data.astype(wanted)
+    if data.dtype.kind == "f" and np.isinf(cast).sum() > np.isinf(data).sum():
+        largest = np.abs(data[np.isfinite(data)]).max()
+        raise ValueError(
+            f"{what} has values up to {largest:g}, which become infinite as {wanted}; scale them "
+            "first, or write another dtype"
+        )
+    if data.dtype.kind in "iu" and not _same_integers(data, cast):
+        raise ValueError(
+            f"{what} has integers up to {data.max()}, which {wanted} cannot tell apart; write an "
+            "integer dtype"
+        )
+    return cast
+
+
+def becomes_zero(data: np.ndarray[Any, Any], dtype: DTypeLike) -> bool:
+    """Whether a cast makes zeros of values that are not: usually probabilities to be scaled first.
+
+    Examples
+    --------
+    >>> becomes_zero(np.array([0.0, 0.9]), np.uint8), becomes_zero(np.array([0.0, 9.0]), np.uint8)
+    (True, False)
+    """
+    if data.dtype.kind != "f" or np.dtype(dtype).kind not in "iu" or not data.size:
+        return False
+    return bool(0 < np.abs(data).max() < 1)
+
+
+def _check_range(data: np.ndarray[Any, Any], wanted: np.dtype[Any], what: str) -> None:
+    least, most = (0, 1) if wanted.kind == "b" else (np.iinfo(wanted).min, np.iinfo(wanted).max)
+    # Python's numbers are compared exactly, whatever their size. NaN is never inside.
+    low, high = data.min().item(), data.max().item()
+    fraction = 1 if data.dtype.kind == "f" and wanted.kind != "b" else 0
+    inside = low > least - 1 and high < most + 1 if fraction else low >= least and high <= most
+    if not inside:
+        raise ValueError(
+            f"{what} has values in [{low}, {high}], which {wanted} cannot hold "
+            f"([{least}, {most}]); scale them first, or write another dtype"
+        )
+
+
+def _same_integers(data: np.ndarray[Any, Any], cast: np.ndarray[Any, Any]) -> bool:
+    """Whether floats hold the integers that they were made of."""
+    exact = 2 ** (np.finfo(cast.dtype).nmant + 1)
+    if -exact <= data.min().item() and data.max().item() <= exact:
+        return True
+    # The largest floats of the range would overflow on the way back.
+    limit = float(np.iinfo(data.dtype).max)
+    small = np.abs(cast) < limit
+    return bool(small.all()) and np.array_equal(cast.astype(data.dtype), data)

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from voxflow.nodes.sinks.casts import cast_for_output
-from voxflow.nodes.sinks.sink import Sink, upstream_sinks
-from voxflow.pipeline.data import Array, ArrayKey, ArraySpec, Batch, BatchRequest
-from voxflow.pipeline.geometry import Coordinate, Roi, describe
-from voxflow.stores import (
-    DatasetNotFound,
-    Geometry,
-    OutputMismatch,
-    StoreNotFound,
-    create_dataset,
-    open_dataset,
-    read_geometry,
-)
+import numpy as np
+
+from voxflow.nodes.sinks.attributes import storable_attrs
+from voxflow.nodes.sinks.sink import Sink
+from voxflow.nodes.sinks.target import Target, claim, existing_target, release
+from voxflow.pipeline.data import Array, ArrayKey, Batch, BatchRequest
+from voxflow.stores import Geometry, OutputMismatch, create_dataset, store_format
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import DTypeLike
 
-    from voxflow.stores import Compression, StoredDataset
+    from voxflow.stores import Compression
+    from voxflow.stores.place import Format
 
 
 class DatasetWrite(Sink):
     """Writes every batch that passes to its place in datasets of one store.
 
     The first batch makes the datasets that are not there, as large as what is provided upstream.
-    One that is there is filled further, if voxel size, channels and dtype are the same.
+    One that is there is filled further, if voxel size, channels and dtype are the same and all
+    that is provided lies inside. Each batch is on its way to the disk before it is passed on.
 
     Parameters
     ----------
@@ -43,16 +39,25 @@ class DatasetWrite(Sink):
     compression_type
         None, "gzip", a level of gzip, or what else the format knows.
     dataset_dtypes
-        Another dtype for the output of an array: fractions are cut off.
+        Another dtype for the output of an array: fractions are cut off. Values that it cannot hold
+        are an error.
 
     Raises
     ------
+    TypeError
+        If a key is no `ArrayKey`.
     ValueError
-        If two arrays go to one dataset; at setup, if a writer upstream writes to the same one, or
-        an array is provided without bounds.
+        If two arrays go to one dataset, or the format has no such compression; at setup, if
+        another writer writes to the same dataset.
+    RuntimeError
+        At setup, if an array is provided without bounds.
     OutputMismatch
-        At the first batch: if a dataset is there that differs.
+        At setup or at the first batch, before anything is written: if a dataset is there that
+        differs.
     """
+
+    format: ClassVar[Format | None] = None
+    codecs: ClassVar[tuple[str, ...] | None] = None
 
     def __init__(
         self,
@@ -61,50 +66,71 @@ class DatasetWrite(Sink):
         compression_type: Compression = None,
         dataset_dtypes: Mapping[ArrayKey, DTypeLike] | None = None,
     ) -> None:
-        names = list(dataset_names.values())
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"more than one array would be written to {', '.join(twice)}")
-        self.dataset_names = dict(dataset_names)
+        self.dataset_names = parse_names(dataset_names, ArrayKey)
         self.store = store
         self.compression_type = compression_type
-        self.dataset_dtypes = dict(dataset_dtypes or {})
+        self.dataset_dtypes = {key: np.dtype(t) for key, t in (dataset_dtypes or {}).items()}
+        known = isinstance(compression_type, int) or compression_type in (
+            None,
+            *(self.codecs or ()),
+        )
+        if self.codecs is not None and not known:
+            raise ValueError(
+                f"compression_type={compression_type!r} is not known to {self.name()}: take None, "
+                f"{', '.join(map(repr, self.codecs))}, or a gzip level from 0 to 9"
+            )
 
     def setup(self) -> None:
         """Check that there is a place for everything."""
-        for key in self.dataset_names:
+        self._check_bounded()
+        self._check_format()
+        self._output = _Output()
+        for key, name in self.dataset_names.items():
+            claim(self, self.store, name)
+            target = existing_target(self.store, name)
+            if target is not None:
+                dtype = self.dataset_dtypes.get(key, self.spec[key].dtype)
+                target.check(self.spec[key], None, dtype)
             self.updates(key, self.spec[key].copy())
-            roi = self.spec[key].roi
-            if roi is None or roi.unbounded:
+        self.enable_autoskip()
+
+    def _check_bounded(self) -> None:
+        for key in self.dataset_names:
+            spec = self.spec[key]
+            if spec.nonspatial:
+                raise RuntimeError(
+                    f"{self.name()} cannot write {key}, which has no place; use Snapshot"
+                )
+            if spec.roi is None or spec.roi.unbounded or spec.voxel_size is None:
                 raise RuntimeError(
                     f"{self.name()} cannot tell how large the dataset of {key} has to be, because "
-                    f"its region is {roi}; put Crop upstream, or give a roi in array_specs"
+                    f"its region is {spec.roi}, its voxel size {spec.voxel_size}; put Crop "
+                    "upstream, or give a roi in array_specs"
                 )
-        for other in upstream_sinks(self):
-            if isinstance(other, DatasetWrite):
-                self._check_other(other)
-        self.enable_autoskip()
-        self._targets: dict[ArrayKey, _Target] = {}
-        self._lock = threading.Lock()
 
-    def _check_other(self, other: DatasetWrite) -> None:
-        both = set(self.dataset_names.values()) & set(other.dataset_names.values())
-        if both and str(other.store) == str(self.store):
-            raise ValueError(
-                f"{self.label} and {other.label} would both write {', '.join(sorted(both))} of "
-                f"{self.store}; give one of them another name"
+    def _check_format(self) -> None:
+        if self.format is None or not isinstance(self.store, str | os.PathLike):
+            return
+        if os.path.exists(self.store) and store_format(self.store) != self.format:
+            kinds = {"hdf5": "an HDF5 file", "zarr": "a directory, as of a Zarr store"}
+            there = kinds[store_format(self.store)]
+            raise OutputMismatch(
+                f"{self.store} is there already, and is {there}, which {self.name()} does not "
+                "write. Remove it, or write to another file."
             )
 
     def teardown(self) -> None:
-        """Let go of the datasets."""
-        self.__dict__.pop("_targets", None)
-        self.__dict__.pop("_lock", None)
+        """Close the datasets."""
+        release(self)
+        output = self.__dict__.pop("_output", None)
+        if output is not None:
+            output.close(self.format)
 
     def prepare(self, request: BatchRequest) -> BatchRequest:
         """Need all arrays that are written."""
         needed = BatchRequest()
         for key in self.dataset_names:
-            if key not in request:
+            if key not in request or request[key].placeholder:
                 raise KeyError(
                     f"{self.name()} writes {key}, which is not in the request; ask for it, or "
                     "leave it out of dataset_names"
@@ -114,83 +140,92 @@ class DatasetWrite(Sink):
 
     def process(self, batch: Batch, request: BatchRequest) -> None:
         """Write."""
-        for key in self.dataset_names:
-            self._target(key, batch[key]).write(batch[key])
+        arrays = {key: batch[key] for key in self.dataset_names if batch[key].data.size}
+        output = self._output
+        # One at a time: blocks may share chunks, which are read, changed and written.
+        with output.lock:
+            if not arrays.keys() <= output.targets.keys():
+                output.targets.update(self._open(arrays))
+            targets = output.targets
+            ready = {key: targets[key].cast(array) for key, array in arrays.items()}
+            for key, data in ready.items():
+                targets[key].write(data, arrays[key].spec.region)
+            for key in ready:
+                targets[key].dataset.flush()
 
-    def _target(self, key: ArrayKey, array: Array) -> _Target:
-        with self._lock:
-            if key not in self._targets:
-                self._targets[key] = self._open(key, array)
-            return self._targets[key]
+    def _open(self, arrays: Mapping[ArrayKey, Array]) -> dict[ArrayKey, Target]:
+        """Open what is there, and make the rest; if anything differs, nothing is made."""
+        targets: dict[ArrayKey, Target] = {}
+        for key, array in arrays.items():
+            target = existing_target(self.store, self.dataset_names[key])
+            if target is not None:
+                target.check(self.spec[key], self._lead(key, array), self._dtype(key, array))
+                targets[key] = target
+        for key, array in arrays.items():
+            if key not in targets:
+                targets[key] = self._make(key, array)
+        return targets
 
-    def _open(self, key: ArrayKey, array: Array) -> _Target:
+    def _make(self, key: ArrayKey, array: Array) -> Target:
         spec = self.spec[key]
-        lead = array.data.shape[: array.data.ndim - spec.region.dims]
-        dtype = self.dataset_dtypes.get(key, array.data.dtype)
-        name = self.dataset_names[key]
-        target = _existing(self.store, name)
-        if target is not None:
-            target.check(spec, lead, dtype)
-            return target
-        self._make_folder()
+        geometry = Geometry(spec.grid, spec.region.offset)
         dataset = create_dataset(
             self.store,
-            name,
-            (*lead, *(spec.region.shape / spec.grid)),
-            dtype,
-            geometry=Geometry(spec.grid, spec.region.offset),
+            self.dataset_names[key],
+            (*self._lead(key, array), *(spec.region.shape / spec.grid)),
+            self._dtype(key, array),
+            geometry=geometry,
             block=array.data.shape,
             compression=self.compression_type,
-            attrs=dict(array.attrs),
+            attrs=storable_attrs(array.attrs, str(key)),
+            format=self.format,
         )
-        return _Target(dataset, spec.region.offset, spec.grid)
+        return Target(dataset, geometry)
 
-    def _make_folder(self) -> None:
-        if isinstance(self.store, str | Path):
-            Path(self.store).parent.mkdir(parents=True, exist_ok=True)
+    def _lead(self, key: ArrayKey, array: Array) -> tuple[int, ...]:
+        return tuple(array.data.shape)[: array.data.ndim - self.spec[key].region.dims]
 
-
-def _existing(store: Any, name: str) -> _Target | None:
-    try:
-        dataset = open_dataset(store, name, "r+")
-    except (StoreNotFound, DatasetNotFound):
-        return None
-    geometry = read_geometry(dataset)
-    return _Target(dataset, geometry.offset, geometry.voxel_size)
+    def _dtype(self, key: ArrayKey, array: Array) -> np.dtype[Any]:
+        dtype: np.dtype[Any] = self.dataset_dtypes.get(key, array.data.dtype)
+        return dtype
 
 
-class _Target:
-    """A dataset with its place, written by regions of the world."""
+class _Output:
+    """The open datasets of a writer; copies of the node share them, other processes do not."""
 
-    def __init__(self, dataset: StoredDataset, offset: Coordinate, voxel_size: Coordinate) -> None:
-        self._dataset = dataset
-        self._voxel_size = voxel_size
-        shape = Coordinate(dataset.shape[len(dataset.shape) - len(voxel_size) :])
-        self._roi = Roi(offset, shape * voxel_size)
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.targets: dict[ArrayKey, Target] = {}
 
-    def check(self, spec: ArraySpec, lead: tuple[int, ...], dtype: Any) -> None:
-        """Raise if the dataset is not one that could have been made for this."""
-        have = self._dataset.shape[: len(self._dataset.shape) - len(self._voxel_size)]
-        differ = []
-        for what, there, wanted in (
-            ("voxel size", self._voxel_size, spec.grid),
-            ("shape of the channels", have, lead),
-            ("dtype", self._dataset.dtype, dtype),
-        ):
-            if there != wanted:
-                differ.append(f"its {what} is {there}, not {wanted}")
-        if not self._roi.contains(spec.region):
-            differ.append(f"it covers {describe(self._roi, self._voxel_size)}, not {spec.region}")
-        if differ:
-            raise OutputMismatch(
-                f"{self._dataset.uri} is there already, and differs: {'; '.join(differ)}. Remove "
-                "it, or write to another file or name."
-            )
+    def close(self, kind: Format | None) -> None:
+        with self.lock:
+            self.targets.clear()
+        if kind != "zarr":
+            from voxflow.stores import close_all
 
-    def write(self, array: Array) -> None:
-        """Write an array to its place."""
-        roi = array.spec.region
-        data = cast_for_output(array.data, self._dataset.dtype, self._dataset.uri)
-        region = ((roi - self._roi.offset) / self._voxel_size).to_slices()
-        lead = [slice(0, n) for n in data.shape[: data.ndim - len(region)]]
-        self._dataset.write((*lead, *region), data)
+            # Whatever else still holds a dataset: the file is complete now.
+            close_all()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Output, ()
+
+
+def parse_names(names: Mapping[Any, str], *kinds: type) -> dict[Any, str]:
+    """Names of datasets by key.
+
+    Raises
+    ------
+    TypeError
+        If a key is of none of these kinds.
+    ValueError
+        If two keys go to one dataset.
+    """
+    for key in names:
+        if not isinstance(key, kinds):
+            known = " and ".join(f"{kind.__name__}s" for kind in kinds)
+            raise TypeError(f"dataset_names maps {known} to names of datasets, got {key!r}")
+    clean = [str(name).strip("/") for name in names.values()]
+    twice = sorted({name for name in clean if clean.count(name) > 1})
+    if twice:
+        raise ValueError(f"more than one array would be written to {', '.join(twice)}")
+    return dict(names)

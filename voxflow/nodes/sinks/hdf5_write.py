@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from voxflow.nodes.sinks.dataset_write import DatasetWrite
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from voxflow.pipeline.data import ArrayKey
     from voxflow.stores import Compression
+    from voxflow.stores.place import Format
 
 
 class Hdf5Write(DatasetWrite):
@@ -30,8 +31,17 @@ class Hdf5Write(DatasetWrite):
     compression_type
         None, "gzip", "szip", "lzf", or a level of gzip.
     dataset_dtypes
-        Another dtype for the output of an array: fractions are cut off.
+        Another dtype for the output of an array: fractions are cut off. Values that it cannot hold
+        are an error.
+
+    Notes
+    -----
+    The file is complete when the pipeline is torn down. In between this process can read it, and
+    what was written outlives a crash; to other processes it is locked.
     """
+
+    format: ClassVar[Format | None] = "hdf5"
+    codecs: ClassVar[tuple[str, ...] | None] = ("gzip", "lzf", "szip")
 
     def __init__(
         self,

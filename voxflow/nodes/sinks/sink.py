@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, ClassVar
+
 from voxflow.pipeline.engine import BatchFilter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Sink(BatchFilter):
     """A filter that passes batches on as they are, and writes or shows something of them.
 
     A scan with several workers leaves the sinks directly upstream of it in the main process, one
-    batch after the other, so that no two of them ever write at once.
+    batch after the other, so that no two of them ever write at once. What a sink keeps from batch
+    to batch is in one object, which copies of the node share.
+
+    Attributes
+    ----------
+    writes
+        Whether batches are lost or doubled if several workers run the node, each for itself.
     """
 
+    writes: ClassVar[bool] = True
 
-def upstream_sinks(node: BatchFilter) -> list[Sink]:
-    """All sinks upstream of a node."""
-    found: list[Sink] = []
+
+def writers_upstream(node: Any) -> Iterator[Sink]:
+    """All sinks upstream of a node that several workers must not run.
+
+    Parameters
+    ----------
+    node
+        Any node of a pipeline that is set up.
+    """
     for provider in node.get_upstream_providers():
-        if isinstance(provider, Sink):
-            found.append(provider)
-        found += upstream_sinks(provider)  # type: ignore[arg-type]
-    return found
+        if isinstance(provider, Sink) and provider.writes:
+            yield provider
+        yield from writers_upstream(provider)

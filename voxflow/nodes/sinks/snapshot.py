@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
+from voxflow.nodes.sinks.dataset_write import parse_names
 from voxflow.nodes.sinks.sink import Sink
 from voxflow.nodes.sinks.snapshot_file import write_snapshot
-from voxflow.pipeline.data import ArrayKey, Batch, BatchRequest
+from voxflow.pipeline.data import ArrayKey, Batch, BatchRequest, GraphKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
     from numpy.typing import DTypeLike
 
     from voxflow.pipeline.data import Key
@@ -24,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class Recording(NamedTuple):
-    """The number of a batch, and whether it is written."""
+    """The number of a batch, from 1, and whether its turn to be written has come."""
 
     number: int
     wanted: bool
@@ -38,6 +40,10 @@ class Snapshot(Sink):
     in the attributes of its root the `loss`, the `iteration`, and the `replay_token` of the batch.
     It appears under its name when it is complete.
 
+    The number of a batch is its number in the run, so that a resumed run goes on as it would have
+    without a break, and a replayed batch is written as it was. Where one batch of the run passes
+    in several parts (in a `Scan`), and for requests with a seed of their own, the node counts.
+
     Parameters
     ----------
     dataset_names
@@ -47,7 +53,7 @@ class Snapshot(Sink):
     output_filename
         The file, with ``{id}`` for the number of the batch (8 digits, from 1) and ``{iteration}``
         for the iteration of the training, or the number where there is none. Its suffix tells the
-        format: ``.zarr``, else HDF5.
+        format: ``.zarr``, else HDF5. A file that is there is replaced.
     every
         After how many batches one is written; the first one is.
     additional_request
@@ -57,14 +63,18 @@ class Snapshot(Sink):
     dataset_dtypes
         Another dtype for an array in the file: fractions are cut off.
     store_value_range
-        Whether each dataset gets the attribute `value_range`.
+        Whether each dataset gets the attribute `value_range`: its least and its greatest value.
 
     Raises
     ------
+    TypeError
+        If something other than an array or a graph has a name.
     ValueError
-        If the additional request has a key without a name.
+        If the additional request has a key without a name, two keys have one name, or
+        `output_filename` has fields other than these two.
     KeyError
-        At a batch that is written: if something with a name is not asked for.
+        At setup, if something with a name is not provided; at a batch that is written, if it is not
+        asked for.
     """
 
     def __init__(
@@ -78,14 +88,15 @@ class Snapshot(Sink):
         dataset_dtypes: Mapping[ArrayKey, DTypeLike] | None = None,
         store_value_range: bool = False,
     ) -> None:
-        self.dataset_names = dict(dataset_names)
+        self.dataset_names = parse_names(dataset_names, ArrayKey, GraphKey)
         self.output_dir = Path(output_dir)
         self.output_filename = output_filename
         self.every = max(1, every)
         self.additional_request = (additional_request or BatchRequest()).clone()
         self.compression_type = compression_type
-        self.dataset_dtypes = dict(dataset_dtypes or {})
+        self.dataset_dtypes = {key: np.dtype(t) for key, t in (dataset_dtypes or {}).items()}
         self.store_value_range = store_value_range
+        self._path(Recording(1, True), 1)
         for key in self.additional_request:
             if key not in self.dataset_names:
                 raise ValueError(
@@ -97,34 +108,32 @@ class Snapshot(Sink):
         return True
 
     def setup(self) -> None:
-        """Check what is asked for in addition, and start to count."""
-        for key in self.additional_request:
-            self.spec[key]  # says so if it is not provided
-        self._lock = threading.Lock()
-        self._count = 0
+        """Check that everything is provided, and start to count."""
+        for key in self.dataset_names:
+            self.spec[key]  # says so if it is not
+        self._counter = _Counter()
 
     def draw(self, request: BatchRequest, rng: np.random.Generator) -> Recording:
-        """Count the batch."""
-        with self._lock:
-            number = self._count
-            if not request.planning:
-                self._count += 1
-        return Recording(number + 1, number % self.every == 0)
+        """Number the batch."""
+        number = self._counter.number(request)
+        return Recording(number, (number - 1) % self.every == 0)
 
     def prepare(self, request: BatchRequest) -> BatchRequest | None:
         """Ask for more, where the batch is written."""
-        if not self.plan(request).wanted:
+        wanted = self.plan(request).wanted
+        # When planning, nobody knows yet whose turn it will be: it has to work for all.
+        if not wanted and not request.planning:
             return None
         needed = request.clone()
         for key, spec in self.additional_request.items():
             if key not in needed:
                 needed[key] = spec
-        for key in self.dataset_names:
-            if key not in needed:
-                raise KeyError(
-                    f"{self.name()} is to write {key}, which is neither in the request nor in "
-                    "additional_request"
-                )
+        missing = [str(k) for k in self.dataset_names if k not in needed or needed[k].placeholder]
+        if missing and wanted:
+            raise KeyError(
+                f"{self.name()} is to write {', '.join(missing)}, which is neither in the request "
+                "nor in additional_request; ask for it, or leave it out of dataset_names"
+            )
         return needed
 
     def process(self, batch: Batch, request: BatchRequest) -> None:
@@ -132,9 +141,7 @@ class Snapshot(Sink):
         recording: Recording = self.plan(request)
         if not recording.wanted or not self.write_if(batch):
             return
-        iteration = recording.number if batch.iteration is None else batch.iteration
-        name = self.output_filename.format(id=f"{recording.number:08d}", iteration=iteration)
-        path = self.output_dir / name
+        path = self._path(recording, batch.iteration)
         logger.info("%s writes %s", self.name(), path)
         write_snapshot(
             path,
@@ -146,8 +153,35 @@ class Snapshot(Sink):
             value_range=self.store_value_range,
         )
 
-    def __getstate__(self) -> dict[str, object]:
-        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+    def _path(self, recording: Recording, iteration: int | None) -> Path:
+        number = recording.number
+        fields = {"id": f"{number:08d}", "iteration": number if iteration is None else iteration}
+        try:
+            return self.output_dir / self.output_filename.format(**fields)
+        except (KeyError, IndexError, ValueError) as error:
+            raise ValueError(
+                f"output_filename={self.output_filename!r} may have the fields {{id}} and "
+                f"{{iteration}}, and no others ({type(error).__name__}: {error})"
+            ) from None
 
-    def __setstate__(self, state: dict[str, object]) -> None:
-        self.__dict__.update(state, _lock=threading.Lock())
+
+class _Counter:
+    """Numbers batches; copies of the node share it."""
+
+    def __init__(self, count: int = 0) -> None:
+        self._lock = threading.Lock()
+        self._count = count
+
+    def number(self, request: BatchRequest) -> int:
+        """The number of a batch; while planning nothing is counted."""
+        position = request.position
+        if position is not None and not position.path:
+            return position.index + 1
+        with self._lock:
+            if not request.planning:
+                self._count += 1
+                return self._count
+            return self._count + 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Counter, (self._count,)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from voxflow.nodes.sinks.casts import cast_for_output
+from voxflow.nodes.sinks.attributes import storable_attrs
+from voxflow.nodes.sinks.casts import becomes_zero, cast_for_output
 from voxflow.pipeline.data import Array, Graph
 from voxflow.stores import Geometry, close_all, create_dataset, open_attrs
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from voxflow.pipeline.data import Batch, ReplayToken
+
+logger = logging.getLogger(__name__)
 
 
 def write_snapshot(
@@ -52,15 +56,19 @@ def write_snapshot(
     partial = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     kind: Literal["hdf5", "zarr"] = "zarr" if path.suffix == ".zarr" else "hdf5"
     options = {"format": kind, "compression": compression}
+    _remove(partial)
     try:
+        # Held to the end: as long as it lives the file is not closed and opened in between.
+        root = open_attrs(partial, mode="r+", format=kind)
         for key, name in names.items():
             if isinstance(batch[key], Array):
-                array = batch[key]
-                data = cast_for_output(array.data, dtypes.get(key, array.data.dtype), str(key))
-                _write_array(partial, name, array, data, value_range, options)
+                _write_array(
+                    partial, name, str(key), batch[key], dtypes.get(key), value_range, options
+                )
             else:
                 _write_graph(partial, name, batch[key], options)
-        open_attrs(partial, mode="r+", format=kind).update(_root_attrs(batch, token))
+        root.update(_root_attrs(batch, token))
+        del root
         close_all()
         _replace(partial, path)
     finally:
@@ -68,15 +76,19 @@ def write_snapshot(
 
 
 def _write_array(
-    path: Path, name: str, array: Array, data: np.ndarray[Any, Any], value_range: bool, options: Any
+    path: Path, name: str, key: str, array: Array, dtype: Any, value_range: bool, options: Any
 ) -> None:
-    spec = array.spec
+    spec, data = array.spec, array.data
+    if dtype is not None:
+        if becomes_zero(data, dtype):
+            logger.warning("%s: all values of %s become 0 as %s", path.name, key, dtype)
+        data = cast_for_output(data, dtype, key)
     geometry = None
     if spec.roi is not None and spec.voxel_size is not None:
         geometry = Geometry(spec.voxel_size, spec.roi.offset)
-    attrs = dict(array.attrs)
+    attrs = storable_attrs(array.attrs, key)
     if value_range and data.size:
-        attrs["value_range"] = [data.min().item(), data.max().item()]
+        attrs = {"value_range": [data.min().item(), data.max().item()], **attrs}
     _write(path, name, data, options, geometry=geometry, attrs=attrs)
 
 
@@ -99,7 +111,7 @@ def _write(path: Path, name: str, data: np.ndarray[Any, Any], options: Any, **mo
 def _root_attrs(batch: Batch, token: ReplayToken | None) -> dict[str, Any]:
     attrs: dict[str, Any] = {}
     if batch.loss is not None:
-        attrs["loss"] = float(batch.loss)
+        attrs["loss"] = np.asarray(batch.loss, dtype=float).squeeze().tolist()
     if batch.iteration is not None:
         attrs["iteration"] = int(batch.iteration)
     if token is not None:
@@ -108,13 +120,13 @@ def _root_attrs(batch: Batch, token: ReplayToken | None) -> dict[str, Any]:
 
 
 def _replace(partial: Path, path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
+    if path.is_dir() or partial.is_dir():
+        _remove(path)
     partial.replace(path)
 
 
-def _remove(partial: Path) -> None:
-    if partial.is_dir():
-        shutil.rmtree(partial)
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
     else:
-        partial.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from voxflow.nodes.sinks.dataset_write import DatasetWrite
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from voxflow.pipeline.data import ArrayKey
     from voxflow.stores import Compression
+    from voxflow.stores.place import Format
 
 
 class ZarrWrite(DatasetWrite):
@@ -28,10 +29,14 @@ class ZarrWrite(DatasetWrite):
     compression_type
         None, "gzip", a level of gzip, "zstd", or "blosc".
     dataset_dtypes
-        Another dtype for the output of an array: fractions are cut off.
+        Another dtype for the output of an array: fractions are cut off. Values that it cannot hold
+        are an error.
     store
         A directory, or a zarr store or group.
     """
+
+    format: ClassVar[Format | None] = "zarr"
+    codecs: ClassVar[tuple[str, ...] | None] = ("gzip", "zstd", "blosc")
 
     def __init__(
         self,

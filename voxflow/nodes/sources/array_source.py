@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from voxflow.nodes.sources.kinds import guess_interpolatable
 from voxflow.pipeline.data import Array, ArrayKey, ArraySpec, Batch, BatchRequest
+from voxflow.pipeline.data.array import off_grid
 from voxflow.pipeline.engine import BatchProvider
 from voxflow.pipeline.geometry import Coordinate, Roi
+from voxflow.stores import open_dataset
+
+if TYPE_CHECKING:
+    from voxflow.stores import MissingChunks, StoredDataset
 
 
 class ArraySource(BatchProvider):
@@ -22,18 +28,22 @@ class ArraySource(BatchProvider):
     array
         A `voxflow.Array`; or an object with `roi`, `voxel_size`, `dtype` that is read by
         ``array[roi]`` (such as those of funlib.persistence); or, together with `spec`, anything
-        with `shape`, `dtype` and slicing (numpy, h5py, zarr, dask), whose last axes are spatial.
+        with `shape`, `dtype` and slicing (numpy, h5py, zarr, dask, tensorstore), whose last axes
+        are spatial.
     interpolatable
         Whether values between voxels mean something. None: what the array's spec says, or else
         True for floating point and uint8.
     spec
         Where an array without a spec of its own lies: its `voxel_size`, and its `roi` or nothing,
-        which places it at the origin.
+        which places it at the origin. It wins over what the array says of itself.
+    missing_chunks
+        What a chunk of an h5py or zarr array means that is not stored: "error", or "fill" with the
+        fill value.
 
     Raises
     ------
     TypeError
-        If the array says nothing of its place and there is no `spec`.
+        If `key` is no `ArrayKey`, or the array says nothing of its place and there is no `spec`.
     ValueError
         If array and spec do not fit together.
 
@@ -52,10 +62,14 @@ class ArraySource(BatchProvider):
         interpolatable: bool | None = None,
         *,
         spec: ArraySpec | None = None,
+        missing_chunks: MissingChunks = "error",
     ) -> None:
+        if not isinstance(key, ArrayKey):
+            raise TypeError(f"ArraySource offers an array under an ArrayKey, got {key!r}")
         self.key = key
         self.array = array
-        self.array_spec = _spec_of(array, spec)
+        self._reader = _reader(array, spec, missing_chunks)
+        self.array_spec = self._reader.spec.copy()
         if interpolatable is not None:
             self.array_spec.interpolatable = interpolatable
         elif self.array_spec.interpolatable is None:
@@ -63,7 +77,7 @@ class ArraySource(BatchProvider):
 
     def setup(self) -> None:
         """Offer the array."""
-        self.provides(self.key, self.array_spec)
+        self.provides(self.key, self.array_spec.copy())
 
     def provide(self, request: BatchRequest) -> Batch:
         """Read the region that is asked for."""
@@ -71,60 +85,104 @@ class ArraySource(BatchProvider):
         if self.key not in request:
             return batch
         spec = self.spec[self.key].copy()
-        if not spec.nonspatial:
-            spec.roi = request[self.key].roi
-        batch[self.key] = Array(self._read(spec), spec, self._attrs())
+        spec.roi = request[self.key].roi
+        batch[self.key] = Array(self._reader.read(spec.roi), spec, self._attrs())
         return batch
 
     def _attrs(self) -> dict[str, Any]:
-        return dict(self.array.attrs) if isinstance(self.array, Array) else {}
-
-    def _read(self, spec: ArraySpec) -> np.ndarray[Any, Any]:
-        # Always a copy: nodes downstream may write into what they get.
-        if isinstance(self.array, Array):
-            return self.array.data.copy() if spec.roi is None else self.array.crop(spec.roi).data
-        if hasattr(self.array, "roi"):
-            part = self.array[spec.roi]
-            return np.array(part.to_ndarray() if hasattr(part, "to_ndarray") else part)
-        if spec.roi is None or spec.voxel_size is None or self.array_spec.roi is None:
-            return np.array(self.array[...])
-        region = (spec.roi - self.array_spec.roi.offset) / spec.voxel_size
-        return np.array(self.array[(..., *region.to_slices())])
+        return copy.deepcopy(self.array.attrs) if isinstance(self.array, Array) else {}
 
 
-def _spec_of(array: Any, spec: ArraySpec | None) -> ArraySpec:
-    if spec is None:
-        if isinstance(array, Array):
-            found = array.spec.copy()
-        elif hasattr(array, "roi") and hasattr(array, "voxel_size"):
-            found = ArraySpec(roi=array.roi, voxel_size=array.voxel_size)
-        else:
-            raise TypeError(
-                f"a {type(array).__name__} does not say where it lies; give "
-                "spec=ArraySpec(voxel_size=...), or pass Array(data, ArraySpec(roi, voxel_size))"
+class _Reader(Protocol):
+    """Reads regions into new arrays, which the caller may write into."""
+
+    spec: ArraySpec
+
+    def read(self, roi: Roi | None) -> np.ndarray[Any, Any]: ...
+
+
+def _reader(array: Any, spec: ArraySpec | None, missing_chunks: MissingChunks) -> _Reader:
+    if isinstance(array, Array):
+        return _InMemory(array if spec is None else Array(array.data, spec, array.attrs))
+    if spec is not None:
+        return _ByVoxels(open_dataset(array, missing_chunks=missing_chunks), spec)
+    if hasattr(array, "roi") and hasattr(array, "voxel_size"):
+        return _ByRegions(array)
+    raise TypeError(
+        f"a {type(array).__name__} does not say where it lies; give "
+        "spec=ArraySpec(voxel_size=...), or pass Array(data, ArraySpec(roi, voxel_size))"
+    )
+
+
+class _InMemory:
+    """An array of our own."""
+
+    def __init__(self, array: Array) -> None:
+        self._array = array
+        self.spec = array.spec.copy()
+        self.spec.dtype = array.data.dtype
+
+    def read(self, roi: Roi | None) -> np.ndarray[Any, Any]:
+        return self._array.data.copy() if roi is None else self._array.crop(roi).data
+
+
+class _ByRegions:
+    """An array that reads itself by regions of the world."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+        self.spec = ArraySpec(array.roi, array.voxel_size, dtype=np.dtype(array.dtype))
+        _check_grid(self.spec)
+
+    def read(self, roi: Roi | None) -> np.ndarray[Any, Any]:
+        part = self._array[roi]
+        return np.array(part.to_ndarray() if hasattr(part, "to_ndarray") else part)
+
+
+class _ByVoxels:
+    """An array that is indexed by voxels."""
+
+    def __init__(self, dataset: StoredDataset, spec: ArraySpec) -> None:
+        self._dataset = dataset
+        self.spec = spec.copy()
+        if spec.dtype is not None and spec.dtype != dataset.dtype:
+            raise ValueError(
+                f"the spec says {spec.dtype}, the array is {dataset.dtype}; cast it downstream "
+                "with AsType"
             )
-    else:
-        found = spec.copy()
-        if found.roi is None and not found.nonspatial:
-            found.roi = _roi_at_origin(array, found.voxel_size)
-        _check_shape(array.shape, found)
-    found.dtype = array.data.dtype if isinstance(array, Array) else array.dtype
-    return found
+        self.spec.dtype = dataset.dtype
+        if not spec.nonspatial:
+            self.spec.roi = _placed(dataset.shape, spec)
+            _check_grid(self.spec)
+
+    def read(self, roi: Roi | None) -> np.ndarray[Any, Any]:
+        if roi is None:
+            return self._dataset.read()
+        region = ((roi - self.spec.region.offset) / self.spec.grid).to_slices()
+        lead = [slice(0, n) for n in self._dataset.shape[: -len(region)]]
+        return self._dataset.read((*lead, *region))
 
 
-def _roi_at_origin(array: Any, voxel_size: Coordinate | None) -> Roi:
+def _placed(shape: tuple[int, ...], spec: ArraySpec) -> Roi:
+    """The region of an array-like; where it is given, it has to be the array's."""
+    voxel_size = spec.voxel_size
     if voxel_size is None:
         raise ValueError("the spec of a spatial array needs a voxel_size; a nonspatial one says so")
-    shape = Coordinate(array.shape[len(array.shape) - len(voxel_size) :])
-    return Roi((0,) * len(voxel_size), shape * voxel_size)
-
-
-def _check_shape(shape: tuple[int, ...], spec: ArraySpec) -> None:
-    if spec.roi is None or spec.voxel_size is None or spec.roi.unbounded:
-        return
-    wanted = tuple(spec.roi.shape / spec.voxel_size)
-    if tuple(shape[len(shape) - len(wanted) :]) != wanted:
+    dims = len(voxel_size)
+    spatial = Coordinate(shape[-dims:])
+    if len(spatial) < dims:
+        raise ValueError(f"an array of shape {shape} has fewer axes than voxels of {voxel_size}")
+    roi = spec.roi
+    if roi is None:
+        return Roi((0,) * dims, spatial * voxel_size)
+    if roi.dims != dims or roi.unbounded or spatial * voxel_size != roi.shape:
         raise ValueError(
-            f"an array of shape {tuple(shape)} does not fill {spec.roi} with voxels of "
-            f"{spec.voxel_size}: its last axes have to be {wanted}"
+            f"an array of shape {shape} does not fill {roi} with voxels of {voxel_size}: it "
+            f"covers {spatial * voxel_size} (world units)"
         )
+    return roi
+
+
+def _check_grid(spec: ArraySpec) -> None:
+    if any(o % v for o, v in zip(spec.region.offset, spec.grid, strict=True)):
+        raise ValueError(off_grid(spec.region, spec.grid))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from voxflow.nodes.sources.kinds import guess_interpolatable
 from voxflow.pipeline.data import Array, ArrayKey, ArraySpec, Batch, BatchRequest
+from voxflow.pipeline.data.array import off_grid
 from voxflow.pipeline.engine import BatchProvider
 from voxflow.pipeline.geometry import Coordinate, Roi
 from voxflow.stores import open_dataset, read_geometry
@@ -15,13 +17,14 @@ from voxflow.stores import open_dataset, read_geometry
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from voxflow.stores import StoredDataset
+    from voxflow.stores import MissingChunks, StoredDataset
 
 
 class DatasetSource(BatchProvider):
     """Offers datasets of one store as arrays.
 
-    Voxel size, offset and axes are read from the file (see `voxflow.stores.read_geometry`).
+    Voxel size, offset and axes are read from the file (see `voxflow.stores.read_geometry`). Nothing
+    in it is changed, it may be read-only. It is opened at setup, and anew in every worker.
 
     Parameters
     ----------
@@ -30,8 +33,9 @@ class DatasetSource(BatchProvider):
     datasets
         The path of the dataset in the store for each array.
     array_specs
-        What wins over the file: whatever of `voxel_size`, `roi` and `interpolatable` is given. A
-        `dtype` has to be that of the file.
+        What wins over the file: whatever of `voxel_size`, `roi` and `interpolatable` is given. The
+        offset of a `roi` is where the first voxel of the dataset lies. A `dtype` has to be that of
+        the file.
     channels_first
         Whether channel axes come before the spatial ones in the file. Arrays always have them
         first. Axes that the file names win over this.
@@ -39,7 +43,7 @@ class DatasetSource(BatchProvider):
         What a chunk means that is not in the file: "error", or "fill" with the fill value.
     default_voxel_size
         What to do where the file states no voxel size: "error", or "ones" for one world unit along
-        each axis of the dataset.
+        each axis of the dataset (of the `roi`, if one is given).
 
     Raises
     ------
@@ -58,7 +62,7 @@ class DatasetSource(BatchProvider):
         array_specs: Mapping[ArrayKey, ArraySpec] | None = None,
         channels_first: bool = True,
         *,
-        missing_chunks: Literal["error", "fill"] = "error",
+        missing_chunks: MissingChunks = "error",
         default_voxel_size: Literal["error", "ones"] = "error",
     ) -> None:
         for key in datasets:
@@ -68,12 +72,14 @@ class DatasetSource(BatchProvider):
         self.datasets = dict(datasets)
         self.array_specs = dict(array_specs or {})
         self.channels_first = channels_first
-        self.missing_chunks: Literal["error", "fill"] = missing_chunks
+        self.missing_chunks: MissingChunks = missing_chunks
         self.default_voxel_size: Literal["error", "ones"] = default_voxel_size
 
     def name(self) -> str:
         """The class and the file."""
-        return f"{type(self).__name__}[{self.store}]"
+        is_path = isinstance(self.store, str | os.PathLike)
+        where = os.fspath(self.store) if is_path else type(self.store).__name__
+        return f"{type(self).__name__}[{where}]"
 
     def setup(self) -> None:
         """Open the datasets and say where they lie."""
@@ -82,7 +88,7 @@ class DatasetSource(BatchProvider):
             dataset = open_dataset(self.store, path, missing_chunks=self.missing_chunks)
             opened = self._open(key, dataset)
             self._opened[key] = opened
-            self.provides(key, opened.spec)
+            self.provides(key, opened.spec.copy())
 
     def teardown(self) -> None:
         """Let go of the datasets."""
@@ -104,69 +110,64 @@ class DatasetSource(BatchProvider):
                 f"{self.name()}: array_specs say that {key} is {given.dtype}, but {dataset.uri} is "
                 f"{dataset.dtype}; cast it downstream with AsType"
             )
-        if given.nonspatial:
-            spec = given.copy()
-            spec.dtype = dataset.dtype
-            return _Opened(dataset, spec, list(range(len(dataset.shape))))
-        spec, spatial = self._placed(dataset, given)
+        axes = range(len(dataset.shape))
+        spec, spatial = given.copy(), list[int]()
+        if not given.nonspatial:
+            spec, spatial = self._placed(key, dataset, given)
         spec.dtype = dataset.dtype
         spec.interpolatable = given.interpolatable
         if spec.interpolatable is None:
             spec.interpolatable = guess_interpolatable(dataset.dtype)
-        self._check_grid(key, dataset, spec)
-        return _Opened(dataset, spec, [a for a in range(len(dataset.shape)) if a not in spatial])
+        return _Opened(dataset, spec, [a for a in axes if a not in spatial], spatial)
 
-    def _placed(self, dataset: StoredDataset, given: ArraySpec) -> tuple[ArraySpec, list[int]]:
+    def _placed(
+        self, key: ArrayKey, dataset: StoredDataset, given: ArraySpec
+    ) -> tuple[ArraySpec, list[int]]:
         geometry = read_geometry(
             dataset,
             voxel_size=given.voxel_size,
             offset=None if given.roi is None else given.roi.offset,
             default=self.default_voxel_size,
+            ndim=None if given.roi is None else given.roi.dims,
         )
         dims, ndim = len(geometry.voxel_size), len(dataset.shape)
-        if dims > ndim:
-            raise ValueError(
-                f"{self.name()}: {dataset.uri} has {ndim} axes, which is fewer than its voxel size "
-                f"{geometry.voxel_size} has; give array_specs with a voxel_size"
-            )
         spatial = list(range(ndim - dims, ndim) if self.channels_first else range(dims))
         if geometry.spatial is not None:
             spatial = list(geometry.spatial)
         shape = Coordinate(dataset.shape[axis] for axis in spatial)
-        roi = Roi(geometry.offset, shape * geometry.voxel_size)
-        if given.roi is not None and not roi.contains(given.roi):
+        whole = Roi(geometry.offset, shape * geometry.voxel_size)
+        roi = whole if given.roi is None else given.roi
+        if not whole.contains(roi):
             raise ValueError(
-                f"{self.name()}: array_specs place {dataset.uri} at {given.roi}, but it covers "
-                f"only {roi} from there (world units)"
+                f"{self.name()}: array_specs place {key} at {roi}, but {dataset.uri} covers only "
+                f"{whole} from there (world units)"
             )
-        return ArraySpec(roi if given.roi is None else given.roi, geometry.voxel_size), spatial
-
-    def _check_grid(self, key: ArrayKey, dataset: StoredDataset, spec: ArraySpec) -> None:
-        if any(o % v for o, v in zip(spec.region.offset, spec.grid, strict=True)):
+        if not (roi / geometry.voxel_size == roi // geometry.voxel_size):
             raise ValueError(
-                f"{self.name()}: {key} begins at {spec.region.offset}, which is not on its voxel "
-                f"grid of {spec.grid} (world units). Correct the offset of {dataset.uri}, or give "
-                "array_specs with a roi, whose offset is a whole number of voxels"
+                f"{self.name()}: {key} lies off its voxel grid: "
+                f"{off_grid(roi, geometry.voxel_size)}. Correct the offset of {dataset.uri}, or "
+                "give array_specs with a roi on the grid"
             )
+        return ArraySpec(roi, geometry.voxel_size), spatial
 
 
 class _Opened:
     """A dataset with its place, read by regions of the world."""
 
-    def __init__(self, dataset: StoredDataset, spec: ArraySpec, leading: list[int]) -> None:
+    def __init__(
+        self, dataset: StoredDataset, spec: ArraySpec, leading: list[int], spatial: list[int]
+    ) -> None:
         self.spec = spec
         self._dataset = dataset
         self._leading = leading
-        ndim = len(dataset.shape)
-        self._spatial = [axis for axis in range(ndim) if axis not in leading]
+        self._spatial = spatial
 
     def read(self, roi: Roi | None) -> np.ndarray[Any, Any]:
         """The voxels of a region: leading axes first, then the spatial ones."""
         where = [slice(0, n) for n in self._dataset.shape]
         if roi is not None:
             region = (roi - self.spec.region.offset) / self.spec.grid
-            bounds = zip(region.begin, region.end, strict=True)
-            for axis, (begin, end) in zip(self._spatial, bounds, strict=True):
-                where[axis] = slice(begin, end)
+            for axis, cut in zip(self._spatial, region.to_slices(), strict=True):
+                where[axis] = cut
         data = self._dataset.read(tuple(where))
         return data.transpose([*self._leading, *self._spatial])

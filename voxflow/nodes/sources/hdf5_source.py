@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from voxflow.nodes.sources.dataset_source import DatasetSource
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from voxflow.pipeline.data import ArrayKey, ArraySpec
+    from voxflow.stores import MissingChunks
 
 
 class Hdf5Source(DatasetSource):
@@ -32,7 +33,16 @@ class Hdf5Source(DatasetSource):
         datasets: Mapping[ArrayKey, str],
         array_specs: Mapping[ArrayKey, ArraySpec] | None = None,
         channels_first: bool = True,
-        **options: Any,
+        *,
+        missing_chunks: MissingChunks = "error",
+        default_voxel_size: Literal["error", "ones"] = "error",
     ) -> None:
-        super().__init__(filename, datasets, array_specs, channels_first, **options)
+        super().__init__(
+            filename,
+            datasets,
+            array_specs,
+            channels_first,
+            missing_chunks=missing_chunks,
+            default_voxel_size=default_voxel_size,
+        )
         self.filename = filename

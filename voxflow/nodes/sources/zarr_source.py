@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from voxflow.nodes.sources.dataset_source import DatasetSource
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from voxflow.pipeline.data import ArrayKey, ArraySpec
+    from voxflow.stores import MissingChunks
 
 
 class ZarrSource(DatasetSource):
@@ -40,11 +41,20 @@ class ZarrSource(DatasetSource):
         array_specs: Mapping[ArrayKey, ArraySpec] | None = None,
         channels_first: bool = True,
         filename: str | Path | None = None,
-        **options: Any,
+        *,
+        missing_chunks: MissingChunks = "error",
+        default_voxel_size: Literal["error", "ones"] = "error",
     ) -> None:
         if (store is None) == (filename is None):
             raise TypeError("ZarrSource takes either store= or filename= (its old name)")
         if datasets is None:
             raise TypeError("ZarrSource needs datasets={ArrayKey: path in the store}")
         where = filename if store is None else store
-        super().__init__(where, datasets, array_specs, channels_first, **options)
+        super().__init__(
+            where,
+            datasets,
+            array_specs,
+            channels_first,
+            missing_chunks=missing_chunks,
+            default_voxel_size=default_voxel_size,
+        )

@@ -1,0 +1,187 @@
+"""A dataset that a writer fills, and who it belongs to."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from voxflow.nodes.sinks.casts import becomes_zero, cast_for_output
+from voxflow.pipeline.geometry import Coordinate, Roi, describe
+from voxflow.stores import (
+    DatasetNotFound,
+    MetadataMissing,
+    OutputMismatch,
+    StoreNotFound,
+    open_dataset,
+    read_geometry,
+)
+from voxflow.stores.place import locate
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from voxflow.pipeline.data import Array, ArraySpec
+    from voxflow.stores import Geometry, StoredDataset
+
+logger = logging.getLogger(__name__)
+
+
+class Target:
+    """A dataset with its place, written by regions of the world.
+
+    Parameters
+    ----------
+    dataset
+        Open for writing. Its spatial axes are the last ones.
+    geometry
+        Where it lies.
+    """
+
+    def __init__(self, dataset: StoredDataset, geometry: Geometry) -> None:
+        self.dataset = dataset
+        self._geometry = geometry
+        self._voxel_size = geometry.voxel_size
+        shape = Coordinate(dataset.shape[len(dataset.shape) - len(self._voxel_size) :])
+        self._roi = Roi(geometry.offset, shape * self._voxel_size)
+        self._warned = False
+
+    def check(self, spec: ArraySpec, lead: tuple[int, ...] | None, dtype: Any) -> None:
+        """Raise if the dataset is not one that could have been made for an array.
+
+        Parameters
+        ----------
+        spec
+            What is provided.
+        lead
+            The channel axes of the data; None if they are not known yet.
+        dtype
+            What is to be written; None if it is not known yet.
+
+        Raises
+        ------
+        OutputMismatch
+            With all the differences.
+        """
+        differ = self._differences(spec, lead, dtype)
+        if differ:
+            raise OutputMismatch(
+                f"{self.dataset.uri} is there already, and differs: {'; '.join(differ)}. Remove "
+                "it, or write to another file or name."
+            )
+
+    def _differences(self, spec: ArraySpec, lead: tuple[int, ...] | None, dtype: Any) -> list[str]:
+        differ = []
+        ndim, dims = len(self.dataset.shape), len(self._voxel_size)
+        have = self.dataset.shape[: ndim - dims]
+        for what, there, wanted in (
+            ("voxel size", self._voxel_size, spec.grid),
+            ("shape of the channels", have, lead),
+            ("dtype", self.dataset.dtype, dtype),
+        ):
+            if wanted is not None and there != wanted:
+                differ.append(f"its {what} is {there}, not {wanted}")
+        if self._geometry.spatial not in (None, tuple(range(ndim - dims, ndim))):
+            differ.append(f"its spatial axes are {self._geometry.spatial}, not the last ones")
+        if self._voxel_size != spec.grid:
+            return differ  # regions cannot be compared
+        covers = describe(self._roi, self._voxel_size)
+        if any((a - b) % v for a, b, v in zip(self._roi.begin, spec.region.begin, spec.grid)):  # noqa: B905
+            differ.append(f"its voxels begin at {self._roi.begin}, between those of the output")
+        elif not self._roi.contains(spec.region):
+            differ.append(f"it covers {covers}, not all of {describe(spec.region, spec.grid)}")
+        return differ
+
+    def cast(self, array: Array) -> np.ndarray[Any, Any]:
+        """The voxels of an array as the dataset holds them."""
+        if not self._warned and becomes_zero(array.data, self.dataset.dtype):
+            self._warned = True
+            logger.warning(
+                "%s: all values of a block are between -1 and 1 and become 0 as %s; if they are "
+                "probabilities, scale them first, as with IntensityScaleShift(key, 255, 0)",
+                self.dataset.uri,
+                self.dataset.dtype,
+            )
+        return cast_for_output(array.data, self.dataset.dtype, self.dataset.uri)
+
+    def write(self, data: np.ndarray[Any, Any], roi: Roi) -> None:
+        """Write voxels to their place.
+
+        Raises
+        ------
+        OutOfBounds
+            If the region is not inside the dataset.
+        """
+        region = ((roi - self._roi.offset) / self._voxel_size).to_slices()
+        lead = [slice(0, n) for n in data.shape[: data.ndim - len(region)]]
+        self.dataset.write((*lead, *region), data)
+
+
+def existing_target(store: Any, name: str) -> Target | None:
+    """The dataset that is there under a name, open for writing; None if there is none.
+
+    Raises
+    ------
+    OutputMismatch
+        If it does not say where it lies.
+    """
+    try:
+        dataset = open_dataset(store, name, "r+")
+    except (StoreNotFound, DatasetNotFound) as error:
+        if "is a group" in str(error):
+            raise OutputMismatch(
+                f"{name!r} in {store} is a group, which no dataset can take the place of; write "
+                "to another name"
+            ) from None
+        return None
+    try:
+        return Target(dataset, read_geometry(dataset))
+    except MetadataMissing as error:
+        raise OutputMismatch(
+            f"{dataset.uri} is there already, and does not say its voxel size, so that it cannot "
+            "be written to. Remove it, or write to another file or name."
+        ) from error
+
+
+_owners: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
+_registry = threading.Lock()
+
+
+def claim(owner: Any, store: Any, name: str) -> None:
+    """Make a dataset one that only this node writes, until `release`.
+
+    Raises
+    ------
+    ValueError
+        If another node of this process writes it.
+    """
+    place = _identity(store, name)
+    with _registry:
+        other = _owners.get(place)
+        if other is not None and other is not owner:
+            raise ValueError(
+                f"{other.label} and {owner.label} would both write {name!r} of {store}; give one "
+                "of them another name or file"
+            )
+        _owners[place] = owner
+
+
+def release(owner: Any) -> None:
+    """Give up all datasets that a node claimed."""
+    with _registry:
+        for place in [place for place, node in _owners.items() if node is owner]:
+            del _owners[place]
+
+
+def _identity(store: Any, name: str) -> str:
+    """One text for one dataset, by whatever path or object it is named."""
+    place = locate(store, name)
+    root = getattr(place.store, "root", None)  # of zarr's store of a directory
+    if isinstance(place.store, str | os.PathLike):
+        root = os.fspath(place.store)
+    if root is None:
+        return f"{type(place.store).__name__} {id(place.store)}:{place.path}"
+    where = str(root) if "://" in str(root) else os.path.realpath(root)
+    return f"{where}/{place.path}"
