@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -137,3 +139,11 @@ def test_what_makes_no_sense_is_refused():
         Elastic((1, 1), (1, 1), prob_slip=0.5, max_misalign=3)
     with pytest.raises(ValueError, match="empty region"):
         draw_elastic(np.random.default_rng(), Region((0,), (0,)), (1,), Elastic((1,), (1,)))
+
+
+def test_maps_can_be_shipped_to_workers():
+    params = Elastic((160, 80, 80), (2, 8, 8), (0, 1), (0.9, 1.1), 0.2, 0.2, 5)
+    spatial_map = draws(1, params)[0]
+    places = np.random.default_rng(1).uniform(0, 1000, (50, 3))
+    again = pickle.loads(pickle.dumps(spatial_map))
+    np.testing.assert_array_equal(again.pull(places), spatial_map.pull(places))

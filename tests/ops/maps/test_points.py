@@ -31,7 +31,7 @@ def slips(rng, ndim):
     return SectionShifts(offsets, 0, 10)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(1, 3), st.integers(0, 2**32), st.lists(st.sampled_from("aesm"), min_size=1))
 def test_points_undo_the_map(ndim, seed, kinds):
     rng = np.random.default_rng(seed)
@@ -48,7 +48,7 @@ def test_points_undo_the_map(ndim, seed, kinds):
     np.testing.assert_allclose(spatial_map.pull(places), targets, atol=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(1, 3), st.integers(0, 2**32))
 def test_pull_agrees_with_the_reference(ndim, seed):
     rng = np.random.default_rng(seed)

@@ -59,7 +59,7 @@ def voxels(box, size):
     return tuple(round((e - b) / v) for b, e, v in zip(begin, end, size, strict=True))
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(cases(), st.sampled_from([(), (2,), (2, 3)]), st.sampled_from(["f4", "f8"]))
 def test_linear_agrees_with_the_reference(case, lead, dtype):
     spatial_map, offset, size, shape, rng = case
@@ -72,7 +72,7 @@ def test_linear_agrees_with_the_reference(case, lead, dtype):
     np.testing.assert_allclose(got, want, atol=1e-5, rtol=0)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(cases(), st.sampled_from(["u1", "i1", "i2", "u2", "i4", ">u2"]))
 def test_linear_keeps_integers_and_rounds(case, dtype):
     spatial_map, offset, size, shape, rng = case
@@ -87,7 +87,7 @@ def test_linear_keeps_integers_and_rounds(case, dtype):
     assert np.abs(got.astype(float) - want).max() <= tolerance
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(cases(), st.sampled_from(["u1", "i8", "u8", ">u8", "bool", "f4", "c8", "i2"]))
 def test_nearest_is_bit_equal_away_from_ties(case, dtype):
     spatial_map, offset, size, shape, rng = case
@@ -119,7 +119,7 @@ def test_what_lies_outside_is_filled(case, order):
     assert (got[distance > 1e-4] >= 1 - 1e-6).all()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(cases(), st.sampled_from(["linear", "nearest"]))
 def test_the_source_region_is_tight_and_sufficient(case, order):
     spatial_map, offset, size, shape, _ = case
