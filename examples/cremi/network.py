@@ -17,7 +17,7 @@ def make_network():
         level_kernels={0: [(1, 3, 3), (1, 3, 3)]},
     )
     for layer in unet.modules():  # weights that suit ReLU: it learns from the first step on
-        if isinstance(layer, nn.Conv3d):
+        if isinstance(layer, (nn.Conv3d, nn.ConvTranspose3d)):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)
     return nn.Sequential(unet, nn.Sigmoid())

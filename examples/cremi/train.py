@@ -20,7 +20,7 @@ from voxflow.models import analyse
 from voxflow.torch import Train
 
 
-def train(files, planes=None, out=FOLDER, iterations=600, workers=1, seed=0):
+def train(files, planes=None, out=FOLDER, iterations=500, workers=1, seed=0):
     """Train on the labelled planes (begin, end; None: all) of files."""
     torch.manual_seed(seed)
     network = make_network()
@@ -62,7 +62,7 @@ def train(files, planes=None, out=FOLDER, iterations=600, workers=1, seed=0):
         + vf.IntensityScaleShift(raw, 2, -1)
         + vf.GrowBoundary(labels, only_xy=True)
         + vf.AddAffinities(NEIGHBORHOOD, labels, affinities, dtype="float32")
-        + vf.BalanceLabels(affinities, weights)
+        + vf.BalanceLabels(affinities, weights, slab=(1, -1, -1, -1))
         + vf.Unsqueeze([raw])
         + vf.Stack(1)
         + vf.PreCache(cache_size=8, num_workers=workers)
@@ -75,6 +75,7 @@ def train(files, planes=None, out=FOLDER, iterations=600, workers=1, seed=0):
                 predicted: "volumes/predicted",
             },
             output_dir=out / "snapshots",
+            output_filename="batch_{iteration}.hdf",
             every=100,
             additional_request=in_snapshots,
             compression_type="gzip",
@@ -93,7 +94,7 @@ def main():
     parser.add_argument("--data", type=Path, nargs="+", default=SAMPLES[:2])
     parser.add_argument("--planes", type=int, nargs=2, help="train on these only: begin, end")
     parser.add_argument("--out", type=Path, default=FOLDER, help="folder")
-    parser.add_argument("--iterations", type=int, default=600)
+    parser.add_argument("--iterations", type=int, default=500)
     parser.add_argument("--workers", type=int, default=1, help="processes that make batches")
     parser.add_argument("--seed", type=int, default=0)
     options = vars(parser.parse_args())
