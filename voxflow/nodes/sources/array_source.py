@@ -89,6 +89,11 @@ class ArraySource(BatchProvider):
         batch[self.key] = Array(self._reader.read(spec.roi), spec, self._attrs())
         return batch
 
+    def __getstate__(self) -> dict[str, Any]:
+        # The reader has all that it needs, and opens files by their names: handles do not travel.
+        own = isinstance(self.array, Array)
+        return {**self.__dict__, "array": self.array if own else None}
+
     def _attrs(self) -> dict[str, Any]:
         return copy.deepcopy(self.array.attrs) if isinstance(self.array, Array) else {}
 
