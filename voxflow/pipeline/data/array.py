@@ -150,7 +150,7 @@ def off_grid(roi: Roi, voxel_size: Coordinate) -> str:
     ):
         return (
             f"{says}, only because of rounding in floating point: {meant} was meant. "
-            f"Multiply exactly, as in Coordinate{voxel_size} * {meant.shape / voxel_size}"
+            f"Multiply exactly, as in Coordinate{voxel_size} * Coordinate{meant.shape / voxel_size}"
         )
     outer, inner = nearest_on_grid(roi, voxel_size)
     within = "" if inner.empty else f", {inner} inside"

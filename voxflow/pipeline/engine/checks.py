@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from voxflow.pipeline.data.array import off_grid
+from voxflow.pipeline.data.array import is_off_grid, off_grid
 from voxflow.pipeline.engine.errors import BatchMismatch
 from voxflow.pipeline.geometry import describe
+from voxflow.pipeline.geometry.exact import format_exact
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
 
     from voxflow.pipeline.data import (
@@ -20,12 +24,38 @@ if TYPE_CHECKING:
         Graph,
         GraphSpec,
         ProviderSpec,
-        Spec,
     )
     from voxflow.pipeline.geometry import Coordinate, Roi
 
 
-def request_problems(name: str, offered: ProviderSpec, request: BatchRequest) -> list[str]:
+@dataclass(slots=True)
+class Problem:
+    """One thing that keeps a node from serving a request.
+
+    Attributes
+    ----------
+    node
+        The node, as it is to appear in the text.
+    key
+        What was asked; None if the whole request is concerned.
+    kind
+        Of two problems of one kind with one key, the one downstream is the cause of the other.
+    text
+        What is wrong and what to do.
+    """
+
+    node: str
+    key: Any
+    kind: str
+    text: str
+
+    def __str__(self) -> str:
+        if self.key is None:
+            return f"{self.node}: {self.text}" if self.node else self.text
+        return f"{self.node}, {self.key}: {self.text}"
+
+
+def request_problems(name: str, offered: ProviderSpec, request: BatchRequest) -> list[Problem]:
     """Everything that keeps a node from serving a request, as far as geometry tells.
 
     Parameters
@@ -37,75 +67,110 @@ def request_problems(name: str, offered: ProviderSpec, request: BatchRequest) ->
     request
         What it is asked for.
     """
-    problems: list[str] = []
-    for key, asked in request.items():
-        if key not in offered:
-            problems.append(f"{name} does not provide {key}. {_known(key, offered)}")
-            continue
-        for text in _spec_problems(asked, offered[key]):
-            problems.append(f"{name}, {key}: {text}")
+    problems: list[Problem] = []
+    for specs, there in (
+        (request.array_specs, offered.array_specs),
+        (request.graph_specs, offered.graph_specs),
+    ):
+        for key, asked in specs.items():
+            if key not in there:
+                problems.append(Problem(name, key, "key", _unknown(key, offered)))
+                continue
+            for kind, text in _spec_problems(asked, there[key]):  # type: ignore[index]
+                problems.append(Problem(name, key, kind, text))
     return problems
 
 
-def _known(key: Any, offered: ProviderSpec) -> str:
+def _unknown(key: Any, offered: ProviderSpec) -> str:
     names = [str(k) for k in offered]
     if not names:
-        return "It provides nothing."
-    close = difflib.get_close_matches(str(key), names, n=1, cutoff=0.5)
-    guess = f" Did you mean {close[0]}?" if close else ""
-    return f"It provides: {', '.join(names)}.{guess}"
+        return (
+            "it is not provided, nothing is: requests are served inside `with build(...)` only, "
+            "and a source has to name what it provides in setup()."
+        )
+    for other in offered:
+        if str(other) == str(key):
+            there, asked = type(other).__name__, type(key).__name__
+            return f"it is provided under {there}('{other}'), not {asked}('{key}')."
+    folded = {name.casefold(): name for name in names}
+    close = difflib.get_close_matches(str(key).casefold(), folded, n=1, cutoff=0.5)
+    guess = f" Did you mean {folded[close[0]]}?" if close else ""
+    return f"it is not provided. There is: {', '.join(names)}.{guess}"
 
 
-def _spec_problems(asked: Any, offered: Any) -> list[str]:
-    problems = []
+def _spec_problems(asked: Any, offered: Any) -> Iterator[tuple[str, str]]:
     voxel_size = getattr(offered, "voxel_size", None)
     wanted = getattr(asked, "voxel_size", None)
     if wanted is not None and voxel_size is not None and wanted != voxel_size:
-        problems.append(
-            f"voxel size {wanted} was asked, {voxel_size} is there (world units). "
-            "Ask without a voxel size, or put a resampling node in between."
+        yield (
+            "voxel size",
+            (
+                f"voxel size {wanted} was asked, {voxel_size} is there (world units). "
+                "Ask without a voxel size, or put a resampling node in between."
+            ),
         )
     directed = getattr(asked, "directed", None)
     if directed is not None and directed != offered.directed:
-        problems.append(f"directed={directed} was asked, directed={offered.directed} is there.")
-    problems += _roi_problems(asked.roi, offered.roi, voxel_size)
-    return problems
+        yield (
+            "directed",
+            (
+                f"directed={directed} was asked, directed={offered.directed} is there. "
+                "Ask without directed=, or correct the spec of the source."
+            ),
+        )
+    yield from _roi_problems(asked, offered, voxel_size)
 
 
 def _roi_problems(
-    asked: Roi | None, offered: Roi | None, voxel_size: Coordinate | None
-) -> list[str]:
+    asked_spec: Any, offered_spec: Any, voxel_size: Coordinate | None
+) -> Iterator[tuple[str, str]]:
+    asked, offered = asked_spec.roi, offered_spec.roi
     if asked is None:
         if offered is not None:
-            return [f"no region was asked for, but it has one: {offered}. Ask for a Roi."]
-        return []
-    if offered is not None and asked.dims != offered.dims:
-        return [f"a region of {asked.dims} dimensions was asked, there are {offered.dims}."]
-    if voxel_size is not None and asked.dims != voxel_size.dims:
-        return [f"a region of {asked.dims} dimensions was asked, voxels have {voxel_size.dims}."]
-    problems = []
-    if voxel_size is not None and _is_off_grid(asked, voxel_size):
-        problems.append(off_grid(asked, voxel_size) + ". Ask for one of those.")
+            there = describe(offered, voxel_size)
+            yield "region", f"no region was asked for. It has one, {there}: ask for a Roi in it."
+        return
+    text = _shape_problem(asked, asked_spec, offered_spec, voxel_size)
+    if text is not None:
+        yield "region", text
+        return
+    if voxel_size is not None and is_off_grid(asked, voxel_size):
+        yield "grid", off_grid(asked, voxel_size) + ". Ask for one that is."
     if offered is not None and not offered.contains(asked):
-        problems.append(
-            f"asked for {describe(asked, voxel_size)}, there is {describe(offered, voxel_size)}: "
+        there = describe(offered, voxel_size)
+        text = (
+            f"asked for {describe(asked, voxel_size)}, there is {there}: "
             f"{_missing(asked, offered, voxel_size)}. "
             "Ask for less, let downstream nodes add less context, or put Pad after the source."
         )
-    return problems
+        yield "region", text
 
 
-def _is_off_grid(roi: Roi, voxel_size: Coordinate) -> bool:
-    for offset, extent, step in zip(roi.offset, roi.shape, voxel_size, strict=True):
-        if offset is not None and offset % step:
-            return True
-        if extent is not None and extent % step:
-            return True
-    return False
+def _shape_problem(
+    asked: Roi, asked_spec: Any, offered_spec: Any, voxel_size: Coordinate | None
+) -> str | None:
+    offered = offered_spec.roi
+    if getattr(offered_spec, "nonspatial", False):
+        return (
+            f"the region {asked} was asked, but it is nonspatial and lies nowhere. Ask for it "
+            "with ArraySpec(nonspatial=True)."
+        )
+    dims = offered.dims if offered is not None else None if voxel_size is None else len(voxel_size)
+    if dims is not None and asked.dims != dims:
+        there = f", {offered}" if offered is not None else f", with voxels of {voxel_size}"
+        return (
+            f"a region of {asked.dims} dimensions was asked, {asked}; it has {dims}{there}. "
+            "Channel axes are not asked for."
+        )
+    if asked.unbounded and voxel_size is not None and not asked_spec.placeholder:
+        return f"the unbounded region {asked} was asked. Say where it begins and ends."
+    return None
 
 
 def _missing(asked: Roi, offered: Roi, voxel_size: Coordinate | None) -> str:
     """By how much each axis misses."""
+    if asked.empty:
+        return "the region that was asked is empty"
     parts = []
     for axis in range(asked.dims):
         for side, here, there, sign in (
@@ -117,15 +182,15 @@ def _missing(asked: Roi, offered: Roi, voxel_size: Coordinate | None) -> str:
             if here is None:
                 parts.append(f"axis {axis} is unbounded at its {side}, which is not there")
             elif (miss := (there - here) * sign) > 0:
-                voxels = (
-                    "" if voxel_size is None else f" = {_number(miss / voxel_size[axis])} voxels"
-                )
-                parts.append(f"axis {axis} misses {_number(miss)}{voxels} at its {side}")
-    return "; ".join(parts) or "the region is empty"
+                size = _count(miss, "world unit")
+                if voxel_size is not None:
+                    size += f" = {_count(miss / voxel_size[axis])}"
+                parts.append(f"axis {axis} misses {size} at its {side}")
+    return "; ".join(parts) or "what is there is empty"
 
 
-def _number(value: Any) -> str:
-    return str(int(value)) if value == int(value) else f"{float(value):g}"
+def _count(number: Any, noun: str = "voxel") -> str:
+    return f"{format_exact(number)} {noun}{'' if number == 1 else 's'}"
 
 
 def check_batch(name: str, offered: ProviderSpec, request: BatchRequest, batch: Batch) -> None:
@@ -150,16 +215,19 @@ def check_batch(name: str, offered: ProviderSpec, request: BatchRequest, batch: 
 
 def _array_mismatch(array: Array | None, asked: ArraySpec, offered: ArraySpec | None) -> str | None:
     if array is None:
-        return "it was asked for and is not in the batch"
-    spec = array.spec
-    if asked.roi is not None and spec.roi != asked.roi:
-        return f"asked for {describe(asked.roi, spec.voxel_size)}, got {spec.roi}"
-    if offered is not None and spec.voxel_size != offered.voxel_size:
-        return f"voxel size {offered.voxel_size} was promised, got {spec.voxel_size} (world units)"
-    if asked.roi is not None and spec.voxel_size is not None:
-        shape = _shape(asked.roi, spec.voxel_size)
-        if array.data.shape[array.data.ndim - len(shape) :] != shape:
-            return f"the region has {shape} voxels, the data have the shape {array.data.shape}"
+        return "it was asked for, and the node did not put it into the batch"
+    spec, roi, voxel_size = array.spec, asked.roi, array.spec.voxel_size
+    if roi is not None and spec.roi != roi:
+        return f"asked for {describe(roi, voxel_size)}, got {spec.roi}"
+    if offered is not None and voxel_size != offered.voxel_size:
+        return f"voxel size {offered.voxel_size} was promised, got {voxel_size} (world units)"
+    if roi is not None and voxel_size is not None:
+        wanted = tuple(roi.shape // voxel_size)
+        if array.data.shape[max(array.data.ndim - len(wanted), 0) :] != wanted:
+            return (
+                f"the region {roi} has {wanted} voxels of {voxel_size}, the data have the shape "
+                f"{array.data.shape}; spatial axes come last"
+            )
     if asked.dtype is not None and array.data.dtype != asked.dtype:
         return _dtype_text(asked.dtype, array.data.dtype)
     return None
@@ -169,28 +237,11 @@ def _dtype_text(asked: np.dtype[Any], got: np.dtype[Any]) -> str:
     return f"{asked} was asked, {got} came. Put AsType or Normalize in between, or ask for {got}."
 
 
-def _shape(roi: Roi, voxel_size: Coordinate) -> tuple[Any, ...]:
-    return tuple(e // v for e, v in zip(roi.shape, voxel_size, strict=True))
-
-
 def _graph_mismatch(graph: Graph | None, asked: GraphSpec) -> str | None:
     if graph is None:
-        return "it was asked for and is not in the batch"
+        return "it was asked for, and the node did not put it into the batch"
     if asked.roi is not None and graph.spec.roi != asked.roi:
         return f"asked for {asked.roi}, got {graph.spec.roi}"
     if asked.directed is not None and asked.directed != graph.directed:
         return f"directed={asked.directed} was asked, got directed={graph.directed}"
     return graph.stray(asked.roi)
-
-
-def describe_request(request: BatchRequest, offered: ProviderSpec | None = None) -> str:
-    """What was asked, key by key, in world units and voxels."""
-    parts = []
-    for key, asked in request.items():
-        known: Spec = asked
-        if offered is not None and key in offered:
-            known = offered[key]
-        voxel_size = getattr(asked, "voxel_size", None) or getattr(known, "voxel_size", None)
-        where = "no region" if asked.roi is None else describe(asked.roi, voxel_size)
-        parts.append(f"{key} {where}")
-    return "; ".join(parts) or "an empty request"

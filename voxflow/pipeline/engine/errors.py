@@ -22,16 +22,21 @@ that it passes adds a note.
 
 from __future__ import annotations
 
+from contextlib import suppress
+from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
 E = TypeVar("E", bound=Exception)
 
 
 class VoxflowError(Exception):
     """The base of voxflow's own errors."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (type(self), None, self.args, _state(self))
 
 
 class PipelineSetupError(VoxflowError):
@@ -108,15 +113,12 @@ class RequestRefused(PipelineRequestError, ValueError):
 
     problems: tuple[str, ...]
 
-    def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
+    def __init__(self, problems: Iterable[object]) -> None:
+        self.problems = tuple(map(str, problems))
         many = len(self.problems) > 1
         head = f"the request cannot be served, for {len(self.problems)} reasons:\n" if many else ""
         lines = [f"  {i}. {p}" if many else p for i, p in enumerate(self.problems, 1)]
         super().__init__(head + "\n".join(lines))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.problems,), self.__dict__
 
 
 class BatchMismatch(PipelineRequestError, RuntimeError):
@@ -150,16 +152,16 @@ def marked(error: E, kind: type[VoxflowError], **attributes: Any) -> E:
 
 
 def _rebuilt(error: E, kind: type[VoxflowError]) -> E:
-    both = _both(type(error), kind)
     try:
-        new = both.__new__(both, *error.args)
+        both = _both(type(error), kind)
+        new = _blank(both, error.args)
+        _restore(new, error.args, _members(error) | error.__dict__)
     except Exception:
-        # An exception with a constructor of its own: keep the text, name the type in it.
-        new = kind(f"{type(error).__name__}: {error}")
-        new.__cause__ = error
-        return cast("E", new)
-    new.args = error.args
-    new.__dict__.update(error.__dict__)
+        # It cannot be derived from or made again: keep the text, name the type in it.
+        other = kind(f"{type(error).__name__}: {error}")
+        other.__dict__.update(error.__dict__)
+        other.__cause__ = error
+        return cast("E", other)
     new.__cause__ = error.__cause__
     new.__context__ = error.__context__
     new.__suppress_context__ = error.__suppress_context__
@@ -170,30 +172,68 @@ _made: dict[tuple[Any, Any], type[Exception]] = {}
 
 
 def _both(original: type[Exception], kind: type[VoxflowError]) -> type[Exception]:
-    if (original, kind) in _made:
-        return _made[original, kind]
-    names = {
-        "__module__": original.__module__,
-        "__qualname__": original.__qualname__,
-        "__doc__": original.__doc__,
-        "__str__": original.__str__,
-        "__reduce__": _reduce,
-        "_origin": (original, kind),
-    }
-    both = type(original.__name__, (original, kind), names)
-    return _made.setdefault((original, kind), both)
+    """A class that is both kinds, and goes by the name of the original."""
+    if (original, kind) not in _made:
+        names = {
+            "__module__": original.__module__,
+            "__qualname__": original.__qualname__,
+            "__doc__": original.__doc__,
+            "__str__": original.__str__,
+            "__reduce__": _reduce,
+            "_origin": (original, kind),
+        }
+        # `Exception` itself is a base of every kind and may not come before it.
+        bases = (kind,) if issubclass(kind, original) else (original, kind)
+        meta: Any = type(original)
+        _made[original, kind] = meta(original.__name__, bases, names)
+    return _made[original, kind]
 
 
 def _reduce(self: Any) -> tuple[Any, ...]:
-    state = {k: v for k, v in self.__dict__.items() if k not in ("pipeline", "provider", "batch")}
-    return _unpickled, (*self._origin, self.args, state)
+    return _unpickled, (*self._origin, self.args, _state(self))
+
+
+def _state(error: Any) -> dict[str, Any]:
+    """What makes an error what it is, without the nodes, which may be large or not picklable."""
+    state = _members(error) | error.__dict__
+    return {k: v for k, v in state.items() if k not in ("pipeline", "provider", "batch")}
+
+
+def _members(error: Any) -> dict[str, Any]:
+    """What an error keeps outside of its `__dict__`, such as the file name of an `OSError`."""
+    names = {
+        name
+        for cls in type(error).__mro__
+        for name, member in vars(cls).items()
+        if isinstance(member, MemberDescriptorType) and not name.startswith("__")
+    }
+    return {name: getattr(error, name) for name in names if hasattr(error, name)}
+
+
+def _blank(kind: type[Exception], args: tuple[Any, ...]) -> Any:
+    """An instance that no constructor has seen, which could want other arguments."""
+    try:
+        return kind.__new__(kind, *args)
+    except TypeError:
+        return Exception.__new__(kind, *args)
+
+
+def _restore(error: Any, args: tuple[Any, ...], state: dict[str, Any]) -> None:
+    error.args = args
+    for name, value in state.items():
+        # Some members that say nothing yet cannot be set to that.
+        if value is not None or getattr(error, name, None) is not None:
+            with suppress(AttributeError, TypeError):  # read only: set by __new__
+                setattr(error, name, value)
 
 
 def _unpickled(
-    original: type[Exception], kind: type[VoxflowError], args: Any, state: dict[str, Any]
+    original: type[Exception],
+    kind: type[VoxflowError] | None,
+    args: tuple[Any, ...],
+    state: dict[str, Any],
 ) -> Exception:
-    both = _both(original, kind)
-    new = both.__new__(both, *args)
-    new.args = args
-    new.__dict__.update(state)
+    both = original if kind is None else _both(original, kind)
+    new: Exception = _blank(both, args)
+    _restore(new, args, state)
     return new

@@ -57,7 +57,7 @@ def borrowed_state(wanted: bool) -> Iterator[None]:
 
 def seed_globals(request: BatchRequest) -> None:
     """Seed both global generators from a request, if this thread has borrowed them."""
-    if getattr(_depth, "level", 0) and not request.planning:
+    if getattr(_depth, "level", 0):
         seed = request.random_seed
         random.seed(seed)
         np.random.seed(seed)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from voxflow.pipeline.data.seeds import derive_seed
-from voxflow.pipeline.engine.checks import request_problems
+from voxflow.pipeline.engine.checks import Problem, request_problems
 from voxflow.pipeline.engine.errors import RequestRefused
-from voxflow.pipeline.engine.legacy_random import borrowed_state, is_foreign
+from voxflow.pipeline.engine.legacy_random import borrowed_state, is_foreign, seed_globals
+from voxflow.pipeline.engine.notes import note_visit
+from voxflow.pipeline.geometry.exact import format_exact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,27 +35,50 @@ class NodePlan:
         What is wrong with that.
     upstream
         The plans of the nodes that it asks in turn; None if that is not known.
+    times
+        How often it is asked for just this.
+    error
+        What the node raised when it was to say what it asks upstream; one of the problems.
     """
 
     label: str
     request: BatchRequest
     offered: Any
-    problems: list[str]
+    problems: list[Problem]
     upstream: list[NodePlan] | None = field(default_factory=list)
+    times: int = 1
+    error: Exception | None = None
 
     def all_problems(self) -> list[str]:
-        """The problems of this node and of all upstream, without repetitions."""
-        found = dict.fromkeys(self.problems)
+        """The problems of this node and of all upstream, each mistake once."""
+        return list(dict.fromkeys(str(problem) for problem in self._collect({})))
+
+    def _collect(self, downstream: dict[Any, Problem]) -> list[Problem]:
+        found = []
+        known = dict(downstream)
+        for problem in self.problems:
+            cause = known.get((problem.key, problem.kind))
+            if cause is None and not (problem.kind == "error" and downstream):
+                known[problem.key, problem.kind] = copy = replace(problem)
+                found.append(copy)
+            elif cause is not None and cause.text == problem.text:
+                # Asked of every node down to this one, which is where the limit comes from.
+                cause.node = problem.node
         for plan in self.upstream or []:
-            found.update(dict.fromkeys(plan.all_problems()))
-        return list(found)
+            found += plan._collect(known)
+        return found
+
+    def errors(self) -> list[Exception]:
+        """What nodes raised when they were to say what they ask upstream."""
+        own = [] if self.error is None else [self.error]
+        return own + [error for plan in self.upstream or [] for error in plan.errors()]
 
     def __str__(self) -> str:
         return "\n".join(self._lines(0))
 
     def _lines(self, depth: int) -> Iterator[str]:
         pad = "  " * depth
-        yield f"{pad}{self.label}"
+        yield f"{pad}{self.label}" + (f"  (asked {self.times} times)" if self.times > 1 else "")
         for key, spec in self.request.items():
             yield f"{pad}  · {key}: {_row(spec, self.offered, key)}"
         for problem in self.problems:
@@ -92,48 +117,74 @@ def check(node: Any, request: BatchRequest, own_nodes_only: bool = False) -> Non
     ------
     RequestRefused
         With all the mistakes, in the order from downstream to upstream.
+    Exception
+        What a node raised, if that is the only mistake.
     """
-    problems = plan(node, request, own_nodes_only).all_problems()
+    found = plan(node, request, own_nodes_only)
+    problems = found.all_problems()
+    errors = found.errors()
+    if len(problems) == 1 and len(errors) == 1 and not isinstance(errors[0], RequestRefused):
+        raise errors[0]
     if problems:
-        raise RequestRefused(problems)
+        raise RequestRefused(problems) from (errors[0] if errors else None)
 
 
 def _walk(node: Any, request: BatchRequest, own_nodes_only: bool) -> NodePlan:
     asked = request.clone()
     asked._plans = {}
+    seed_globals(asked)
     if node.remove_placeholders:
         asked.remove_placeholders()
-    problems = request_problems(node.label, node.spec, asked)
-    visit = NodePlan(node.label, request, node.spec, problems)
-    if any(key not in node.spec for key in asked):
+    visit = NodePlan(
+        node.label, request, node.spec, request_problems(node.title(), node.spec, asked)
+    )
+    if any(problem.kind == "key" for problem in visit.problems):
         return visit
     if own_nodes_only and is_foreign(node):
         visit.upstream = None
         return visit
     try:
         upstream = node.upstream_requests(asked)
-    except RequestRefused as error:
-        visit.problems += error.problems
-        return visit
     except Exception as error:
-        if not problems:
-            visit.problems.append(f"{node.label}: {type(error).__name__}: {error}")
+        if not visit.problems:
+            visit.error = error
+            visit.problems += _raised(node, error)
+            note_visit(error, node.title(), request, node.spec)
         return visit
-    if upstream is None:
-        visit.upstream = None
-    else:
-        visit.upstream = [_walk(n, r, own_nodes_only) for n, r in upstream]
+    visit.upstream = None if upstream is None else _walk_all(upstream, own_nodes_only)
     return visit
+
+
+def _walk_all(upstream: list[tuple[Any, BatchRequest]], own_nodes_only: bool) -> list[NodePlan]:
+    """Walk on from each node; one that is asked for the same several times is walked once."""
+    plans: list[NodePlan] = []
+    last: Any = None
+    for node, request in upstream:
+        if last is node and plans[-1].request == request:
+            plans[-1].times += 1
+        else:
+            plans.append(_walk(node, request, own_nodes_only))
+        last = node
+    return plans
+
+
+def _raised(node: Any, error: Exception) -> list[Problem]:
+    if isinstance(error, RequestRefused):
+        return [Problem("", None, text, text) for text in error.problems]
+    # The text of a KeyError is its argument in quotes.
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    return [Problem(node.title(), None, "error", f"{type(error).__name__}: {text}")]
 
 
 def _row(spec: Any, offered: Any, key: Any) -> str:
     known = offered[key] if key in offered else spec  # noqa: SIM401 - no dict
     voxel_size = getattr(known, "voxel_size", None)
-    if spec.roi is None or voxel_size is None or spec.roi.dims != voxel_size.dims:
-        parts = ["nonspatial" if spec.roi is None else str(spec.roi)]
+    parts = ["placeholder"] if spec.placeholder else []
+    if spec.roi is None or voxel_size is None or spec.roi.dims != len(voxel_size):
+        parts.append("nonspatial" if spec.roi is None else str(spec.roi))
         return ", ".join(parts + ([] if known.dtype is None else [str(known.dtype)]))
     shape = spec.roi.shape / voxel_size
-    parts = [str(spec.roi), f"{shape} voxels of {voxel_size}"]
+    parts += [str(spec.roi), f"{' x '.join(map(format_exact, shape))} voxels of {voxel_size}"]
     if known.dtype is not None and None not in shape:
         size = float(prod(shape)) * known.dtype.itemsize
         parts.append(f"{known.dtype}, {_size(size)} per channel")

@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from voxflow.pipeline.data import BatchRequest, ProviderSpec
+from voxflow.pipeline.data import Batch, BatchRequest, ProviderSpec
 from voxflow.pipeline.data.seeds import advance_legacy
-from voxflow.pipeline.engine.checks import check_batch, describe_request, request_problems
-from voxflow.pipeline.engine.errors import RequestRefused
+from voxflow.pipeline.engine.checks import check_batch, request_problems
+from voxflow.pipeline.engine.errors import BatchRequestError, RequestRefused
 from voxflow.pipeline.engine.legacy_random import seed_globals
+from voxflow.pipeline.engine.notes import note_visit
 from voxflow.pipeline.engine.pipeline import Chainable
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from voxflow.pipeline.data import Batch, Key, RunPosition, Spec
+    from voxflow.pipeline.data import Key, RunPosition, Spec
     from voxflow.pipeline.engine.run import Run
 
 
@@ -132,6 +133,11 @@ class BatchProvider(Chainable):
         """How the node is called in messages."""
         return type(self).__name__
 
+    def title(self) -> str:
+        """How the node is called where it must not be taken for another: its name and label."""
+        kind, name = type(self).__name__, self.name()
+        return name.replace(kind, self.label, 1) if name.startswith(kind) else name
+
     @property
     def spec(self) -> ProviderSpec:
         """What this node provides."""
@@ -207,7 +213,7 @@ class BatchProvider(Chainable):
             If the request cannot be served.
         """
         if self._run is not None:
-            return self._run.serve(self, request, _bare_error(), provider=self)
+            return self._run.serve(self, request, BatchRequestError, provider=self)
         return self._serve(request)
 
     def _serve(self, request: BatchRequest) -> Batch:
@@ -221,13 +227,13 @@ class BatchProvider(Chainable):
                 visit._legacy_seed = advance_legacy(visit._legacy_seed)
             if self.remove_placeholders:
                 visit.remove_placeholders()
-            problems = request_problems(self.label, self.spec, visit)
+            problems = request_problems(self.title(), self.spec, visit)
             if problems:
                 raise RequestRefused(problems)
             batch = self._timed_provide(visit)
-            check_batch(self.label, self.spec, request, batch)
+            check_batch(self.title(), self.spec, request, batch)
         except Exception as error:
-            error.add_note(f"in {self.name()}, asked for {describe_request(request, self._spec)}")
+            note_visit(error, self.title(), request, self._spec)
             raise
         _drop_unrequested(batch, request)
         return batch
@@ -247,9 +253,3 @@ def _drop_unrequested(batch: Batch, request: BatchRequest) -> None:
         del batch.arrays[key]
     for graph_key in [key for key in batch.graphs if key not in request.graph_specs]:
         del batch.graphs[graph_key]
-
-
-def _bare_error() -> Any:
-    from voxflow.pipeline.engine.errors import BatchRequestError
-
-    return BatchRequestError
