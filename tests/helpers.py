@@ -62,7 +62,7 @@ def asking(**rois):
     request = gp.BatchRequest()
     for name, roi in rois.items():
         key = gp.GraphKey(name) if name.islower() else gp.ArrayKey(name)
-        request[key] = roi if hasattr(roi, "placeholder") else gp.Roi(*roi)
+        request[key] = gp.Roi(*roi) if isinstance(roi, tuple) else roi
     return request
 
 

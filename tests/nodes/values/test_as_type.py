@@ -27,9 +27,7 @@ def test_asks_for_its_source_when_only_the_target_is_wanted():
 
 
 def test_serves_source_and_target_of_different_regions():
-    batch = cast(
-        [1.5, 2.5, 3.5], "uint8", asking(RAW=((0,), (4,)), CAST=((2,), (4,))), target=CAST
-    )
+    batch = cast([1.5, 2.5, 3.5], "uint8", asking(RAW=((0,), (4,)), CAST=((2,), (4,))), target=CAST)
     assert batch[RAW].data.tolist() == [1.5, 2.5]
     assert batch[CAST].data.tolist() == [2, 3]
 

@@ -39,7 +39,7 @@ def test_integers_stay_integers_under_whole_numbers():
 
 @pytest.mark.parametrize(("scale", "shift"), [(2, 0), (1, -101), (-1, 0)])
 def test_integers_do_not_wrap_around(scale, shift):
-    with pytest.raises(ValueError, match="RAW values in .* which uint8 cannot hold"):
+    with pytest.raises(ValueError, match=r"RAW values in .* which uint8 cannot hold"):
         shifted(np.array([100, 200], np.uint8), scale, shift)
 
 

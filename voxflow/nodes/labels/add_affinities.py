@@ -36,11 +36,11 @@ class AddAffinities(BatchFilter):
     affinities
         The array to make, with a leading channel axis.
     labels_mask
-        Where it is 0, labels are not to be trained on.
+        Where it is 0, labels are not to be trained on: affinities from or to there are masked out.
     unlabelled
         Where it is 0, there is no label: affinities between two such voxels are masked out.
     affinities_mask
-        The array to make that is 1 where an affinity is known.
+        The array to make that is 1 where an affinity is known; without masks that is everywhere.
     dtype
         The dtype of affinities and mask.
 
@@ -48,7 +48,8 @@ class AddAffinities(BatchFilter):
     ------
     ValueError, TypeError
         If the vectors are not of one length, or not whole. At setup: if they have not as many
-        entries as the labels have spatial axes.
+        entries as the labels have spatial axes, if labels are not integers, if a mask has other
+        voxels than the labels, or if the labels are too small for any affinity.
     """
 
     def __init__(
@@ -73,66 +74,88 @@ class AddAffinities(BatchFilter):
         """Offer affinities where all neighbours are known."""
         self.enable_autoskip()
         spec = self.spec[self.labels].copy()
-        dims = self.affinity_neighborhood.shape[1]
-        if spec.voxel_size is None or len(spec.voxel_size) != dims:
-            raise ValueError(
-                f"{self.name()}: the neighbourhood has {dims} entries in each vector, but "
-                f"{self.labels} has voxels of {spec.voxel_size}; they need one for each axis"
-            )
+        self._check(spec)
         if spec.roi is not None:
-            below, above = self._reach(spec.voxel_size)
+            below, above = self._reach()
             spec.roi = spec.roi.grow(-below, -above)
+            if spec.roi.empty:
+                raise ValueError(
+                    f"{self.name()} looks {below} below and {above} above each voxel, but "
+                    f"{self.labels} are only {self.spec[self.labels].roi} (world units)"
+                )
         spec.dtype = self.dtype
         spec.interpolatable = False
         self.provides(self.affinities, spec)
         if self.affinities_mask is not None:
             self.provides(self.affinities_mask, spec)
 
-    def _reach(self, voxel_size: Coordinate) -> tuple[Coordinate, Coordinate]:
+    def _check(self, spec: ArraySpec) -> None:
+        dims = self.affinity_neighborhood.shape[1]
+        if spec.voxel_size is None or len(spec.voxel_size) != dims:
+            raise ValueError(
+                f"{self.name()}: the neighbourhood has {dims} entries in each vector, but "
+                f"{self.labels} has voxels of {spec.voxel_size}; they need one for each axis"
+            )
+        if spec.dtype is not None and spec.dtype.kind not in "uib":
+            raise TypeError(
+                f"{self.name()} compares ids, but {self.labels} is {spec.dtype}; put AsType "
+                "upstream"
+            )
+        for mask in (self.labels_mask, self.unlabelled):
+            if mask is not None and self.spec[mask].voxel_size != spec.voxel_size:
+                raise ValueError(
+                    f"{self.name()} needs a mask for each voxel of {self.labels}, which are of "
+                    f"{spec.voxel_size}, but those of {mask} are of {self.spec[mask].voxel_size}"
+                )
+
+    def _reach(self) -> tuple[Coordinate, Coordinate]:
+        """How far the neighbourhood looks below and above, in world units."""
+        voxel_size = self.spec[self.labels].grid
         below, above = reach(self.affinity_neighborhood)
         return Coordinate(below) * voxel_size, Coordinate(above) * voxel_size
 
     def prepare(self, request: BatchRequest) -> BatchRequest:
-        """Need the labels around what is asked for."""
-        key = self.affinities if self.affinities in request else self.affinities_mask
-        roi = request[key].region  # type: ignore[index]
-        grown = ArraySpec(roi=roi.grow(*self._reach(self.spec[self.labels].grid)))
+        """Need the labels, and masks where a mask is asked for, around what is asked for."""
         needed = BatchRequest()
-        needed[self.labels] = grown
-        if self._wants_mask(request):
-            for mask in (self.labels_mask, self.unlabelled):
-                if mask is not None:
-                    needed[mask] = grown
+        for key in self._made(request):
+            around = ArraySpec(roi=request[key].region.grow(*self._reach()))
+            for source in self._sources(key):
+                if source in needed:
+                    needed[source].update_with(around)
+                else:
+                    needed[source] = around
         return needed
 
-    def _wants_mask(self, request: BatchRequest) -> bool:
-        return self.affinities_mask is not None and self.affinities_mask in request
+    def _made(self, request: BatchRequest) -> list[ArrayKey]:
+        return [key for key in self.provided_items if key in request]
+
+    def _sources(self, key: ArrayKey) -> list[ArrayKey]:
+        """What one of the two results is made from."""
+        if key == self.affinities:
+            return [self.labels]
+        masks = [mask for mask in (self.labels_mask, self.unlabelled) if mask is not None]
+        return masks or [self.labels]  # for their shape
 
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
         """Compare neighbours."""
         made = Batch()
         made.affinity_neighborhood = self.affinity_neighborhood.copy()
-        if self.affinities in request:
-            data = affinities(batch[self.labels].data, self.affinity_neighborhood, self.dtype)
-            made[self.affinities] = self._array(data, self.affinities, request)
-        if self.affinities_mask is not None and self._wants_mask(request):
-            data = self._mask(batch, request[self.affinities_mask].roi)
-            made[self.affinities_mask] = self._array(data, self.affinities_mask, request)
+        for key in self._made(request):
+            around = request[key].region.grow(*self._reach())
+            parts = {k: batch[k].crop(around, copy=False).data for k in self._sources(key)}
+            spec = self.spec[key].copy()
+            spec.roi = request[key].roi
+            attrs = {"affinity_neighborhood": self.affinity_neighborhood.tolist()}
+            made[key] = Array(self._data(key, parts), spec, attrs)
         return made
 
-    def _mask(self, batch: Batch, roi: Any) -> np.ndarray[Any, Any]:
-        if self.labels_mask is None and self.unlabelled is None:
-            shape = tuple(roi.shape / self.spec[self.labels].voxel_size)
-            return np.ones((len(self.affinity_neighborhood), *shape), self.dtype)
-        return affinities_mask(
-            self.affinity_neighborhood,
-            labels_mask=None if self.labels_mask is None else batch[self.labels_mask].data,
-            unlabelled=None if self.unlabelled is None else batch[self.unlabelled].data,
-            dtype=self.dtype,
-        )
-
-    def _array(self, data: np.ndarray[Any, Any], key: ArrayKey, request: BatchRequest) -> Array:
-        spec = self.spec[key].copy()
-        spec.roi = request[key].roi
-        vectors = self.affinity_neighborhood.tolist()
-        return Array(data, spec, {"affinity_neighborhood": vectors})
+    def _data(
+        self, key: ArrayKey, parts: dict[ArrayKey, np.ndarray[Any, Any]]
+    ) -> np.ndarray[Any, Any]:
+        if key == self.affinities:
+            return affinities(parts[self.labels], self.affinity_neighborhood, self.dtype)
+        labels_mask = None if self.labels_mask is None else parts[self.labels_mask]
+        unlabelled = None if self.unlabelled is None else parts[self.unlabelled]
+        if labels_mask is None and unlabelled is None:
+            labels_mask = np.ones(parts[self.labels].shape, bool)
+        return affinities_mask(self.affinity_neighborhood, labels_mask, unlabelled, self.dtype)

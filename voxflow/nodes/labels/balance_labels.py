@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from voxflow.ops.balance import balance
-from voxflow.pipeline.data import Array, ArrayKey, Batch, BatchRequest
+from voxflow.pipeline.data import Array, ArrayKey, ArraySpec, Batch, BatchRequest
 from voxflow.pipeline.engine import BatchFilter
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ class BalanceLabels(BatchFilter):
     scales
         The array of weights to make, float32, of the shape of the labels.
     mask
-        One or more arrays of the shape of the labels, multiplied into the weights.
+        One or more arrays of the shape of the labels, multiplied into the weights. Only where they
+        are positive, voxels are counted.
     slab
         The size of the pieces that are balanced by themselves, an entry for each axis of the data;
         -1: the whole axis. None: all in one.
@@ -34,7 +35,8 @@ class BalanceLabels(BatchFilter):
     Raises
     ------
     ValueError
-        At a request: if a label is not a class, or shapes differ.
+        If there is no class, or a slab is empty. At setup: if a mask has other voxels than the
+        labels. At a request: if a label is not a class, or shapes differ.
     """
 
     def __init__(
@@ -47,10 +49,14 @@ class BalanceLabels(BatchFilter):
         clipmin: float | None = 0.05,
         clipmax: float | None = 0.95,
     ) -> None:
+        if num_classes < 1:
+            raise ValueError(f"BalanceLabels needs num_classes of 1 or more, got {num_classes}")
+        if slab is not None and any(size == 0 or size < -1 for size in slab):
+            raise ValueError(f"sizes of a slab are 1 or more, or -1 for all; got {tuple(slab)}")
         self.labels = labels
         self.scales = scales
         self.masks = [mask] if isinstance(mask, ArrayKey) else list(mask or ())
-        self.slab = slab
+        self.slab = None if slab is None else tuple(slab)
         self.num_classes = num_classes
         self.clipmin = clipmin
         self.clipmax = clipmax
@@ -59,16 +65,20 @@ class BalanceLabels(BatchFilter):
         """Offer weights where the labels are."""
         self.enable_autoskip()
         spec = self.spec[self.labels].copy()
-        spec.dtype = "float32"
-        spec.interpolatable = True
+        for mask in self.masks:
+            if self.spec[mask].voxel_size != spec.voxel_size:
+                raise ValueError(
+                    f"{self.name()} needs a mask for each voxel of {self.labels}, which are of "
+                    f"{spec.voxel_size}, but those of {mask} are of {self.spec[mask].voxel_size}"
+                )
+        spec.dtype = "float32"  # interpolatable as the labels are: a weight belongs to a class
         self.provides(self.scales, spec)
 
     def prepare(self, request: BatchRequest) -> BatchRequest:
         """Need labels and masks where weights are asked for."""
         needed = BatchRequest()
         for key in (self.labels, *self.masks):
-            needed[key] = request[self.scales].copy()
-            needed[key].dtype = None
+            needed[key] = ArraySpec(roi=request[self.scales].roi)
         return needed
 
     def process(self, batch: Batch, request: BatchRequest) -> Batch:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from voxflow.ops.boundary import grow_boundary
-from voxflow.pipeline.data import Array, Batch, BatchRequest
+import numpy as np
+
+from voxflow.ops.boundary import MAX_STEPS, grow_boundary
+from voxflow.pipeline.data import Array, ArraySpec, Batch, BatchRequest
 from voxflow.pipeline.engine import BatchFilter
+from voxflow.pipeline.geometry import Coordinate
 
 if TYPE_CHECKING:
     from voxflow.pipeline.data import ArrayKey
+    from voxflow.pipeline.geometry import Roi
 
 
 class GrowBoundary(BatchFilter):
     """Takes voxels away from every object, on each side; what is set free becomes background.
 
-    Objects keep their voxels at the border of the array.
+    Objects keep their voxels at the border of the array, as if they went on there.
 
     Parameters
     ----------
@@ -29,12 +33,16 @@ class GrowBoundary(BatchFilter):
     background
         The value of the background.
     only_xy
-        Work in each section of a 3D array by itself.
+        Work in each plane of the last two axes by itself.
+    context
+        Ask for the labels around the region too, as far as there are any, such that a boundary
+        does not depend on where a block ends. False: objects next to the region are not seen.
 
     Raises
     ------
     ValueError
-        If `steps` is negative. At a request: if the array is not 3D and `only_xy` is asked for.
+        If `steps` is not in 0 ... 255. At setup: if `only_xy` is asked of a single axis, or the
+        mask has other voxels than the labels.
     """
 
     def __init__(
@@ -44,48 +52,87 @@ class GrowBoundary(BatchFilter):
         steps: int = 1,
         background: int = 0,
         only_xy: bool = False,
+        *,
+        context: bool = False,
     ) -> None:
-        if steps < 0:
-            raise ValueError(f"steps has to be 0 or more, got {steps}")
+        if not 0 <= steps <= MAX_STEPS:
+            raise ValueError(f"steps has to lie in 0 ... {MAX_STEPS}, got {steps}")
         self.labels = labels
         self.mask = mask
         self.steps = steps
         self.background = background
         self.only_xy = only_xy
+        self.context = context
 
     def setup(self) -> None:
         """Say that the labels change."""
         self.enable_autoskip()
-        self.updates(self.labels, self.spec[self.labels].copy())
+        spec = self.spec[self.labels]
+        if self.only_xy and len(spec.grid) < 2:
+            raise ValueError(f"{self.name()}: only_xy needs two axes, {self.labels} has one")
+        if self.mask is not None and self.spec[self.mask].voxel_size != spec.voxel_size:
+            raise ValueError(
+                f"{self.name()} needs a mask for each voxel of {self.labels}, which are of "
+                f"{spec.voxel_size}, but those of {self.mask} are of "
+                f"{self.spec[self.mask].voxel_size}"
+            )
+        self.updates(self.labels, spec.copy())
 
     def prepare(self, request: BatchRequest) -> BatchRequest:
         """Need the labels, and the mask where they are."""
+        roi = self._around(request[self.labels].region)
         needed = BatchRequest()
         needed[self.labels] = request[self.labels]
+        needed[self.labels].roi = roi
         if self.mask is not None:
-            roi, there = request[self.labels].region, self.spec[self.mask].roi
-            needed[self.mask] = roi if there is None else roi.intersect(there)
+            known = self._known(roi)
+            if not known.empty:
+                needed[self.mask] = ArraySpec(roi=known)
         return needed
+
+    def _around(self, roi: Roi) -> Roi:
+        if not self.context:
+            return roi
+        voxel_size, there = self.spec[self.labels].grid, self.spec[self.labels].roi
+        first = len(voxel_size) - 2 if self.only_xy else 0
+        reach = Coordinate(0 if a < first else self.steps * v for a, v in enumerate(voxel_size))
+        grown = roi.grow(reach, reach)
+        return grown if there is None else grown.intersect(there)
+
+    def _known(self, roi: Roi) -> Roi:
+        there = None if self.mask is None else self.spec[self.mask].roi
+        return roi if there is None else roi.intersect(there)
 
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
         """Grow the boundary."""
         labels = batch[self.labels]
-        made = Batch()
-        data = labels.data
+        known = self._known(labels.spec.region)
         if self.mask is None:
-            data = grow_boundary(data, self.steps, self.background, self.only_xy)
+            data = self._grown(labels, None)
+        elif known.empty:
+            data = labels.data
         else:
-            mask = batch[self.mask]
-            roi = labels.spec.region.intersect(mask.spec.region)
-            part = labels.crop(roi, copy=False)
-            where = ((roi - labels.spec.region.offset) / labels.spec.grid).to_slices()
-            data = data.copy()
-            data[where] = grow_boundary(
-                part.data,
-                self.steps,
-                self.background,
-                self.only_xy,
-                mask.crop(roi, copy=False).data,
-            )
+            where: Any = (known - labels.spec.region.offset) / labels.spec.grid
+            data = labels.data.copy()
+            mask = batch[self.mask].crop(known, copy=False).data
+            data[(..., *where.to_slices())] = self._grown(labels.crop(known, copy=False), mask)
+        made = Batch()
         made[self.labels] = Array(data, labels.spec, dict(labels.attrs))
         return made
+
+    def _grown(self, labels: Array, mask: np.ndarray[Any, Any] | None) -> np.ndarray[Any, Any]:
+        """Each channel by itself, which the spatial axes do not tell from one another."""
+        data = labels.data
+        lead = data.shape[: data.ndim - labels.spec.region.dims]
+        if mask is not None and mask.shape != data.shape:
+            raise ValueError(
+                f"{self.name()}: {self.mask} has the shape {mask.shape}, {self.labels} has "
+                f"{data.shape} there; they have to be the same"
+            )
+        out = np.empty(data.shape, data.dtype)
+        for index in np.ndindex(*lead):
+            known = None if mask is None else mask[index]
+            out[index] = grow_boundary(
+                data[index], self.steps, self.background, self.only_xy, known
+            )
+        return out

@@ -25,7 +25,7 @@ class Pad(BatchFilter):
         The array or graph. Graphs only get a larger region.
     size
         By how much the region grows at both ends of each axis: world units, one number or one for
-        each axis; None: without bounds.
+        each axis; None: without bounds (also for a single axis).
     mode
         "constant" fills with `value`; "reflect" mirrors the array at its border voxel, which is
         not repeated (as `numpy.pad`), as often as it takes.
@@ -35,8 +35,8 @@ class Pad(BatchFilter):
     Raises
     ------
     ValueError
-        If the mode is unknown. At setup: if the array has no region, or the padding is not a whole
-        number of voxels.
+        If the mode is unknown or a size negative. At setup: if the array has no region, the
+        padding is not a whole number of voxels, or the dtype cannot hold `value`.
     """
 
     def __init__(
@@ -48,8 +48,11 @@ class Pad(BatchFilter):
     ) -> None:
         if mode not in _MODES:
             raise ValueError(f"mode has to be one of {', '.join(_MODES)}, got {mode!r}")
+        sizes = Coordinate(size if np.iterable(size) else (size,))
+        if any(s is not None and s < 0 for s in sizes):
+            raise ValueError(f"Pad makes regions larger, got size={size}; Crop makes them smaller")
         self.key = key
-        self.size = size
+        self.size = sizes if np.iterable(size) else sizes[0]
         self.mode = mode
         self.value = 0 if value is None else value
 
@@ -59,27 +62,43 @@ class Pad(BatchFilter):
         spec = self.spec[self.key].copy()
         if spec.roi is None:
             raise ValueError(f"{self.name()} cannot pad {self.key}, which has no region")
-        spec.roi = self._padded(spec.roi, getattr(spec, "voxel_size", None))
+        size = self._sizes(spec.roi.dims)
+        if isinstance(self.key, ArrayKey):
+            self._check_array(spec, size)
+        spec.roi = spec.roi.grow(size, size)
         self.updates(self.key, spec)
 
-    def _padded(self, roi: Roi, voxel_size: Coordinate | None) -> Roi:
-        if self.size is None:
-            return Roi((None,) * roi.dims, (None,) * roi.dims)
-        size = Coordinate(self.size if np.iterable(self.size) else (self.size,) * roi.dims)
-        if voxel_size is not None and not size.is_multiple_of(voxel_size):
+    def _sizes(self, dims: int) -> Coordinate:
+        size = self.size if isinstance(self.size, Coordinate) else Coordinate((self.size,) * dims)
+        if len(size) != dims:
+            raise ValueError(
+                f"{self.name()} got size={size} for {self.key}, which has {dims} axes; give one "
+                "number, or one for each axis"
+            )
+        return size
+
+    def _check_array(self, spec: Any, size: Coordinate) -> None:
+        if spec.voxel_size is None:
+            raise ValueError(f"{self.name()} cannot pad {self.key}, which has no voxel size")
+        if any(s is not None and s % v for s, v in zip(size, spec.voxel_size, strict=True)):
             raise ValueError(
                 f"{self.name()} is to pad {self.key} by {size} world units, which is not a whole "
-                f"number of its voxels of {voxel_size}"
+                f"number of its voxels of {spec.voxel_size}"
             )
-        return roi.grow(size, size)
+        if spec.dtype is not None and not _holds(spec.dtype, self.value):
+            raise ValueError(
+                f"{self.name()} is to fill {self.key} with {self.value}, which {spec.dtype} cannot "
+                "hold; give another value, or put AsType or Normalize upstream"
+            )
 
     def prepare(self, request: BatchRequest) -> BatchRequest:
         """Need what there is of the region."""
-        asked, there = request[self.key].roi, self._there()
         needed = BatchRequest()
         needed[self.key] = request[self.key].copy()
-        if asked is not None:
-            needed[self.key].roi = self._source(asked, there)
+        if isinstance(self.key, ArrayKey):
+            needed[self.key].roi = self._array_source(request[self.key].region)
+        else:
+            needed[self.key].roi = _part(request[self.key].region, self._there())
         # The part outside must not go upstream with the rest of the request.
         request[self.key].roi = needed[self.key].roi
         return needed
@@ -87,7 +106,7 @@ class Pad(BatchFilter):
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
         """Fill what is not there."""
         made = Batch()
-        roi = request[self.key].roi
+        roi = request[self.key].region
         if isinstance(self.key, ArrayKey):
             array = batch[self.key]
             spec = array.spec.copy()
@@ -102,45 +121,63 @@ class Pad(BatchFilter):
     def _there(self) -> Roi:
         return self.get_upstream_provider().spec[self.key].region
 
-    def _source(self, asked: Roi, there: Roi) -> Roi:
-        """The part of what is there that is needed."""
-        if self.mode == "reflect" and isinstance(self.key, ArrayKey):
-            voxel_size = self.spec[self.key].voxel_size
-            indices = _mirrored(asked, there, voxel_size)
-            begin = Coordinate(int(i.min()) for i in indices)
-            end = Coordinate(int(i.max()) + 1 for i in indices)
-            return Roi(begin * voxel_size + there.begin, (end - begin) * voxel_size)
-        overlap = asked.intersect(there)
-        return Roi(there.begin, (0,) * there.dims) if overlap.empty else overlap
+    def _array_source(self, asked: Roi) -> Roi:
+        """The part of what is there that is needed; one voxel at least, which tells channels."""
+        indices, voxel_size = self._indices(asked)
+        begin = Coordinate(int(i.min()) for i in indices)
+        end = Coordinate(int(i.max()) + 1 for i in indices)
+        return Roi(begin * voxel_size, (end - begin) * voxel_size)
 
-    def _filled(self, array: Array, roi: Roi | None) -> np.ndarray[Any, Any]:
-        have, voxel_size = array.spec.roi, array.spec.voxel_size
-        if have is None or voxel_size is None or roi is None or have == roi:
+    def _indices(self, asked: Roi) -> tuple[list[np.ndarray[Any, Any]], Coordinate]:
+        """Per axis, from which voxel each voxel of a region comes; counted from world 0."""
+        spec: Any = self.spec[self.key]
+        voxel_size: Coordinate = spec.voxel_size
+        there = self._there().snap_to_grid(voxel_size, "shrink") / voxel_size
+        indices = []
+        for low, extent, wanted in zip(
+            there.begin, there.shape, _voxels(asked, voxel_size), strict=True
+        ):
+            if extent is None:
+                indices.append(wanted)
+            elif self.mode == "reflect":
+                indices.append(low + _folded(wanted - low, extent))
+            else:
+                indices.append(np.clip(wanted, low, low + extent - 1))
+        return indices, voxel_size
+
+    def _filled(self, array: Array, roi: Roi) -> np.ndarray[Any, Any]:
+        if array.spec.roi == roi:
             return array.data
+        indices, voxel_size = self._indices(roi)
+        first = array.spec.region.begin / voxel_size
+        local = [i - f for i, f in zip(indices, first, strict=True)]
+        lead = array.data.ndim - len(local)
         if self.mode == "reflect":
-            there = self._there()
-            first = (have.begin - there.begin) / voxel_size
-            indices = _mirrored(roi, there, voxel_size)
-            local = [i - f for i, f in zip(indices, first, strict=True)]
-            lead = array.data.ndim - len(local)
             return array.data[(slice(None),) * lead + np.ix_(*local)]
-        begin = (have.begin - roi.begin) / voxel_size
-        shape = tuple(roi.shape / voxel_size)
-        lead = array.data.ndim - len(shape)
-        data = np.full((*array.data.shape[:lead], *shape), self.value, dtype=array.data.dtype)
-        inside = [slice(b, b + n) for b, n in zip(begin, array.data.shape[lead:], strict=True)]
-        if array.data.size:
-            where: Any = (..., *inside)
-            data[where] = array.data
+        wanted = _voxels(roi, voxel_size)
+        inside = [np.flatnonzero(i == w) for i, w in zip(indices, wanted, strict=True)]
+        shape = (*array.data.shape[:lead], *(len(w) for w in wanted))
+        data = np.full(shape, self.value, dtype=array.data.dtype)
+        if all(len(i) for i in inside):
+            to: Any = (..., *(slice(i[0], i[-1] + 1) for i in inside))
+            source = zip(local, inside, strict=True)
+            of: Any = (..., *(slice(x[i[0]], x[i[-1]] + 1) for x, i in source))
+            data[to] = array.data[of]
         return data
 
 
-def _mirrored(asked: Roi, there: Roi, voxel_size: Any) -> list[np.ndarray[Any, Any]]:
-    """Per axis, from which voxel of what is there each voxel of a region comes."""
-    first = (asked.begin - there.begin) / voxel_size
-    count = asked.shape / voxel_size
-    size = there.shape / voxel_size
-    return [_folded(np.arange(f, f + n), s) for f, n, s in zip(first, count, size, strict=True)]
+def _part(asked: Roi, there: Roi) -> Roi:
+    """What is there of a region; if nothing is, an empty region at a place that is."""
+    overlap = asked.intersect(there)
+    if not overlap.empty:
+        return overlap
+    at = (a if b is None else b for a, b in zip(asked.begin, there.begin, strict=True))
+    return Roi(at, (0,) * there.dims)
+
+
+def _voxels(roi: Roi, voxel_size: Coordinate) -> list[np.ndarray[Any, Any]]:
+    inside = roi / voxel_size
+    return [np.arange(b, e) for b, e in zip(inside.begin, inside.end, strict=True)]
 
 
 def _folded(index: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
@@ -151,3 +188,11 @@ def _folded(index: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
     index = index % period
     folded: np.ndarray[Any, Any] = np.minimum(index, period - index)
     return folded
+
+
+def _holds(dtype: np.dtype[Any], value: float) -> bool:
+    if dtype.kind == "b":
+        return value in (0, 1)
+    if dtype.kind not in "ui":
+        return True
+    return bool(np.iinfo(dtype).min <= value <= np.iinfo(dtype).max and value == int(value))
