@@ -65,7 +65,6 @@ from .nodes.flow.precache import PreCache
 from .nodes.flow.random_provider import RandomProvider
 from .nodes.flow.scan import Scan
 from .nodes.flow.scan_callback import ScanCallback
-from .nodes.flow.scan_callback import ScanCallback
 from .nodes.flow.stack import Stack
 from .nodes.sinks.hdf5_write import Hdf5Write
 from .nodes.sinks.print_profiling_stats import PrintProfilingStats
