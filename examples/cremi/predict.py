@@ -17,6 +17,8 @@ import voxflow as vf
 from voxflow.models import analyse
 from voxflow.torch import Predict, latest_checkpoint
 
+BLOCK = (34, 214, 214)  # voxels of raw at a time, at most
+
 
 def predict(data, file, checkpoint=None, planes=None, mirror=False):
     """Predict what can be, or only these planes, into a file; without checkpoint: untrained."""
@@ -26,22 +28,32 @@ def predict(data, file, checkpoint=None, planes=None, mirror=False):
 
     geometry, voxel_size = analyse(network), place(data, RAW).voxel_size
     context = geometry.context * voxel_size
-    input_shape, output_shape = geometry.fit((34, 214, 214))
+    region = place(data, RAW).roi
+    if not mirror:
+        region = region.grow(-context, -context)
+    if planes:
+        region = region.intersect(place(data, RAW, planes).roi)
+    largest = region.shape / voxel_size + 2 * geometry.context
+    input_shape, output_shape = geometry.fit(
+        [min(*sizes) for sizes in zip(BLOCK, largest, strict=True)]
+    )
     block = vf.BatchRequest()
     block.add(raw, input_shape * voxel_size)
     block.add(predicted, output_shape * voxel_size)
 
-    pipeline = source(data, {raw: RAW}) + vf.Normalize(raw) + vf.IntensityScaleShift(raw, 2, -1)
-    if mirror:
-        pipeline += vf.Pad(raw, context, mode="reflect")
-    pipeline += vf.Unsqueeze([raw]) + vf.Unsqueeze([raw])
-    pipeline += Predict(network, {0: raw}, {0: predicted}, checkpoint=checkpoint, context=context)
-    pipeline += vf.Squeeze([predicted])
-    if planes:
-        pipeline += vf.Crop(predicted, place(data, RAW, planes).roi)
-    pipeline += vf.Hdf5Write({predicted: AFFINITIES}, file.parent, file.name, "gzip")
-    pipeline += vf.Scan(block)
-
+    pipeline = (
+        source(data, {raw: RAW})
+        + vf.Normalize(raw)
+        + vf.IntensityScaleShift(raw, 2, -1)
+        + vf.Pad(raw, context, mode="reflect")
+        + vf.Unsqueeze([raw])
+        + vf.Unsqueeze([raw])
+        + Predict(network, {0: raw}, {0: predicted}, checkpoint=checkpoint, context=context)
+        + vf.Squeeze([predicted])
+        + vf.Crop(predicted, region)
+        + vf.Hdf5Write({predicted: AFFINITIES}, file.parent, file.name, "gzip")
+        + vf.Scan(block)
+    )
     file.unlink(missing_ok=True)
     with vf.build(pipeline):
         pipeline.request_batch(vf.BatchRequest())
