@@ -34,8 +34,8 @@ class MergeProvider(BatchProvider):
     def upstream_requests(self, request: BatchRequest) -> list[tuple[BatchProvider, BatchRequest]]:
         """Each input with its part of the request, except where no data are wanted of it."""
         parts = []
-        for provider in self.get_upstream_providers():
-            part = request.clone()
+        for index, provider in enumerate(self.get_upstream_providers()):
+            part = request.branch(index)
             for key in request:
                 if key not in provider.spec:
                     del part[key]

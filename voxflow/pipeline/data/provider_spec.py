@@ -101,6 +101,10 @@ class ProviderSpec:
         yield from self.array_specs.items()
         yield from self.graph_specs.items()
 
+    def get(self, key: Key) -> Any:
+        """The spec of a key, or None if there is none."""
+        return self[key] if key in self else None  # noqa: SIM401 - this is the get
+
     def remove_placeholders(self) -> None:
         """Drop, in place, the specs of which only the region matters."""
         self.array_specs = {k: s for k, s in self.array_specs.items() if not s.placeholder}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from voxflow.pipeline.engine.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+
+logger = logging.getLogger(__name__)
 
 
 class build:  # noqa: N801 - used like a function
@@ -52,7 +56,7 @@ class build:  # noqa: N801 - used like a function
             self._quiet_teardown()
             raise
         if self._built is not self.pipeline:
-            self.pipeline._run = self._built.run
+            self.pipeline._pipeline_run = self._built.run
         return self.pipeline
 
     def __exit__(
@@ -62,8 +66,14 @@ class build:  # noqa: N801 - used like a function
         traceback: TracebackType | None,
     ) -> None:
         if self._built is not self.pipeline:
-            self.pipeline._run = None
-        self._built.internal_teardown()
+            self.pipeline._pipeline_run = None
+        try:
+            self._built.internal_teardown()
+        except Exception as failed:
+            if error is None:
+                raise
+            # The error of the block is what the user has to see.
+            error.add_note(f"then tearing down failed: {type(failed).__name__}: {failed}")
 
     def _quiet_teardown(self) -> None:
         # The setup error is what the user has to see, not what follows from it.
@@ -72,6 +82,4 @@ class build:  # noqa: N801 - used like a function
         try:
             self._built.internal_teardown()
         except Exception as error:
-            import logging
-
-            logging.getLogger(__name__).warning("after a failed setup: %s", error)
+            logger.warning("after a failed setup: %s", error)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from voxflow.pipeline.data.array import is_off_grid, off_grid
 from voxflow.pipeline.engine.errors import BatchMismatch
 from voxflow.pipeline.geometry import describe
-from voxflow.pipeline.geometry.exact import format_exact
+from voxflow.pipeline.geometry.exact import format_exact, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -184,13 +185,13 @@ def _missing(asked: Roi, offered: Roi, voxel_size: Coordinate | None) -> str:
             elif (miss := (there - here) * sign) > 0:
                 size = _count(miss, "world unit")
                 if voxel_size is not None:
-                    size += f" = {_count(miss / voxel_size[axis])}"
+                    size += f" = {_count(Fraction(miss) / voxel_size[axis])}"
                 parts.append(f"axis {axis} misses {size} at its {side}")
     return "; ".join(parts) or "what is there is empty"
 
 
 def _count(number: Any, noun: str = "voxel") -> str:
-    return f"{format_exact(number)} {noun}{'' if number == 1 else 's'}"
+    return f"{format_exact(whole(number))} {noun}{'' if number == 1 else 's'}"
 
 
 def check_batch(name: str, offered: ProviderSpec, request: BatchRequest, batch: Batch) -> None:

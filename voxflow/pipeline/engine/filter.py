@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from voxflow.pipeline.data import BatchRequest, ProviderSpec
+from voxflow.pipeline.data import Batch, BatchRequest, ProviderSpec
 from voxflow.pipeline.data.seeds import advance_legacy
 from voxflow.pipeline.engine.errors import BatchFilterError
 from voxflow.pipeline.engine.provider import BatchProvider
 
 if TYPE_CHECKING:
-    from voxflow.pipeline.data import Batch, Key, Spec
+    from voxflow.pipeline.data import Key, Spec
 
 
 class BatchFilter(BatchProvider):
@@ -127,7 +127,13 @@ class BatchFilter(BatchProvider):
         """
         if len(self._upstream) != 1:
             raise BatchFilterError(
-                self, f"needs exactly one node upstream, there are {len(self._upstream)}"
+                self,
+                f"needs exactly one node upstream, there are {len(self._upstream)}"
+                + (
+                    "; put MergeProvider or RandomProvider before it"
+                    if self._upstream
+                    else ": a pipeline begins with a source, and is used inside `with build(...)`"
+                ),
             )
         return self._upstream[0]
 
@@ -150,74 +156,82 @@ class BatchFilter(BatchProvider):
 
     def provide(self, request: BatchRequest) -> Batch:
         """Ask upstream, and do the node's work on what comes."""
-        downstream = request.copy()
         skip = self._skips(request)
         start = time.time()
+        downstream = None if skip else request.copy()
         upstream, needed = self._upstream_request(request, skip)
         prepared = time.time()
-        batch = self.get_upstream_provider()._serve(upstream)
-        if skip:
+        batch = self.get_upstream_provider().request_batch(upstream)
+        if downstream is None:
             return batch
         started = time.time()
         downstream.remove_placeholders()
         seen = batch if needed is None else batch.crop(needed)
         made = self.process(seen, downstream)
+        if made is not None and not isinstance(made, Batch):
+            raise BatchFilterError(
+                self, f"process() has to return a Batch or None, it returned {made!r}"
+            )
         result = batch.merge(seen if made is None else made).crop(downstream)
-        stats = result.profiling_stats
-        stats.record(self.name(), "prepare", start, prepared)
-        stats.record(self.name(), "process", started, time.time())
+        stats, name = result.profiling_stats, type(self).__name__
+        stats.record(name, "prepare", start, prepared)
+        stats.record(name, "process", started, time.time())
         return result
 
     def _timed_provide(self, request: BatchRequest) -> Batch:
         # `provide` times its own two halves; the time of upstream nodes is theirs.
-        return self.provide(request)
+        batch = self.provide(request)
+        if not isinstance(batch, Batch):
+            raise BatchFilterError(self, f"provide() has to return a Batch, it returned {batch!r}")
+        return batch
 
     def _upstream_request(
         self, request: BatchRequest, skip: bool | None = None
     ) -> tuple[BatchRequest, BatchRequest | None]:
-        """What upstream is asked for, and which part of it `process` is to see."""
+        """What upstream is asked for, and which part of it `process` is to see.
+
+        The request itself becomes the one for upstream.
+        """
         if skip is None:
             skip = self._skips(request)
         needed = None if skip else self.prepare(request)
-        if needed is None:
-            upstream = request.clone()
-        elif isinstance(needed, BatchRequest):
-            upstream = _united(request, needed)
+        if needed is not None:
+            if not isinstance(needed, BatchRequest):
+                raise BatchFilterError(
+                    self,
+                    f"prepare() has to return a BatchRequest or None, it returned {needed!r}",
+                )
             needed = needed.clone()
+            _unite(request, needed)
             needed.remove_placeholders()
-        else:
-            raise BatchFilterError(
-                self, f"prepare() returned {type(needed).__name__}, not a BatchRequest or None"
-            )
         if not skip:
-            self._free_updated(upstream, needed)
-        self.remove_provided(upstream)
-        upstream._plans = None
-        if upstream._legacy_seed is not None:
-            upstream._legacy_seed = advance_legacy(upstream._legacy_seed)
-        return upstream, needed
+            self._free_updated(request, needed)
+        self.remove_provided(request)
+        request._plans = None
+        if request._legacy_seed is not None:
+            request._legacy_seed = advance_legacy(request._legacy_seed)
+        return request, needed
 
     def _free_updated(self, upstream: BatchRequest, needed: BatchRequest | None) -> None:
         """A dtype asked of what this node makes is not asked of what it makes it from."""
         for key in self._updated_items:
-            if key in upstream and (needed is None or key not in needed):
-                upstream[key].dtype = None
-            elif key in upstream and needed is not None:
-                upstream[key].dtype = needed[key].dtype
+            if key in upstream:
+                known = needed is not None and key in needed
+                upstream[key].dtype = needed[key].dtype if known and needed is not None else None
 
     def _skips(self, request: BatchRequest) -> bool:
-        if self._autoskip:
-            concerned = {*self._provided_items, *self._updated_items}
-            if not any(key in concerned and not spec.placeholder for key, spec in request.items()):
-                return True
+        if self._autoskip and not any(
+            (spec := request.get(key)) is not None and not spec.placeholder
+            for key in (*self._provided_items, *self._updated_items)
+        ):
+            return True
         return bool(self.skip_node(request))
 
 
-def _united(request: BatchRequest, needed: BatchRequest) -> BatchRequest:
-    united = request.clone()
+def _unite(request: BatchRequest, needed: BatchRequest) -> None:
+    """Ask also for what is needed, in place."""
     for key, spec in needed.items():
-        if key in united:
-            united[key].update_with(spec)
+        if key in request:
+            request[key].update_with(spec)
         else:
-            united[key] = spec
-    return united
+            request[key] = spec

@@ -43,6 +43,8 @@ class Chainable:
                 raise TypeError(
                     f"every member of the tuple has to be a node or a pipeline, got {member!r}"
                 )
+        if not other:
+            raise ValueError(f"the tuple of inputs of {self!r} is empty; it needs one at least")
         return _attach(other, self)
 
 
@@ -75,7 +77,10 @@ class Pipeline(Chainable):
 
     def __init__(self, node: Any) -> None:
         if not isinstance(node, Chainable) or isinstance(node, Pipeline):
-            raise TypeError(f"a pipeline is made of nodes (BatchProvider), got {node!r}")
+            hint = ""
+            if isinstance(node, (tuple, list)):
+                hint = "; combine several with (a, b) + MergeProvider(), chain them with a + b"
+            raise TypeError(f"a pipeline is made of nodes (BatchProvider), got {node!r}{hint}")
         self.output = node
         self.children = ()
         self.initialized = False
@@ -139,6 +144,9 @@ class Pipeline(Chainable):
         self._connect()
         self.initialized = True
         for node in nodes:
+            node._engine_state = "connected"
+        for node in nodes:
+            node._engine_state = "set up"
             try:
                 node.setup()
             except Exception as error:
@@ -160,12 +168,15 @@ class Pipeline(Chainable):
         first: Exception | None = None
         for node in self.nodes():
             try:
-                node.internal_teardown()
+                if node._engine_state == "set up":
+                    node.internal_teardown()
             except Exception as error:
                 error.add_note(f"Exception in {node.name()} while calling teardown()")
                 if first is None:
                     first = marked(error, PipelineTeardownError, provider=node)
             finally:
+                node._engine_state = ""
+                node._spec = None
                 node.remove_upstream_providers()
         self.initialized = False
         self._run = None
@@ -192,7 +203,7 @@ class Pipeline(Chainable):
         for node in nodes:
             name = node.given_label or type(node).__name__
             counts[name] = counts.get(name, 0) + 1
-            node.label = name if counts[name] == 1 else f"{name}-{counts[name]}"
+            node._engine_label = name if counts[name] == 1 else f"{name}-{counts[name]}"
 
     def _connect(self) -> None:
         for child in self.children:
@@ -208,7 +219,7 @@ class Pipeline(Chainable):
             node, position = resumed[-1]
             if seed is not None and seed != position.seed:
                 raise PipelineSetupError(
-                    f"{node.label} resumes a run that was made with seed={position.seed}, but "
+                    f"{node.title()} resumes a run that was made with seed={position.seed}, but "
                     f"build() was given seed={seed}. Leave seed= out to go on with that run, or "
                     "give the node another checkpoint name to start a new one."
                 )
@@ -221,7 +232,7 @@ class Pipeline(Chainable):
     @property
     def spec(self) -> ProviderSpec | None:
         """What the pipeline provides; None before it is set up."""
-        spec: ProviderSpec | None = self.output.spec
+        spec: ProviderSpec | None = self.output.spec if self.output.in_use else None
         return spec
 
     @property
@@ -271,10 +282,17 @@ class Pipeline(Chainable):
         Raises
         ------
         RequestRefused
-            With all the mistakes at once.
+            With all the mistakes at once. If the only one is an error that a node raised, that
+            one, which is then a `PipelineRequestError` too.
         """
         self.run  # noqa: B018 - says so if the pipeline is not set up
-        planning.check(self.output, request)
+        try:
+            planning.check(self.output, request)
+        except Exception as error:
+            raised = marked(error, PipelineRequestError, pipeline=self, request=request)
+        else:
+            return
+        raise raised
 
     def plan(self, request: BatchRequest) -> NodePlan:
         """What each node will be asked for; print it to see the tree."""

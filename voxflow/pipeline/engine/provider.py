@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from voxflow.pipeline.engine.run import Run
 
 
+class _EngineLabel:
+    """The label that the engine gave; a node with another use for the name may shadow it."""
+
+    def __get__(self, node: Any, owner: Any = None) -> str:
+        label: str = type(self).__name__ if node is None else node._engine_label
+        return label
+
+
 class BatchProvider(Chainable):
     """A node. Subclasses with no or several nodes upstream override `setup` and `provide`.
 
@@ -34,24 +42,27 @@ class BatchProvider(Chainable):
         What `named` was given, or None.
     """
 
-    label: str
+    label = _EngineLabel()
     given_label: str | None
+    _engine_label: str
     _spec: ProviderSpec | None
     _provided_items: list[Any]
     _upstream: list[BatchProvider]
     _placeholders_wanted: bool
-    _run: Run | None
+    _pipeline_run: Run | None
+    _engine_state: str
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: D102
         # State is made here, since subclasses need not call super().__init__().
         node = super().__new__(cls)
-        node.label = cls.__name__
+        node._engine_label = cls.__name__
         node.given_label = None
         node._spec = None
         node._provided_items = []
         node._upstream = []
         node._placeholders_wanted = False
-        node._run = None
+        node._pipeline_run = None
+        node._engine_state = ""
         return node
 
     # -- for authors of nodes -------------------------------------------------------------------
@@ -92,9 +103,10 @@ class BatchProvider(Chainable):
         """
         offered = self._own_spec()
         if key in offered:
+            where = "upstream" if self._upstream else "by it"
             raise ValueError(
-                f"{self.name()} cannot provide {key}: it is provided upstream already. "
-                "Use another key, or `updates` to change an array on its way."
+                f"{self.name()} cannot provide {key}: it is provided {where} already. "
+                "Use another key, or `updates` in setup() to change an array on its way."
             )
         offered[key] = spec
         self._provided_items.append(key)
@@ -110,7 +122,7 @@ class BatchProvider(Chainable):
         if "draw" not in request._plans:
             if not request.is_deterministic():
                 request._set_seed(request.random_seed)
-            request._plans["draw"] = self.draw(request, request.rng(self.label))
+            request._plans["draw"] = self.draw(request, request.rng(self._engine_label))
         return request._plans["draw"]
 
     def draw(self, request: BatchRequest, rng: np.random.Generator) -> Any:
@@ -126,7 +138,7 @@ class BatchProvider(Chainable):
     def named(self, label: str) -> Self:
         """Give the node a label of its own, which its random draws then follow from."""
         self.given_label = label
-        self.label = label
+        self._engine_label = label
         return self
 
     def name(self) -> str:
@@ -136,7 +148,7 @@ class BatchProvider(Chainable):
     def title(self) -> str:
         """How the node is called where it must not be taken for another: its name and label."""
         kind, name = type(self).__name__, self.name()
-        return name.replace(kind, self.label, 1) if name.startswith(kind) else name
+        return name.replace(kind, self._engine_label, 1) if name.startswith(kind) else name
 
     @property
     def spec(self) -> ProviderSpec:
@@ -189,7 +201,7 @@ class BatchProvider(Chainable):
     @property
     def in_use(self) -> bool:
         """Whether the node belongs to a pipeline that is set up."""
-        return self._spec is not None or bool(self._upstream)
+        return bool(self._engine_state)
 
     def internal_teardown(self) -> None:
         """Forget what `setup` said, then call `teardown`."""
@@ -212,11 +224,11 @@ class BatchProvider(Chainable):
         BatchRequestError
             If the request cannot be served.
         """
-        if self._run is not None:
-            return self._run.serve(self, request, BatchRequestError, provider=self)
-        return self._serve(request)
+        if self._pipeline_run is not None:
+            return self._pipeline_run.serve(self, request, BatchRequestError, provider=self)
+        return self._serve_request(request)
 
-    def _serve(self, request: BatchRequest) -> Batch:
+    def _serve_request(self, request: BatchRequest) -> Batch:
         visit = request.clone()
         visit._plans = {}
         if not visit.is_deterministic():
@@ -241,7 +253,11 @@ class BatchProvider(Chainable):
     def _timed_provide(self, request: BatchRequest) -> Batch:
         start = time.time()
         batch = self.provide(request)
-        batch.profiling_stats.record(self.name(), None, start, time.time())
+        if not isinstance(batch, Batch):
+            raise TypeError(
+                f"{self.name()}: provide() has to return a Batch, it returned {batch!r}"
+            )
+        batch.profiling_stats.record(type(self).__name__, None, start, time.time())
         return batch
 
     def __repr__(self) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from voxflow.pipeline.data import BatchRequest, ReplayToken, RunPosition
-from voxflow.pipeline.data.seeds import fresh_seed
+from voxflow.pipeline.data.seeds import fresh_seed, whole_seed
 from voxflow.pipeline.engine.errors import BatchRequestError, marked
 from voxflow.pipeline.engine.legacy_random import borrowed_state
 from voxflow.pipeline.engine.planning import check
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from voxflow.pipeline.data import Batch
 
 logger = logging.getLogger(__name__)
+
+_REMEMBERED = 8  # different requests, such as one for training and one for validation
 
 
 class Run:
@@ -33,9 +36,9 @@ class Run:
         if seed is None:
             seed = fresh_seed()
             logger.info("no seed was given, this run uses seed=%d", seed)
-        self._next = RunPosition(int(seed), index)
+        self._next = RunPosition(whole_seed("seed", seed), index)
         self._lock = threading.Lock()
-        self._checked: BatchRequest | None = None
+        self._checked: deque[BatchRequest] = deque(maxlen=_REMEMBERED)
         self.foreign = False
 
     @property
@@ -80,13 +83,13 @@ class Run:
         """
         token = None
         try:
-            if request != self._checked:
+            if request not in self._checked:
                 check(node, request, own_nodes_only=True)
-                self._checked = request.clone()
+                self._checked.append(request.clone())
             asked = self.seeded(request)
             token = asked.token = ReplayToken.of(asked)
             with borrowed_state(self.foreign):
-                batch: Batch = node._serve(asked)
+                batch: Batch = node._serve_request(asked)
             batch.token = token
             return batch
         except Exception as error:
@@ -97,4 +100,4 @@ class Run:
         return {"_next": self._next, "foreign": self.foreign}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _lock=threading.Lock(), _checked=None)
+        self.__dict__.update(state, _lock=threading.Lock(), _checked=deque(maxlen=_REMEMBERED))
