@@ -80,11 +80,14 @@ class RandomProvider(BatchProvider):
         return int(rng.choice(len(self.get_upstream_providers()), p=self.probabilities))
 
     def upstream_requests(self, request: BatchRequest) -> list[tuple[BatchProvider, BatchRequest]]:
-        """The chosen input, with the request."""
+        """The chosen input, with the request; before the run all of them, as any may be chosen."""
         part = request.clone()
         if self.random_provider_key is not None and self.random_provider_key in part:
             del part[self.random_provider_key]
-        return [(self.get_upstream_providers()[self.plan(request)], part)]
+        providers = self.get_upstream_providers()
+        if request.planning:
+            return [(provider, part) for provider in providers]
+        return [(providers[self.plan(request)], part)]
 
     def provide(self, request: BatchRequest) -> Batch:
         """Ask the chosen input."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import floordiv
 from typing import TYPE_CHECKING, Any
 
 from voxflow.pipeline.data.array import is_off_grid, off_grid
@@ -156,8 +157,12 @@ def _shape_problem(
             f"the region {asked} was asked, but it is nonspatial and lies nowhere. Ask for it "
             "with ArraySpec(nonspatial=True)."
         )
-    dims = offered.dims if offered is not None else None if voxel_size is None else len(voxel_size)
-    if dims is not None and asked.dims != dims:
+    dims = asked.dims
+    if offered is not None:
+        dims = offered.dims
+    elif voxel_size is not None:
+        dims = len(voxel_size)
+    if asked.dims != dims:
         there = f", {offered}" if offered is not None else f", with voxels of {voxel_size}"
         return (
             f"a region of {asked.dims} dimensions was asked, {asked}; it has {dims}{there}. "
@@ -223,7 +228,7 @@ def _array_mismatch(array: Array | None, asked: ArraySpec, offered: ArraySpec | 
     if offered is not None and voxel_size != offered.voxel_size:
         return f"voxel size {offered.voxel_size} was promised, got {voxel_size} (world units)"
     if roi is not None and voxel_size is not None:
-        wanted = tuple(roi.shape // voxel_size)
+        wanted = tuple(map(floordiv, roi.shape, voxel_size))
         if array.data.shape[max(array.data.ndim - len(wanted), 0) :] != wanted:
             return (
                 f"the region {roi} has {wanted} voxels of {voxel_size}, the data have the shape "
