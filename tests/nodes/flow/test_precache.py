@@ -77,9 +77,13 @@ def digest(batch):
     return hashlib.sha256(np.ascontiguousarray(batch[RAW].data).tobytes()).hexdigest()
 
 
+def served(built, n):
+    return [digest(built.request_batch(request())) for _ in range(n)]
+
+
 def digests(pipeline, n, seed=5):
     with gp.build(pipeline, seed=seed) as built:
-        return [digest(built.request_batch(request())) for _ in range(n)]
+        return served(built, n)
 
 
 @pytest.fixture(scope="module")
@@ -203,8 +207,7 @@ def test_a_lost_worker_is_a_named_error_within_seconds(do, kind, text):
     with gp.build(make_pipeline(2, act=at_batch(3, do)), seed=5) as built:
         start = time.monotonic()
         with pytest.raises(kind, match=text) as info:
-            for _ in range(6):
-                built.request_batch(request())
+            served(built, 6)
         assert time.monotonic() - start < 10
     assert isinstance(info.value, gp.PipelineRequestError)
     assert not left_behind()

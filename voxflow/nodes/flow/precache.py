@@ -78,7 +78,7 @@ class PreCache(BatchFilter):
         for sink in () if self._inline else writers_upstream(self):
             raise ValueError(
                 f"{sink.label} is upstream of {self.label}, whose {self.num_workers} workers would "
-                "each write for themselves, ahead of time and at once; move it downstream of "
+                "each run it for themselves, ahead of time and at once; move it downstream of "
                 f"{self.label}, or use num_workers=0"
             )
 
@@ -106,8 +106,12 @@ class PreCache(BatchFilter):
                 state.pool = self._start()
             try:
                 batch: Batch = state.take(asked, position)
-            except (WorkerDied, WorkerStalled):
-                state.stop()
+            except BaseException as error:
+                # After an interrupt nobody knows which results were taken: begin anew.
+                if isinstance(error, WorkerDied | WorkerStalled) or not isinstance(
+                    error, Exception
+                ):
+                    state.stop()
                 raise
             return batch
 

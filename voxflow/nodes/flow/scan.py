@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Literal
 
 from voxflow.nodes.flow.scan_blocks import ScanBlocks
@@ -11,9 +13,11 @@ from voxflow.nodes.flow.scan_workers import serve_in_order, split_sinks
 from voxflow.pipeline.engine import BatchFilter, RequestRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Generator
 
     from voxflow.pipeline.data import Batch, BatchRequest
+
+logger = logging.getLogger(__name__)
 
 
 class Scan(BatchFilter):
@@ -65,6 +69,8 @@ class Scan(BatchFilter):
             raise ValueError(
                 f"num_workers and cache_size have to be at least 1, got {num_workers}, {cache_size}"
             )
+        if method not in ("forkserver", "spawn", "thread"):
+            raise ValueError(f"method has to be 'forkserver', 'spawn' or 'thread', got {method!r}")
         self.reference = reference.clone()
         self.num_workers = num_workers
         self.cache_size = cache_size
@@ -86,15 +92,31 @@ class Scan(BatchFilter):
     def provide(self, request: BatchRequest) -> Batch:
         """Scan."""
         blocks = self._blocks(request)
-        result = ScanResult(request, self.spec)
+        if len(request) == 0:
+            self._warn_of_gaps(blocks)
+        result = ScanResult(request)
         self.progress_callback.start(len(blocks))
         try:
-            for done, (block, batch) in enumerate(self._served(blocks), start=1):
-                result.add(batch, block)
-                self.progress_callback.update(done)
+            with closing(self._served(blocks)) as batches:
+                for done, batch in enumerate(batches, start=1):
+                    result.add(batch)
+                    self.progress_callback.update(done)
         finally:
             self.progress_callback.stop()
         return result.batch
+
+    def _warn_of_gaps(self, blocks: ScanBlocks) -> None:
+        for key, covered in blocks.covered.items():
+            there = self.spec[key].roi
+            if there is not None and not there.unbounded and covered != there:
+                logger.warning(
+                    "%s: blocks like the reference cover %s of %s, and not all of %s that is "
+                    "provided (world units)",
+                    self.label,
+                    covered,
+                    key,
+                    there,
+                )
 
     def _blocks(self, request: BatchRequest) -> ScanBlocks:
         try:
@@ -102,8 +124,8 @@ class Scan(BatchFilter):
         except ValueError as error:
             raise RequestRefused([f"{self.label}: {error}"]) from error
 
-    def _served(self, blocks: ScanBlocks) -> Iterable[tuple[BatchRequest, Batch]]:
+    def _served(self, blocks: ScanBlocks) -> Generator[Batch, None, None]:
         if self.num_workers > 1:
             return serve_in_order(self, blocks)
         upstream = self.get_upstream_provider()
-        return ((block, upstream.request_batch(block)) for block in blocks)
+        return (upstream.request_batch(block) for block in blocks)

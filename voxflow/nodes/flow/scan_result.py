@@ -10,7 +10,7 @@ from voxflow.nodes.flow.scan_graphs import united
 from voxflow.pipeline.data import Array, Batch, BatchRequest, Graph
 
 if TYPE_CHECKING:
-    from voxflow.pipeline.data import ArrayKey, ProviderSpec
+    from voxflow.pipeline.data import ArrayKey
 
 
 class ScanResult:
@@ -20,25 +20,27 @@ class ScanResult:
     ----------
     request
         What was asked of the scan.
-    offered
-        What is provided upstream.
     """
 
-    def __init__(self, request: BatchRequest, offered: ProviderSpec) -> None:
+    def __init__(self, request: BatchRequest) -> None:
         self._request = request
-        self._offered = offered
-        self._graphs: dict[Any, list[Graph]] = {key: [] for key in request.graph_specs}
+        self._arrays = [key for key, spec in request.array_specs.items() if not spec.placeholder]
+        self._graphs: dict[Any, list[Graph]] = {
+            key: [] for key, spec in request.graph_specs.items() if not spec.placeholder
+        }
         self._batch = Batch()
 
-    def add(self, batch: Batch, block: BatchRequest) -> None:
+    def add(self, batch: Batch) -> None:
         """Take over what was asked for of a block.
 
         Where blocks overlap, the later one stays, as in a file that a writer fills.
         """
-        for key in self._request.array_specs:
+        for key in self._arrays:
             self._add_array(key, batch[key])
         for graph_key, parts in self._graphs.items():
             parts.append(batch[graph_key])
+        if batch.affinity_neighborhood is not None:
+            self._batch.affinity_neighborhood = batch.affinity_neighborhood
         self._batch.profiling_stats.merge_with(batch.profiling_stats)
 
     @property

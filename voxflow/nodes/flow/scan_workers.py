@@ -11,14 +11,14 @@ from voxflow.pipeline.engine import BatchProvider
 from voxflow.pipeline.engine.workers import WorkerPool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from voxflow.nodes.flow.scan import Scan
     from voxflow.nodes.flow.scan_blocks import ScanBlocks
     from voxflow.pipeline.data import Batch, BatchRequest
 
 
-def serve_in_order(scan: Scan, blocks: ScanBlocks) -> Iterator[tuple[BatchRequest, Batch]]:
+def serve_in_order(scan: Scan, blocks: ScanBlocks) -> Generator[Batch, None, None]:
     """Serve the blocks of a scan with its workers, in order.
 
     Nodes that let data out and lie directly upstream of the scan run here, on what the workers
@@ -28,7 +28,7 @@ def serve_in_order(scan: Scan, blocks: ScanBlocks) -> Iterator[tuple[BatchReques
     serving = Serving(head)
     if scan.method == "thread" and not serving.threadsafe:
         upstream = scan.get_upstream_provider()
-        yield from ((block, upstream.request_batch(block)) for block in blocks)
+        yield from (upstream.request_batch(block) for block in blocks)
         return
     pool = WorkerPool(
         serving,
@@ -47,7 +47,7 @@ def serve_in_order(scan: Scan, blocks: ScanBlocks) -> Iterator[tuple[BatchReques
                 pool.submit(_seen_by(head, top, ahead))
                 ordered.append(ahead)
             ordered.pop(0)
-            yield block, top.request_batch(block)
+            yield top.request_batch(block)
 
 
 def split_sinks(scan: Any) -> tuple[Any, list[Sink]]:
@@ -56,19 +56,20 @@ def split_sinks(scan: Any) -> tuple[Any, list[Sink]]:
     Raises
     ------
     ValueError
-        If a sink lies further upstream, where several workers would write at once.
+        If a node that several workers must not run lies further upstream.
     """
     head = scan.get_upstream_provider()
     sinks = []
     while isinstance(head, Sink):
         sinks.append(head)
         head = head.get_upstream_provider()
-    for node in writers_upstream(head):
-        raise ValueError(
-            f"{node.label} is not directly upstream of {scan.label}, so that its "
-            f"{scan.num_workers} workers would write at once and lose data; move it to the "
-            "end of the pipeline, or use num_workers=1"
-        )
+    for node in (head, *writers_upstream(head)):
+        if getattr(node, "writes", False):
+            raise ValueError(
+                f"{node.label} is not directly upstream of {scan.label}, so that its "
+                f"{scan.num_workers} workers would each run it for themselves, at once, and lose "
+                "data; move it to the end of the pipeline, or use num_workers=1"
+            )
     return head, sinks
 
 
@@ -76,7 +77,7 @@ class _Delivered(BatchProvider):
     """Stands where the workers' node stands, and hands out what they deliver."""
 
     def __init__(self, head: Any, pool: WorkerPool) -> None:
-        self.label = head.label
+        self.named(head.label)
         self.spec = head.spec
         self._pool = pool
 
@@ -104,7 +105,8 @@ def _seen_by(head: Any, top: Any, block: BatchRequest) -> BatchRequest:
     """What the workers' node is asked for when the topmost node is asked for a block."""
     node, request = top, block
     while not isinstance(node, _Delivered):
-        visit = request.clone()
+        # As when it is served: each node hands on a copy of what it is asked.
+        visit = request.copy()
         visit._plans = {}
         visit.planning = True
         ((node, request),) = node.upstream_requests(visit)

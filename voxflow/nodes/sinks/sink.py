@@ -26,8 +26,8 @@ class Sink(BatchFilter):
     writes: ClassVar[bool] = True
 
 
-def writers_upstream(node: Any) -> Iterator[Sink]:
-    """All sinks upstream of a node that several workers must not run.
+def writers_upstream(node: Any) -> Iterator[Any]:
+    """All nodes upstream of a node that several workers must not run: those with ``writes``.
 
     Parameters
     ----------
@@ -35,6 +35,6 @@ def writers_upstream(node: Any) -> Iterator[Sink]:
         Any node of a pipeline that is set up.
     """
     for provider in node.get_upstream_providers():
-        if isinstance(provider, Sink) and provider.writes:
+        if getattr(provider, "writes", False):
             yield provider
         yield from writers_upstream(provider)

@@ -1,0 +1,524 @@
+"""Scan: every voxel once, the same for a part as for the whole, with any number of workers."""
+
+import itertools
+import logging
+import os
+import time
+
+import numpy as np
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import voxflow as gp
+from tests.helpers import asking, source
+from voxflow.nodes.flow.scan_blocks import ScanBlocks
+
+RAW, OUT = gp.ArrayKey("RAW"), gp.ArrayKey("OUT")
+POINTS = gp.GraphKey("points")
+
+
+class Quiet(gp.ScanCallback):
+    def __init__(self):
+        self.told = []
+
+    def start(self, num_total):
+        self.told.append(("start", num_total))
+
+    def update(self, num_processed):
+        self.told.append(("update", num_processed))
+
+    def stop(self):
+        self.told.append(("stop",))
+
+
+class Watch(gp.BatchFilter):
+    """Notes what it is asked for."""
+
+    def __init__(self, key=RAW):
+        self.key = key
+        self.asked = []
+
+    def process(self, batch, request):
+        self.asked.append(request[self.key].roi)
+
+
+class PlaceNoise(gp.BatchFilter):
+    """Adds numbers that differ from block to block, and so tell which block a voxel is from."""
+
+    def draw(self, request, rng):
+        return rng.random()
+
+    def process(self, batch, request):
+        batch[RAW].data = batch[RAW].data + self.plan(request)
+
+
+def image(shape, voxel_size=None, offset=None):
+    voxel_size = (1,) * len(shape) if voxel_size is None else voxel_size
+    data = np.arange(float(np.prod(shape))).reshape(shape)
+    return source(RAW, data, voxel_size, offset)
+
+
+def scanned(pipeline, reference, request=None, seed=3, **options):
+    """What a scan answers, and what each block asked for."""
+    watch = Watch(next(iter(reference)))
+    options.setdefault("progress_callback", Quiet())
+    whole = pipeline + watch + gp.Scan(reference, **options)
+    with gp.build(whole, seed=seed):
+        batch = whole.request_batch(gp.BatchRequest() if request is None else request)
+    return batch, watch.asked
+
+
+# -- where the blocks lie ---------------------------------------------------------------------
+
+
+def test_blocks_begin_where_gunpowders_do():
+    _, asked = scanned(image((100,)), asking(RAW=((0,), (30,))))
+    assert [roi.begin[0] for roi in asked] == [0, 30, 60, 70]
+
+
+def test_the_first_dimension_is_the_fastest():
+    _, asked = scanned(image((4, 6), (1, 2)), asking(RAW=((0, 0), (2, 4))))
+    assert [tuple(roi.begin) for roi in asked] == list((z, y) for y in (0, 4, 8) for z in (0, 2))
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 17), st.integers(1, 9), st.integers(-9, 9)), min_size=1, max_size=3
+    ),
+    st.data(),
+)
+def test_blocks_cover_and_stay_inside(sides, data):
+    shape = [max(extent, block) for extent, block, _ in sides]
+    block = [block for _, block, _ in sides]
+    offset = gp.Coordinate(begin for _, _, begin in sides)
+    whole = gp.Roi(offset, shape)
+    offered = gp.ProviderSpec({RAW: gp.ArraySpec(whole, (1,) * len(shape))})
+    reference = gp.BatchRequest(
+        {RAW: gp.Roi([data.draw(st.integers(-5, 5)) for _ in sides], block)}
+    )
+    begin = [data.draw(st.integers(0, n - 1)) for n in shape]
+    extent = [data.draw(st.integers(1, n - b)) for n, b in zip(shape, begin, strict=True)]
+    part = gp.Roi(offset + gp.Coordinate(begin), extent)
+
+    def blocks(request):
+        request = gp.BatchRequest(request, random_seed=1)
+        found = ScanBlocks(reference, request, offered)
+        rois = [block[RAW].roi for block in found]
+        assert len(rois) == len(found) == len(set(rois))
+        return rois
+
+    everything, needed = blocks({}), blocks({RAW: part})
+    assert blocks({RAW: whole}) == everything
+    assert [roi for roi in everything if roi in set(needed)] == needed
+
+    def last_owner(rois, region):
+        owners = np.full(shape, -1)
+        for roi in rois:
+            assert whole.contains(roi)
+            owners[(roi - offset).to_slices()] = everything.index(roi)
+        return owners[(region - offset).to_slices()]
+
+    owners = last_owner(everything, whole)
+    assert owners.min() >= 0
+    np.testing.assert_array_equal(last_owner(needed, part), last_owner(everything, part))
+    # Nothing is computed that is not needed.
+    assert set(last_owner(everything, part).ravel()) == {everything.index(roi) for roi in needed}
+
+
+def test_keys_of_different_sizes_share_their_blocks():
+    reference = asking(RAW=((0,), (40,)), OUT=((10,), (20,)))
+    offered = gp.ProviderSpec(
+        {RAW: gp.ArraySpec(gp.Roi((0,), (100,)), (2,)), OUT: gp.ArraySpec(voxel_size=(4,))}
+    )
+    # Whatever is asked for, the blocks are those of the whole: OUT lies on its grid of 4.
+    request = gp.BatchRequest(random_seed=1)
+    found = [
+        (b[RAW].roi.begin[0], b[OUT].roi.begin[0]) for b in ScanBlocks(reference, request, offered)
+    ]
+    assert found == [(0, 10), (20, 30), (40, 50), (60, 70)]
+    request = gp.BatchRequest({OUT: gp.Roi((52,), (4,))}, random_seed=1)
+    blocks = ScanBlocks(reference, request, offered)
+    assert [b[OUT].roi.begin[0] for b in blocks] == [50]
+    assert blocks.covered[OUT] == gp.Roi((10,), (80,))
+
+
+def test_shifts_stay_on_all_voxel_grids():
+    offered = gp.ProviderSpec(
+        {
+            RAW: gp.ArraySpec(gp.Roi((1,), (100,)), (1,)),
+            OUT: gp.ArraySpec(gp.Roi((0,), (102,)), (3,)),
+        }
+    )
+    reference = asking(RAW=((0,), (20,)), OUT=((0,), (18,)))
+    request = gp.BatchRequest(random_seed=1)
+    begins = [b[OUT].roi.begin[0] for b in ScanBlocks(reference, request, offered)]
+    assert begins == [3, 21, 39, 57, 75, 81]
+    reference = asking(RAW=((0,), (2,)), OUT=((0,), (18,)))
+    with pytest.raises(ValueError, match="meet every"):
+        ScanBlocks(reference, request, offered)
+
+
+def test_voxel_sizes_need_not_be_whole():
+    data = np.arange(10.0)
+    pipeline = source(RAW, data, (9.8,), (98,))
+    batch, asked = scanned(pipeline, asking(RAW=((0,), (29.4,))), asking(RAW=((98,), (98,))))
+    assert len(asked) == 4
+    np.testing.assert_array_equal(batch[RAW].data, data)
+
+
+# -- a part is as the whole -------------------------------------------------------------------
+
+
+def test_a_part_is_as_the_whole_for_any_node():
+    def pipeline():
+        return image((23, 17), (2, 3), (4, -9)) + PlaceNoise()
+
+    reference = asking(RAW=((0, 0), (10, 15)))
+    whole = gp.Roi((4, -9), (46, 51))
+    everything = scanned(pipeline(), reference, gp.BatchRequest({RAW: whole}))[0][RAW]
+    assert len(np.unique(everything.data - np.arange(23 * 17.0).reshape(23, 17))) > 15
+    for begin, shape in [
+        ((0, 0), (2, 3)),
+        ((8, 12), (20, 30)),
+        ((42, 0), (4, 51)),
+        ((30, 33), (16, 18)),
+    ]:
+        part = gp.Roi(begin, shape) + whole.offset
+        batch, _ = scanned(pipeline(), reference, gp.BatchRequest({RAW: part}))
+        np.testing.assert_array_equal(batch[RAW].data, everything.crop(part).data)
+
+
+def test_channels_attributes_and_dtype_stay():
+    data = np.arange(2 * 3 * 8 * 8, dtype=np.uint8).reshape(2, 3, 8, 8)
+    spec = gp.ArraySpec(gp.Roi((0, 0), (8, 8)), (1, 1))
+    pipeline = gp.ArraySource(RAW, gp.Array(data, spec, {"of": "here"}))
+    batch, _ = scanned(pipeline, asking(RAW=((0, 0), (3, 3))), asking(RAW=((1, 2), (6, 5))))
+    np.testing.assert_array_equal(batch[RAW].data, data[..., 1:7, 2:7])
+    assert batch[RAW].data.dtype == np.uint8
+    assert batch[RAW].attrs == {"of": "here"}
+
+
+def test_an_empty_request_gives_an_empty_batch():
+    batch, asked = scanned(image((10,)), asking(RAW=((0,), (5,))))
+    assert len(batch) == 0
+    assert len(asked) == 2
+    names = (
+        {name for name, _ in batch.profiling_stats.get_timing_summaries()}
+        if hasattr(batch.profiling_stats, "get_timing_summaries")
+        else None
+    )
+    assert names is None or "Watch" in names
+
+
+def test_placeholders_bring_no_data():
+    request = asking(RAW=((0,), (10,)), OUT=gp.ArraySpec(gp.Roi((0,), (10,)), placeholder=True))
+    pipeline = (image((10,)), source(OUT, np.zeros(10), (1,))) + gp.MergeProvider()
+    reference = asking(RAW=((0,), (4,)), OUT=((0,), (4,)))
+    batch, _ = scanned(pipeline, reference, request)
+    assert list(batch.arrays) == [RAW]
+
+
+def test_unbounded_data_can_be_scanned_in_part():
+    class Everywhere(gp.BatchProvider):
+        def setup(self):
+            self.provides(RAW, gp.ArraySpec(gp.Roi((None,), (None,)), (1,)))
+
+        def provide(self, request):
+            roi = request[RAW].roi
+            batch = gp.Batch()
+            spec = gp.ArraySpec(roi, (1,))
+            batch[RAW] = gp.Array(np.arange(roi.begin[0], roi.end[0], dtype=float), spec)
+            return batch
+
+    reference = asking(RAW=((2,), (7,)))
+    found = {}
+    for begin, extent in ((-20, 40), (-5, 3), (9, 7), (15, 5)):
+        batch, asked = scanned(
+            Everywhere() + PlaceNoise(), reference, asking(RAW=((begin,), (extent,)))
+        )
+        assert all((roi.begin[0] - 2) % 7 == 0 for roi in asked)
+        found[begin] = batch[RAW].data
+    for begin in (-5, 9, 15):
+        data = found[begin]
+        np.testing.assert_array_equal(data, found[-20][begin + 20 : begin + 20 + len(data)])
+    with pytest.raises(gp.RequestRefused, match="nothing bounds axis 0.*use Crop"):
+        scanned(Everywhere(), reference)
+
+
+# -- what is refused --------------------------------------------------------------------------
+
+
+def test_a_reference_that_is_too_large_is_refused_with_numbers():
+    with pytest.raises(
+        gp.RequestRefused, match=r"axis 1.*misses 4 world units.*one block \[0:5, 0:24\]"
+    ):
+        scanned(image((10, 20)), asking(RAW=((0, 0), (5, 24))))
+
+
+def test_what_blocks_cannot_cover_is_refused():
+    offered = gp.ProviderSpec(
+        {RAW: gp.ArraySpec(gp.Roi((0,), (100,)), (1,)), OUT: gp.ArraySpec(voxel_size=(1,))}
+    )
+    reference = asking(RAW=((0,), (40,)), OUT=((10,), (20,)))
+    request = gp.BatchRequest({OUT: gp.Roi((0,), (50,))}, random_seed=1)
+    with pytest.raises(ValueError, match=r"can cover \[10:90\].*of OUT"):
+        ScanBlocks(reference, request, offered)
+
+
+@pytest.mark.parametrize(
+    ("reference", "request_", "text"),
+    [
+        (asking(OUT=((0,), (5,))), {}, "asks for OUT, which is not provided"),
+        (asking(RAW=gp.ArraySpec()), {}, "no key with a region"),
+        (asking(RAW=((0,), (0,))), {}, "cannot be a block"),
+        (asking(RAW=((None,), (None,))), {}, "cannot be a block"),
+    ],
+)
+def test_references_that_make_no_sense_are_refused(reference, request_, text):
+    with pytest.raises(gp.RequestRefused, match=text):
+        scanned(image((10,)), reference, gp.BatchRequest(request_))
+
+
+def test_keys_outside_of_the_reference_are_refused():
+    pipeline = (image((10,)), source(OUT, np.zeros(10), (1,))) + gp.MergeProvider()
+    with pytest.raises(gp.RequestRefused, match="OUT, which is not in the scan's reference"):
+        scanned(pipeline, asking(RAW=((0,), (5,))), asking(OUT=((0,), (5,))))
+
+
+@pytest.mark.parametrize("options", [{"num_workers": 0}, {"cache_size": 0}, {"method": "fork"}])
+def test_options_out_of_range_are_refused(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        gp.Scan(gp.BatchRequest(), **options)
+
+
+def test_uncovered_parts_are_told(caplog):
+    class Twice(gp.BatchFilter):
+        def setup(self):
+            self.provides(OUT, gp.ArraySpec(gp.Roi((0,), (10,)), (1,)))
+
+        def process(self, batch, request):
+            batch[OUT] = batch[RAW].crop(request[OUT].roi)
+
+    with caplog.at_level(logging.WARNING):
+        scanned(image((10,)) + Twice(), asking(RAW=((0,), (6,)), OUT=((1,), (4,))))
+    assert r"cover [1:9] (8) of OUT, and not all of [0:10] (10)" in caplog.text
+
+
+# -- what is told -----------------------------------------------------------------------------
+
+
+def test_callbacks_hear_of_every_block():
+    quiet = Quiet()
+    scanned(image((10,)), asking(RAW=((0,), (4,))), progress_callback=quiet)
+    assert quiet.told == [("start", 3), ("update", 1), ("update", 2), ("update", 3), ("stop",)]
+
+
+def test_callbacks_hear_the_end_of_a_scan_that_failed():
+    class Fail(gp.BatchFilter):
+        def process(self, batch, request):
+            if request[RAW].roi.begin[0] == 4:
+                raise OSError("no more")
+
+    quiet = Quiet()
+    with pytest.raises(OSError, match="no more"):
+        scanned(image((10,)) + Fail(), asking(RAW=((0,), (4,))), progress_callback=quiet)
+    assert quiet.told == [("start", 3), ("update", 1), ("stop",)]
+
+
+def test_there_is_a_bar_by_default(capsys):
+    scanned(image((10,)), asking(RAW=((0,), (4,))), progress_callback=None)
+    assert "3/3" in capsys.readouterr().err
+
+
+def test_a_scan_can_be_planned():
+    pipeline = image((10,)) + gp.Scan(asking(RAW=((0,), (4,))), progress_callback=Quiet())
+    with gp.build(pipeline):
+        pipeline.check(gp.BatchRequest())
+        text = str(pipeline.plan(gp.BatchRequest()))
+        assert "RAW: [0:4]" in text
+        with pytest.raises(gp.RequestRefused, match="not all of|there is"):
+            pipeline.check(asking(RAW=((5,), (10,))))
+
+
+# -- graphs -----------------------------------------------------------------------------------
+
+
+def points(places, edges=(), attrs=None, roi=((0, 0), (20, 20))):
+    class Points(gp.BatchProvider):
+        def setup(self):
+            self.graph_spec = gp.GraphSpec(gp.Roi(*roi), directed=False)
+            self.provides(POINTS, self.graph_spec)
+
+        def provide(self, request):
+            nodes = [
+                gp.Node(i, np.array(p), attrs=dict((attrs or {}).get(i, {})))
+                for i, p in places.items()
+            ]
+            links = [gp.Edge(*edge[:2], attrs=dict(*edge[2:])) for edge in edges]
+            batch = gp.Batch()
+            batch[POINTS] = gp.Graph(nodes, links, self.graph_spec).crop(request[POINTS].roi)
+            return batch
+
+    return Points()
+
+
+def scanned_points(provider, block=(7, 7), part=((0, 0), (20, 20)), **options):
+    reference = asking(points=((0, 0), block))
+    batch, _ = scanned(provider, reference, asking(points=part), **options)
+    return batch[POINTS]
+
+
+def test_graphs_are_put_together():
+    rng = np.random.default_rng(1)
+    places = {int(i): rng.uniform(0, 20, 2) for i in rng.permutation(60)}
+    edges = [
+        (a, b) for a, b in itertools.pairwise(places) if np.abs(places[a] - places[b]).max() < 9
+    ]
+    graph = scanned_points(points(places, edges))
+    assert graph.ids.tolist() == sorted(places)
+    np.testing.assert_allclose(graph.locations, [places[i] for i in sorted(places)], rtol=1e-6)
+    assert {frozenset(e) for e in graph.edge_array.tolist()} == {frozenset(e) for e in edges}
+    assert len(graph.edge_array) == len(edges)
+    part = scanned_points(points(places, edges), part=((3, 4), (9, 11)))
+    expected = graph.select(graph.inside(part.spec.roi))
+    np.testing.assert_array_equal(part.ids, expected.ids)
+    np.testing.assert_array_equal(part.edge_array, expected.edge_array)
+    assert part.spec.roi == gp.Roi((3, 4), (9, 11))
+
+
+def test_large_ids_stay_exact():
+    ids_ = [2**53 + 1, 2**62 + 1, 2**63 + 3, 2**64 - 1]
+    places = dict(zip(ids_, [(1, 1), (2, 12), (12, 2), (15, 15)], strict=True))
+    graph = scanned_points(points(places, [(ids_[0], ids_[1]), (ids_[2], ids_[3])]), (8, 8))
+    assert graph.ids.tolist() == ids_
+    # The edges are longer than a block, but both of their ends are there.
+    assert sorted(map(sorted, graph.edge_array.tolist())) == [ids_[:2], ids_[2:]]
+
+
+def test_attributes_may_be_missing_in_some_blocks():
+    places = {1: (1, 1), 2: (2, 2), 3: (12, 12), 4: (13, 13)}
+    attrs = {1: {"radius": 2.5}, 3: {"radius": 3.5, "kind": "axon"}, 4: {"kind": "soma"}}
+    edges = [(1, 2, {"weight": 7}), (3, 4), (2, 3, {"name": "long"})]
+    graph = scanned_points(points(places, edges, attrs))
+    found = {node.id: dict(node.attrs) for node in graph.nodes}
+    assert {i: a.get("radius") for i, a in found.items()} == {1: 2.5, 2: None, 3: 3.5, 4: None}
+    assert {i: a.get("kind") for i, a in found.items()} == {1: None, 2: None, 3: "axon", 4: "soma"}
+    links = {frozenset(edge): dict(edge.attrs) for edge in graph.edges}
+    assert links[frozenset((1, 2))].get("weight") == 7
+    assert links[frozenset((2, 3))].get("name") == "long"
+    assert links[frozenset((3, 4))].get("weight") is None
+
+
+def test_graphs_without_nodes_stay_empty():
+    graph = scanned_points(points({}))
+    assert graph.num_vertices() == graph.num_edges() == 0
+
+
+# -- workers ----------------------------------------------------------------------------------
+
+
+def foreign(kind):
+    """A node that draws from numpy's global state, or dies, in the block at (8, 0)."""
+    import os
+    import signal
+
+    import numpy as np
+
+    import voxflow as gp
+
+    raw = gp.ArrayKey("RAW")
+
+    class Foreign(gp.BatchFilter):
+        def process(self, batch, request):
+            if kind == "draw":
+                batch[raw].data = batch[raw].data + np.random.rand()
+            elif request[raw].roi.begin == (8, 0):
+                if kind == "raise":
+                    raise KeyError("nothing here")
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return Foreign()
+
+
+def writing(store, kind="draw", **options):
+    reference = asking(RAW=((0, 0), (8, 10)))
+    kind_of_writer = gp.ZarrWrite if str(store).endswith("zarr") else gp.Hdf5Write
+    writer = kind_of_writer({RAW: "volumes/raw"}, store.parent, store.name)
+    options.setdefault("progress_callback", Quiet())
+    pipeline = image((30, 23)) + foreign(kind) + writer
+    return pipeline + gp.Scan(reference, **options)
+
+
+def written(store):
+    from voxflow.stores import open_dataset
+
+    dataset = open_dataset(store, "volumes/raw")
+    return np.asarray(dataset.read(tuple(slice(0, n) for n in dataset.shape)))
+
+
+@pytest.mark.parametrize("suffix", ["zarr", "hdf"])
+def test_several_workers_write_what_one_writes(tmp_path, suffix):
+    found = []
+    for workers in (1, 2):
+        store = tmp_path / f"{workers}.{suffix}"
+        with gp.build(writing(store, num_workers=workers, cache_size=5), seed=2) as pipeline:
+            assert len(pipeline.request_batch(gp.BatchRequest())) == 0
+        found.append(written(store))
+    assert len(np.unique(found[0] - np.arange(30 * 23.0).reshape(30, 23))) > 8
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("method", ["thread", pytest.param("spawn", marks=pytest.mark.slow)])
+def test_other_ways_to_start_give_the_same(method):
+    def pipeline():
+        return image((30, 23)) + PlaceNoiseHere()
+
+    reference, request = asking(RAW=((0, 0), (8, 10))), asking(RAW=((1, 2), (28, 21)))
+    plain = gp.build(pipeline() + gp.Scan(reference, progress_callback=Quiet()), seed=4)
+    several = gp.Scan(reference, num_workers=2, method=method, progress_callback=Quiet())
+    with plain as one, gp.build(pipeline() + several, seed=4) as two:
+        expected, found = one.request_batch(request), two.request_batch(request)
+    np.testing.assert_array_equal(found[RAW].data, expected[RAW].data)
+
+
+def PlaceNoiseHere():
+    """Random numbers from a node of the package, so that threads may run it."""
+    return gp.NoiseAugment(RAW, mode="gaussian", clip=False)
+
+
+def left_behind():
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline and psutil.Process().children(recursive=True):
+        time.sleep(0.05)
+    return psutil.Process().children(recursive=True)
+
+
+def segments():
+    return set(os.listdir("/dev/shm"))
+
+
+@pytest.mark.parametrize(("kind", "error"), [("kill", gp.WorkerDied), ("raise", KeyError)])
+def test_trouble_in_a_worker_is_told_at_once(tmp_path, kind, error):
+    before = segments()
+    start = time.monotonic()
+    with gp.build(writing(tmp_path / "out.zarr", kind, num_workers=2)) as pipeline:
+        with pytest.raises(error) as info:
+            pipeline.request_batch(gp.BatchRequest())
+        assert time.monotonic() - start < 10
+    assert isinstance(info.value, gp.PipelineRequestError)
+    assert "Scan" in "\n".join([str(info.value), *info.value.__notes__])
+    assert left_behind() == []
+    assert segments() <= before
+
+
+def test_writers_further_upstream_are_refused(tmp_path):
+    writer = gp.ZarrWrite({RAW: "raw"}, tmp_path, "out.zarr")
+    scan = gp.Scan(asking(RAW=((0, 0), (8, 10))), num_workers=2)
+    pipeline = image((30, 23)) + writer + gp.AsType(RAW, np.float32) + scan
+    with (
+        pytest.raises(gp.PipelineSetupError, match=r"ZarrWrite is not directly upstream of Scan"),
+        gp.build(pipeline),
+    ):
+        pass
