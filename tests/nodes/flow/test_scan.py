@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import voxflow as gp
 from tests.helpers import asking, source
 from voxflow.nodes.flow.scan_blocks import ScanBlocks
+from voxflow.nodes.flow.scan_graphs import united
 
 RAW, OUT = gp.ArrayKey("RAW"), gp.ArrayKey("OUT")
 POINTS = gp.GraphKey("points")
@@ -204,12 +205,6 @@ def test_an_empty_request_gives_an_empty_batch():
     batch, asked = scanned(image((10,)), asking(RAW=((0,), (5,))))
     assert len(batch) == 0
     assert len(asked) == 2
-    names = (
-        {name for name, _ in batch.profiling_stats.get_timing_summaries()}
-        if hasattr(batch.profiling_stats, "get_timing_summaries")
-        else None
-    )
-    assert names is None or "Watch" in names
 
 
 def test_placeholders_bring_no_data():
@@ -395,6 +390,27 @@ def test_large_ids_stay_exact():
     assert graph.ids.tolist() == ids_
     # The edges are longer than a block, but both of their ends are there.
     assert sorted(map(sorted, graph.edge_array.tolist())) == [ids_[:2], ids_[2:]]
+
+
+def test_blocks_may_differ_in_the_type_of_their_ids():
+    def part(begin, ids, places):
+        spec = gp.GraphSpec(gp.Roi((begin,), (10,)), directed=False)
+        return gp.Graph.from_arrays(ids, np.array(places)[:, None], [ids], spec)
+
+    small = part(0, [2**53 + 1, 2**53 + 2], [1, 12])
+    large = part(10, [2**53 + 2, 2**64 - 1], [12, 13])
+    graph = united([small, large], gp.Roi((0,), (20,)))
+    assert graph.ids.tolist() == [2**53 + 1, 2**53 + 2, 2**64 - 1]
+    assert sorted(map(sorted, graph.edge_array.tolist())) == [
+        [2**53 + 1, 2**53 + 2],
+        [2**53 + 2, 2**64 - 1],
+    ]
+    graph = united([small, large], gp.Roi((0,), (13,)))
+    assert graph.ids.tolist() == [2**53 + 1, 2**53 + 2]
+    assert len(graph.edge_array) == 1
+    negative = part(0, [-1, 5], [1, 2])
+    with pytest.raises(ValueError, match="do not fit into 64 bits together"):
+        united([negative, large], gp.Roi((0,), (20,)))
 
 
 def test_attributes_may_be_missing_in_some_blocks():
