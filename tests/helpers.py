@@ -44,9 +44,10 @@ class GraphSource(gp.BatchProvider):
 
     def provide(self, request):
         batch = gp.Batch()
-        nodes = [gp.Node(id, np.array(place)) for id, place in self.points.items()]
-        edges = [gp.Edge(u, v) for u, v in self.edges]
-        batch[self.key] = gp.Graph(nodes, edges, self.graph_spec).crop(request[self.key].roi)
+        places = np.array(list(self.points.values()), np.float64)
+        edges = np.array(self.edges, np.int64).reshape(-1, 2)
+        graph = gp.Graph.from_arrays(list(self.points), places, edges, self.graph_spec)
+        batch[self.key] = graph.crop(request[self.key].roi)
         return batch
 
 

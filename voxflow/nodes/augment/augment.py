@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from voxflow.pipeline.engine import BatchFilter
 
 if TYPE_CHECKING:
-    from voxflow.pipeline.data import BatchRequest
+    import numpy as np
+
+    from voxflow.pipeline.data import ArrayKey, BatchRequest
 
 
 class Augment(BatchFilter):
@@ -25,7 +27,13 @@ class Augment(BatchFilter):
     p: float = 1.0
 
     def skip_node(self, request: BatchRequest) -> bool:
-        """Whether this request goes by untouched, with probability ``1 - p``."""
+        """Whether this request goes by untouched, with probability ``1 - p``.
+
+        While a request is only planned, it does not, unless that is sure: what a node needs one
+        time out of many has to be there.
+        """
+        if request.planning:
+            return self.p <= 0
         return self.p < 1 and bool(request.rng(f"{self.label}/skip").random() >= self.p)
 
 
@@ -34,3 +42,18 @@ def probability(name: str, value: float) -> float:
     if not 0 <= value <= 1:
         raise ValueError(f"{name} is a probability and has to lie in [0, 1], got {value}")
     return float(value)
+
+
+def check_floating(node: Augment, key: ArrayKey, dtype: np.dtype[Any]) -> None:
+    """Raise if values are not of floating point.
+
+    Raises
+    ------
+    TypeError
+        Names the node and the array.
+    """
+    if dtype.kind != "f":
+        raise TypeError(
+            f"{node.name()} needs floating point values of {key}, which is {dtype}; put Normalize "
+            "upstream"
+        )

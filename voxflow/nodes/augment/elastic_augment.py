@@ -77,6 +77,15 @@ class ElasticAugment(SpatialAugment):
         *,
         voxel_size: Sequence[Any] | None = None,
     ) -> None:
+        self.voxel_size = None if voxel_size is None else Coordinate(voxel_size)
+        if self.voxel_size is not None and len(self.voxel_size) < spatial_dims:
+            raise ValueError(
+                f"voxel_size {self.voxel_size} needs an entry for each of "
+                f"spatial_dims={spatial_dims} axes"
+            )
+        for name, interval in (("rotation", rotation_interval), ("scale", scale_interval)):
+            if len(interval) != 2 or interval[0] > interval[1]:
+                raise ValueError(f"{name}_interval goes from low to high, got {tuple(interval)}")
         if len(control_point_spacing) != spatial_dims or len(jitter_sigma) != spatial_dims:
             raise ValueError(
                 f"control_point_spacing {tuple(control_point_spacing)} and jitter_sigma "
@@ -91,7 +100,6 @@ class ElasticAugment(SpatialAugment):
         self.max_misalign = max_misalign
         self.spatial_dims = spatial_dims
         self.p = probability("p", p)
-        self.voxel_size = None if voxel_size is None else Coordinate(voxel_size)
         self._parameters((1,) * spatial_dims)  # mistakes are found now
 
     def draw(self, request: BatchRequest, rng: np.random.Generator) -> Map:

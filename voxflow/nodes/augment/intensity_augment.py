@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from voxflow.nodes.augment.augment import Augment, probability
+from voxflow.nodes.augment.augment import Augment, check_floating, probability
 from voxflow.pipeline.data import Array, Batch, BatchRequest
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ class IntensityAugment(Augment):
         If ranges or slab are wrong, or `slab` and `z_section_wise` are both given. At a request: if
         values lie outside of [0, 1] and `clip` is on.
     TypeError
-        At a request: if the array is not of floating point.
+        At setup, or at a request if its dtype is not known before: if the array is not of floating
+        point.
     """
 
     def __init__(
@@ -78,7 +79,10 @@ class IntensityAugment(Augment):
     def setup(self) -> None:
         """Say that the array changes."""
         self.enable_autoskip()
-        self.updates(self.array, self.spec[self.array].copy())
+        spec = self.spec[self.array].copy()
+        if spec.dtype is not None:
+            check_floating(self, self.array, spec.dtype)
+        self.updates(self.array, spec)
 
     def prepare(self, request: BatchRequest) -> BatchRequest:
         """Need the array."""
@@ -108,11 +112,7 @@ class IntensityAugment(Augment):
         return made
 
     def _check(self, data: np.ndarray[Any, Any]) -> None:
-        if data.dtype not in (np.float32, np.float64):
-            raise TypeError(
-                f"{self.name()} needs floating point values of {self.array}, got {data.dtype}; put "
-                "Normalize upstream"
-            )
+        check_floating(self, self.array, data.dtype)
         if self.clip and data.size and not (data.min() >= 0 and data.max() <= 1):
             raise ValueError(
                 f"{self.name()} clips to [0, 1], but {self.array} has values in [{data.min():g}, "

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from voxflow.nodes.augment.augment import Augment, probability
+from voxflow.nodes.augment.augment import Augment, check_floating, probability
 from voxflow.pipeline.data import Array, Batch, BatchRequest
 
 if TYPE_CHECKING:
     from voxflow.pipeline.data import ArrayKey
+
+_MODES = ("gaussian", "localvar", "poisson", "salt", "pepper", "s&p", "speckle")
 
 
 class NoiseAugment(Augment):
@@ -34,8 +36,12 @@ class NoiseAugment(Augment):
     ------
     ImportError
         If scikit-image is not installed.
-    TypeError, ValueError
-        At a request: if the array is not of floating point, or lies outside of [-1, 1].
+    ValueError
+        If scikit-image knows no such noise, or does not take the arguments. At a request: if values
+        lie outside of [-1, 1] and `clip` is on.
+    TypeError
+        At setup, or at a request if its dtype is not known before: if the array is not of floating
+        point.
     """
 
     def __init__(
@@ -47,11 +53,15 @@ class NoiseAugment(Augment):
         **kwargs: Any,
     ) -> None:
         try:
-            import skimage.util  # noqa: F401 - said now, not in a worker
+            from skimage.util import random_noise
         except ImportError as error:
             raise ImportError(
                 'NoiseAugment needs scikit-image: pip install "voxflow[noise]"'
             ) from error
+        # Mistakes in mode and arguments are found now, not at a request.
+        if mode.lower() not in _MODES:
+            raise ValueError(f"mode has to be one of {', '.join(_MODES)}, got {mode!r}")
+        random_noise(np.zeros(1), mode, np.random.default_rng(0), clip, **kwargs)
         self.array = array
         self.mode = mode
         self.clip = clip
@@ -61,7 +71,10 @@ class NoiseAugment(Augment):
     def setup(self) -> None:
         """Say that the array changes."""
         self.enable_autoskip()
-        self.updates(self.array, self.spec[self.array].copy())
+        spec = self.spec[self.array].copy()
+        if spec.dtype is not None:
+            check_floating(self, self.array, spec.dtype)
+        self.updates(self.array, spec)
 
     def prepare(self, request: BatchRequest) -> BatchRequest:
         """Need the array."""
@@ -84,11 +97,7 @@ class NoiseAugment(Augment):
         return made
 
     def _check(self, data: np.ndarray[Any, Any]) -> None:
-        if not np.issubdtype(data.dtype, np.floating):
-            raise TypeError(
-                f"{self.name()} needs floating point values of {self.array}, got {data.dtype}; put "
-                "Normalize upstream"
-            )
+        check_floating(self, self.array, data.dtype)
         if self.clip and data.size and not (data.min() >= -1 and data.max() <= 1):
             raise ValueError(
                 f"{self.name()} clips to [-1, 1], but {self.array} has values in "

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from voxflow.nodes.augment.augment import probability
 from voxflow.nodes.augment.spatial import SpatialAugment
 from voxflow.ops.maps import mirror_transpose
-from voxflow.pipeline.geometry import Coordinate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,21 +16,22 @@ if TYPE_CHECKING:
 
     from voxflow.ops.maps import Map
     from voxflow.pipeline.data import BatchRequest
-    from voxflow.pipeline.geometry import Roi
 
 
 class SimpleAugment(SpatialAugment):
     """Mirrors and transposes at random: views, nothing is interpolated.
 
     Axes are the spatial ones, from 0. Arrays are mirrored about the centre of all that is asked
-    for, then transposed, so that everything in a batch stays registered.
+    for, then transposed, so that everything in a batch stays registered. Where voxel sizes differ
+    such that this would put one of the arrays between two voxels, the centre is moved down to the
+    nearest place where it does not.
 
     Parameters
     ----------
     mirror_only
         The axes that may be mirrored; None: all.
     transpose_only
-        The axes that may change places; None: all. They need equal voxel sizes.
+        The axes that may change places; None: all. Voxels have to be equally long along them.
     mirror_probs
         How likely each axis is mirrored; None: 0.5 for all.
     transpose_probs
@@ -44,8 +44,8 @@ class SimpleAugment(SpatialAugment):
     Raises
     ------
     ValueError
-        If a probability lies outside of [0, 1]. At a request: if an axis does not exist, or no
-        permutation is left; if axes of different voxel size would change places.
+        If a probability lies outside of [0, 1]. At a request: if an axis does not exist, no
+        permutation is left, or axes could change places along which voxels differ in length.
     """
 
     def __init__(
@@ -60,8 +60,11 @@ class SimpleAugment(SpatialAugment):
         self.transpose_only = transpose_only
         self.mirror_probs = mirror_probs
         self.transpose_probs = transpose_probs
-        for value in mirror_probs or ():
+        for value in () if mirror_probs is None else mirror_probs:
             probability("mirror_probs", value)
+        for value in _values(transpose_probs):
+            if not value >= 0 or (value > 1 and not hasattr(transpose_probs, "get")):
+                raise ValueError(f"transpose_probs has to hold probabilities, got {value}")
         self.p = probability("p", p)
 
     def draw(self, request: BatchRequest, rng: np.random.Generator) -> Map:
@@ -70,14 +73,20 @@ class SimpleAugment(SpatialAugment):
         if total is None:
             return mirror_transpose([0.0], [False])
         dims = total.dims
-        dice = rng.random(dims)
-        chances = self._chances(dims)
-        mirror = [bool(die < chance) for die, chance in zip(dice, chances, strict=True)]
-        order = self._permutation(dims, rng)
-        self._check_voxel_sizes(request, order)
-        pivot = self._pivot(total, request) if order != tuple(range(dims)) else total.begin
-        center = _transposed_center(total, pivot, order)
-        return mirror_transpose(center, mirror, order, [float(c) for c in pivot])
+        mirror = (rng.random(dims) < self._chances(dims)).tolist()
+        orders, weights = self._permutations(dims)
+        self._check_voxel_sizes(request, orders)
+        order = orders[int(rng.choice(len(orders), p=weights))]
+        center = pivot = total.center
+        step = self.spec.get_lcm_voxel_size(request.array_specs)
+        if step is not None:  # stay where all voxel grids meet, or half way between
+            center = center * 2 // step * step / 2
+            pivot = center // step * step
+        # Where the centre comes to lie when axes change places about the pivot.
+        moved = [0.0] * dims
+        for axis, source in enumerate(order):
+            moved[source] = float(pivot[source] + center[axis] - pivot[axis])
+        return mirror_transpose(moved, mirror, order, [float(c) for c in pivot])
 
     def _chances(self, dims: int) -> list[float]:
         given = [0.5] * dims if self.mirror_probs is None else list(self.mirror_probs)
@@ -88,21 +97,22 @@ class SimpleAugment(SpatialAugment):
         may = _axes("mirror_only", self.mirror_only, dims)
         return [chance if axis in may else 0.0 for axis, chance in enumerate(given)]
 
-    def _permutation(self, dims: int, rng: np.random.Generator) -> tuple[int, ...]:
+    def _permutations(self, dims: int) -> tuple[list[tuple[int, ...]], list[float]]:
+        """All permutations of the axes that can be drawn, with their probabilities."""
         may = _axes("transpose_only", self.transpose_only, dims)
-        allowed = [
-            order
+        weights = {
+            order: weight
             for order in permutations(range(dims))
             if all(axis in may or source == axis for axis, source in enumerate(order))
-        ]
-        weights = [self._weight(order) for order in allowed]
-        if not sum(weights) > 0:
+            and (weight := self._weight(order)) > 0
+        }
+        if not weights:
             raise ValueError(
                 f"{self.name()}: transpose_probs {self.transpose_probs} leave no permutation of "
                 f"the axes {sorted(may)}"
             )
-        total = sum(weights)
-        return allowed[int(rng.choice(len(allowed), p=[w / total for w in weights]))]
+        total = sum(weights.values())
+        return list(weights), [weight / total for weight in weights.values()]
 
     def _weight(self, order: tuple[int, ...]) -> float:
         if self.transpose_probs is None:
@@ -119,23 +129,18 @@ class SimpleAugment(SpatialAugment):
             weight *= chance if order[axis] != axis else 1 - chance
         return weight
 
-    def _check_voxel_sizes(self, request: BatchRequest, order: tuple[int, ...]) -> None:
+    def _check_voxel_sizes(self, request: BatchRequest, orders: list[tuple[int, ...]]) -> None:
         for key in request.array_specs:
             size = self.spec[key].voxel_size
-            if size is not None and any(size[a] != size[b] for a, b in enumerate(order)):
-                may = sorted(axis for axis, source in enumerate(order) if axis != source)
+            if size is None:
+                continue
+            axes = {a for order in orders for a, b in enumerate(order) if size[a] != size[b]}
+            if axes:
                 raise ValueError(
-                    f"{self.name()} cannot let the axes {may} of {key} change places, because its "
-                    f"voxels of {size} are not as long along all of them; give transpose_only= "
-                    "with axes of equal voxel size"
+                    f"{self.name()} is to let the axes {sorted(axes)} of {key} change places, but "
+                    f"its voxels of {size} are not equally long along them; give transpose_only= "
+                    "with axes of equal voxel size, or [] for none"
                 )
-
-    def _pivot(self, total: Roi, request: BatchRequest) -> Coordinate:
-        """The centre, moved down to a place where all voxel grids meet."""
-        spec = self.spec
-        keys = [key for key in request.array_specs if not spec[key].nonspatial]
-        step = spec.get_lcm_voxel_size(keys)
-        return total.center if step is None else total.center // step * step
 
 
 def _axes(name: str, given: Sequence[int] | None, dims: int) -> set[int]:
@@ -147,8 +152,7 @@ def _axes(name: str, given: Sequence[int] | None, dims: int) -> set[int]:
     return axes
 
 
-def _transposed_center(total: Roi, pivot: Coordinate, order: tuple[int, ...]) -> list[float]:
-    center: list[Any] = [None] * len(order)
-    for axis, source in enumerate(order):
-        center[source] = float(pivot[source] + total.center[axis] - pivot[axis])
-    return center
+def _values(given: Any) -> list[float]:
+    if given is None:
+        return []
+    return [float(value) for value in (given.values() if hasattr(given, "get") else given)]

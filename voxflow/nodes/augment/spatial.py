@@ -84,9 +84,16 @@ class SpatialAugment(Augment):
         low, high = warp.reach([float(v) for v in roi.begin], [float(v) for v in roi.end])
         begin = Coordinate(math.floor(v) for v in low)
         end = Coordinate(math.ceil(v) + 1 for v in high)
-        source = Roi(begin, end - begin)
-        there = self.spec[key].roi
-        return source if there is None else source.intersect(there)
+        source, there = Roi(begin, end - begin), self.spec[key].roi
+        if there is None or there.contains(source):
+            return source
+        if source.intersects(there):
+            return source.intersect(there)
+        # No point can come from outside: an empty region at a place that is there.
+        return Roi(
+            (a if b is None else b for a, b in zip(begin, there.begin, strict=True)),
+            (0,) * roi.dims,
+        )
 
 
 def _moved(warp: Map, graph: Graph, roi: Roi) -> Graph:
