@@ -112,13 +112,21 @@ def test_nodes_in_the_source_are_not_moved():
 
         def provide(self, request):
             batch = gp.Batch()
-            batch[POINTS] = graph.crop(request[POINTS].roi)
+            batch[POINTS] = graph
             return batch
 
-    request = gp.BatchRequest({POINTS: gp.Roi((0,), (100,))})
     with gp.build(Held() + gp.RandomLocation()) as built:
-        built.request_batch(request)
+        batch = built.request_batch(gp.BatchRequest({POINTS: gp.Roi((1000,), (100,))}))
+    assert batch[POINTS].node(1).location == 1050
     assert graph.node(1).location == 50
+
+
+def test_points_inside_stay_inside_where_their_floats_are_coarse():
+    graph = GraphSource(POINTS, {1: (9.999,)}, gp.Roi((0,), (10,)))
+    request = gp.BatchRequest({POINTS: gp.Roi((1_000_000,), (10,))})
+    with gp.build(graph + gp.RandomLocation()) as built:
+        found = built.request_batch(request)[POINTS]
+    assert found.inside(request[POINTS].roi).tolist() == [True]
 
 
 def test_nonspatial_arrays_pass():
@@ -181,6 +189,15 @@ def test_every_place_with_enough_of_the_mask_is_equally_likely(voxel):
     assert 2 < len(good) < 20
     with gp.build(masked(data, voxel, min_masked=0.5)) as built:
         assert_even(shifts(built.output, request, 1500), good)
+
+
+def test_a_mask_of_finer_voxels_than_the_image():
+    data = np.zeros(40, np.uint8)
+    data[17:] = 1
+    request = gp.BatchRequest({RAW: gp.Roi((0,), (9,)), MASK: gp.Roi((3,), (4,))})
+    inputs = (source(MASK, data, (1,)), line(13, (3,)))
+    with gp.build(inputs + gp.MergeProvider() + gp.RandomLocation(0.75, MASK)) as built:
+        assert_even(shifts(built.output, request, 500), [(15,), (18,), (21,), (24,), (27,), (30,)])
 
 
 def test_many_draws_from_a_rare_mask_are_quick():
