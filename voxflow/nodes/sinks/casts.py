@@ -38,7 +38,9 @@ def cast_for_output(
     array([  0, 254], dtype=uint8)
     """
     wanted = np.dtype(dtype)
-    if data.dtype == wanted or not data.size or np.can_cast(data.dtype, wanted, "safe"):
+    # numpy calls the step from 64-bit integers to float64 a safe one.
+    mixed = data.dtype.kind in "iu" and wanted.kind == "f"
+    if not data.size or (np.can_cast(data.dtype, wanted, "safe") and not mixed):
         return data.astype(wanted, copy=False)
     if data.dtype.kind == "c":
         raise ValueError(f"{what} has complex values, which {wanted} cannot hold")
@@ -53,7 +55,7 @@ def cast_for_output(
             f"{what} has values up to {largest:g}, which become infinite as {wanted}; scale them "
             "first, or write another dtype"
         )
-    if data.dtype.kind in "iu" and not _same_integers(data, cast):
+    if mixed and not _same_integers(data, cast):
         raise ValueError(
             f"{what} has integers up to {data.max()}, which {wanted} cannot tell apart; write an "
             "integer dtype"
@@ -94,5 +96,5 @@ def _same_integers(data: np.ndarray[Any, Any], cast: np.ndarray[Any, Any]) -> bo
         return True
     # The largest floats of the range would overflow on the way back.
     limit = float(np.iinfo(data.dtype).max)
-    small = np.abs(cast) < limit
+    small = np.abs(cast.astype(np.float64)) < limit
     return bool(small.all()) and np.array_equal(cast.astype(data.dtype), data)

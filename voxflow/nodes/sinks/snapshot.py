@@ -168,20 +168,21 @@ class Snapshot(Sink):
 class _Counter:
     """Numbers batches; copies of the node share it."""
 
-    def __init__(self, count: int = 0) -> None:
+    def __init__(self, last: int = 0) -> None:
         self._lock = threading.Lock()
-        self._count = count
+        self._last = last
 
     def number(self, request: BatchRequest) -> int:
-        """The number of a batch; while planning nothing is counted."""
+        """The number of a batch; while planning, that of the next one."""
         position = request.position
-        if position is not None and not position.path:
-            return position.index + 1
         with self._lock:
+            if position is None or position.path:
+                number = self._last + 1
+            else:
+                number = position.index + 1
             if not request.planning:
-                self._count += 1
-                return self._count
-            return self._count + 1
+                self._last = number
+            return number
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _Counter, (self._count,)
+        return _Counter, (self._last,)

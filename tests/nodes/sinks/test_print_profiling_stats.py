@@ -1,0 +1,125 @@
+import logging
+import pickle
+import time
+
+import numpy as np
+import pytest
+
+import voxflow as gp
+from tests.helpers import asking, source
+
+RAW = gp.ArrayKey("RAW")
+
+
+class SlowSource(gp.BatchProvider):
+    def setup(self):
+        self.provides(RAW, gp.ArraySpec(gp.Roi((0,), (8,)), (1,)))
+
+    def provide(self, request):
+        time.sleep(0.02)
+        batch = gp.Batch()
+        spec = self.spec[RAW].copy()
+        spec.roi = request[RAW].roi
+        batch[RAW] = gp.Array(np.zeros(spec.roi.shape), spec)
+        return batch
+
+
+class SlowToPrepare(gp.BatchFilter):
+    def prepare(self, request):
+        time.sleep(0.01)
+
+    def process(self, batch, request):
+        time.sleep(0.03)
+
+
+class SlowToProcess(gp.BatchFilter):
+    def process(self, batch, request):
+        time.sleep(0.02)
+
+
+def tables(caplog):
+    return [record.getMessage() for record in caplog.records if "NODE" in record.getMessage()]
+
+
+def rows(text):
+    lines = text.splitlines()[1:]
+    assert lines[0].split() == ["NODE", "METHOD", "COUNTS", "MIN", "MAX", "MEAN", "MEDIAN", "SUM"]
+    found = {}
+    for line in lines[1:]:
+        words = line.split()
+        numbers = [float(word) for word in words[-6:]]
+        found[words[0], " ".join(words[1:-6])] = numbers
+    return found
+
+
+def test_the_numbers_add_up_to_the_time_it_took(caplog):
+    pipeline = SlowSource() + SlowToPrepare() + SlowToProcess() + gp.PrintProfilingStats(every=3)
+    with gp.build(pipeline), caplog.at_level(logging.INFO):
+        pipeline.request_batch(asking(RAW=((0,), (8,))))
+        begin = time.perf_counter()
+        for _ in range(5):
+            pipeline.request_batch(asking(RAW=((0,), (8,))))
+            time.sleep(0.01)
+        wall = time.perf_counter() - begin
+    assert len(tables(caplog)) == 2
+    found = rows(tables(caplog)[1])
+    assert set(found) == {
+        ("SlowSource", ""),
+        ("SlowToPrepare", "prepare"),
+        ("SlowToPrepare", "process"),
+        ("SlowToProcess", "prepare"),
+        ("SlowToProcess", "process"),
+        ("TOTAL", "upstream"),
+        ("TOTAL", "downstream"),
+    }
+    for (node, _), (count, least, most, mean, median, total) in found.items():
+        assert count == 3
+        assert least <= median <= most
+        assert least <= mean <= most
+        assert total == pytest.approx(3 * mean, abs=1e-3), node
+    nodes = sum(numbers[-1] for (node, _), numbers in found.items() if node != "TOTAL")
+    upstream, downstream = found["TOTAL", "upstream"][-1], found["TOTAL", "downstream"][-1]
+    assert 0.95 * upstream <= nodes <= upstream * 1.001 + 1e-3
+    assert 0.95 * wall * 3 / 5 <= upstream + downstream + 0.02
+    assert found["SlowToPrepare", "prepare"][1] >= 0.01
+    assert found["SlowToPrepare", "process"][1] >= 0.03
+
+
+def test_the_counts_start_anew(caplog):
+    pipeline = source(RAW, np.zeros(8), (1,)) + gp.PrintProfilingStats(every=2)
+    with gp.build(pipeline), caplog.at_level(logging.INFO):
+        for _ in range(5):
+            pipeline.request_batch(asking(RAW=((0,), (8,))))
+    assert [rows(text)["ArraySource", ""][0] for text in tables(caplog)] == [2, 2]
+
+
+def test_the_batch_is_unchanged_and_long_names_keep_the_columns(caplog):
+    class ANodeWhoseNameIsMuchLongerThanThatOfMostOthers(SlowToProcess):
+        pass
+
+    pipeline = source(RAW, np.arange(8), (1,)) + ANodeWhoseNameIsMuchLongerThanThatOfMostOthers()
+    pipeline += gp.PrintProfilingStats()
+    with gp.build(pipeline), caplog.at_level(logging.INFO):
+        batch = pipeline.request_batch(asking(RAW=((2,), (3,))))
+    assert batch[RAW].data.tolist() == [2, 3, 4]
+    (text,) = tables(caplog)
+    assert len({len(line) for line in text.splitlines()[1:]}) == 1
+    assert "ANodeWhoseNameIsMuchLongerThanThatOfMostOthers  process" in text
+
+
+def test_in_workers_it_does_no_harm(caplog):
+    pipeline = source(RAW, np.arange(8), (1,)) + gp.PrintProfilingStats(every=3)
+    with gp.build(pipeline + gp.PreCache(2, 1)) as cached:
+        assert cached.request_batch(asking(RAW=((2,), (2,))))[RAW].data.tolist() == [2, 3]
+    node = gp.PrintProfilingStats(every=2)
+    scanned = source(RAW, np.arange(8), (1,)) + node
+    scanned += gp.Scan(asking(RAW=((0,), (2,))), 2, progress_callback=gp.ScanCallback())
+    with gp.build(scanned), caplog.at_level(logging.INFO):
+        scanned.request_batch(gp.BatchRequest())
+        pickle.loads(pickle.dumps(node))
+    assert len(tables(caplog)) == 2
+
+
+def test_no_table_after_no_batches():
+    with pytest.raises(ValueError, match="every has to be at least 1, got 0"):
+        gp.PrintProfilingStats(0)
