@@ -175,8 +175,9 @@ def _as_spec(key: Key, spec: Any, kind: type[Any]) -> Any:
         return spec.copy()
     if hasattr(spec, "offset") and hasattr(spec, "shape"):
         return kind(roi=spec)
+    wanted = "an ArraySpec" if kind is ArraySpec else "a GraphSpec"
     raise TypeError(
-        f"{type(key).__name__} {key} takes an {kind.__name__} or a Roi, got {type(spec).__name__}"
+        f"{type(key).__name__} {key} takes {wanted} or a Roi, got {type(spec).__name__}"
     )
 
 

@@ -153,10 +153,13 @@ class BatchRequest(ProviderSpec):
         total = self.get_total_roi()
         if total is None:
             return
-        center = _voxel_center(total)
-        for _, spec in self.items():
-            if spec.roi is not None:
-                spec.roi = _moved(spec.roi, center)
+        placed = [spec for _, spec in self.items() if spec.roi is not None]
+        whole = [_whole(placed, axis) for axis in range(total.dims)]
+        center = _center(total, whole)
+        for spec in placed:
+            step = center - _center(spec.roi, whole)
+            # What is unbounded stays where it is.
+            spec.roi = spec.roi.shift(Coordinate(0 if s is None else s for s in step))
 
     # -- randomness -----------------------------------------------------------------------------
 
@@ -282,19 +285,18 @@ class BatchRequest(ProviderSpec):
     __hash__ = None
 
 
-def _moved(roi: Roi, center: Coordinate) -> Roi:
-    """The region with its center elsewhere; what is unbounded stays where it is."""
-    step = center - _voxel_center(roi)
-    return roi.shift(Coordinate(0 if s is None else s for s in step))
-
-
-def _voxel_center(roi: Roi) -> Coordinate:
-    # Whole world units stay whole: half of an odd size is rounded towards zero, so that a request
-    # for 10 and one for 5 units lies on the same grid of whole units.
+def _center(roi: Roi, whole: list[bool]) -> Coordinate:
+    # Among whole world units a center stays whole: half of an odd size is rounded towards zero, so
+    # that regions of 10 and of 5 units lie on the same grid of whole units.
     return Coordinate(
-        int(c) if c is not None and _whole(roi, d) else c for d, c in enumerate(roi.center)
+        int(c) if round_off and c is not None else c
+        for c, round_off in zip(roi.center, whole, strict=True)
     )
 
 
-def _whole(roi: Roi, dim: int) -> bool:
-    return type(roi.offset[dim]) is int and type(roi.shape[dim]) is int
+def _whole(specs: list[Any], axis: int) -> bool:
+    """Whether everything that is said of an axis is in whole world units."""
+    numbers = [n for spec in specs for n in (spec.roi.offset[axis], spec.roi.shape[axis])]
+    sizes = [getattr(spec, "voxel_size", None) for spec in specs]
+    numbers += [size[axis] for size in sizes if size is not None]
+    return all(n is None or type(n) is int for n in numbers)

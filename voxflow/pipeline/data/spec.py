@@ -271,5 +271,5 @@ Spec = ArraySpec | GraphSpec
 def _unite_rois(spec: _Spec, other: _Spec) -> None:
     if spec._roi is None:
         spec._roi = other._roi
-    elif other._roi is not None and spec._roi != other._roi:
+    elif other._roi is not None and other._roi is not spec._roi:
         spec._roi = spec._roi.union(other._roi)
