@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import torch
 from voxflow.pipeline.data import Array, ArrayKey, ArraySpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from voxflow.pipeline.data import BatchRequest
     from voxflow.pipeline.engine import BatchFilter
@@ -26,11 +27,36 @@ def checked_names(what: str, names: Mapping[Any, Any]) -> dict[Name, ArrayKey]:
     ------
     TypeError
         If a value is no `ArrayKey`, or a name neither a number nor a text.
+    ValueError
+        If a number is negative, or there twice (``0`` and ``"0"`` are the same).
     """
     for name, key in names.items():
         if not isinstance(key, ArrayKey) or not isinstance(name, int | str):
             raise TypeError(f"{what} maps positions or names to ArrayKeys, got {name!r}: {key!r}")
+        if isinstance(name, int) and name < 0:
+            raise ValueError(f"{what}: positions count from 0, got {name}: {key}")
+    if len({str(name) for name in names}) < len(names):
+        raise ValueError(f"{what} names one position twice: {list(names)} (0 and '0' are the same)")
     return dict(names)
+
+
+def checked_arguments(what: str, names: Mapping[Any, Any]) -> dict[Name, ArrayKey]:
+    """A mapping from the arguments of a call to keys.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `checked_names`; also if positions leave a gap.
+    """
+    checked = checked_names(what, names)
+    _, named = arguments(checked)
+    lost = [name for name in named if name.isdecimal()]
+    if lost:
+        raise ValueError(
+            f"{what}: positions go from 0 on without a gap, got {sorted(lost, key=int)} without "
+            "the ones before"
+        )
+    return checked
 
 
 def arguments(values: Mapping[Name, Any]) -> tuple[list[Any], dict[str, Any]]:
@@ -51,47 +77,76 @@ def arguments(values: Mapping[Name, Any]) -> tuple[list[Any], dict[str, Any]]:
 
 
 class Outputs:
-    """What came out of a call of a module."""
+    """What came out of a call of a module: its results by index, and what was asked for by name."""
 
-    def __init__(
-        self, node: str, results: tuple[torch.Tensor, ...], hooked: dict[str, Any]
-    ) -> None:
+    def __init__(self, node: str, model: torch.nn.Module, hooked: dict[str, Any]) -> None:
         self._node = node
-        self._results = results
+        self._model = model
         self._hooked = hooked
+        self._results: tuple[Any, ...] = ()
 
     def __getitem__(self, name: Name) -> torch.Tensor:
-        if isinstance(name, str) and not name.isdecimal():
-            tensor: torch.Tensor = self._hooked[name]
-            return tensor
-        if int(name) >= len(self._results):
+        tensor = self._named(name) if _is_name(name) else self._indexed(int(name))
+        if not isinstance(tensor, torch.Tensor):
+            raise TypeError(
+                f"{self._node}: output {name!r} of the model has to be a tensor, got "
+                f"{type(tensor).__name__}"
+            )
+        return tensor
+
+    def _indexed(self, index: int) -> Any:
+        if index >= len(self._results):
             raise IndexError(
-                f"{self._node} is to take output {name} of the model, which returns "
+                f"{self._node} is to take output {index} of the model, which returns "
                 f"{len(self._results)}"
             )
-        return self._results[int(name)]
+        return self._results[index]
+
+    def _named(self, name: Name) -> Any:
+        if name in self._hooked:
+            return self._hooked[name]
+        tensor = getattr(self._model, str(name), None)
+        if isinstance(tensor, torch.Tensor):
+            return tensor
+        modules = dict(self._model.named_modules())
+        if name in modules:
+            raise ValueError(f"{self._node}: the model did not use its submodule {name!r}")
+        known = ", ".join(n for n in modules if n) or "none"
+        raise ValueError(f"{self._node}: the model has no submodule {name!r}; there is: {known}")
 
 
 @contextmanager
 def capturing(
-    node: str, model: torch.nn.Module, names: Iterator[Name] | list[Name]
+    node: str, model: torch.nn.Module, names: Iterable[Name]
 ) -> Iterator[Callable[..., Outputs]]:
     """Call a module and see what comes out of it and of its submodules.
 
-    Raises
-    ------
-    ValueError
-        If there is no submodule of a name.
+    Several threads may do so at once. A name that is no submodule's may be that of an attribute
+    that holds a tensor once the module was called.
+
+    Parameters
+    ----------
+    node
+        Who calls, for messages.
+    model
+        The module.
+    names
+        What is to be seen.
     """
-    wanted = [name for name in names if isinstance(name, str) and not name.isdecimal()]
     modules = dict(model.named_modules())
     hooked: dict[str, Any] = {}
-    handles = []
+    caller = threading.get_ident()
 
     def keep(name: str) -> Callable[..., None]:
-        return lambda module, args, result: hooked.__setitem__(name, result)
+        def hook(module: Any, args: Any, result: Any) -> None:
+            # All threads that use the model right now call all hooks.
+            if threading.get_ident() == caller:
+                hooked[name] = result
+
+        return hook
 
     def call(*args: Any, **kwargs: Any) -> Outputs:
+        outputs = Outputs(node, model, hooked)
         result = model(*args, **kwargs)
         if isinstance(result, torch.Tensor):
             result = (result,)
@@ -100,18 +155,20 @@ def capturing(
                 f"{node}: the model has to return a tensor or a tuple of tensors, got "
                 f"{type(result).__name__}"
             )
-        return Outputs(node, tuple(result), hooked)
+        outputs._results = tuple(result)
+        return outputs
 
+    wanted = [str(name) for name in names if _is_name(name) and name in modules]
+    handles = [modules[name].register_forward_hook(keep(name)) for name in wanted]
     try:
-        for name in wanted:
-            if name not in modules:
-                known = ", ".join(n for n in modules if n) or "none"
-                raise ValueError(f"{node}: the model has no submodule {name!r}; there is: {known}")
-            handles.append(modules[name].register_forward_hook(keep(name)))
         yield call
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _is_name(name: Name) -> bool:
+    return isinstance(name, str) and not name.isdecimal()
 
 
 def output_spec(
@@ -140,9 +197,25 @@ def output_spec(
 
 
 def made_array(node: BatchFilter, key: ArrayKey, data: Any, request: BatchRequest) -> Array:
-    """An array of what a model made, at the place where it was asked for."""
+    """An array of what a model made, at the place where it was asked for.
+
+    Raises
+    ------
+    ValueError
+        If it does not have the size that was asked for.
+    """
     spec = node.spec[key].copy()
     if not spec.nonspatial:
         spec.roi = request[key].roi
     spec.dtype = data.dtype
+    if spec.roi is not None and spec.voxel_size is not None:
+        asked = tuple(spec.roi.shape / spec.voxel_size)
+        made = tuple(data.shape)[-len(asked) :]
+        if made != asked:
+            raise ValueError(
+                f"{node.name()}, {key}: the model made {made} voxels (of the shape "
+                f"{tuple(data.shape)}), but {asked} were asked for: {spec.roi} in world units. "
+                "Ask for that many, or for as much more of the inputs as the model needs around "
+                "its output"
+            )
     return Array(data, spec)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import re
@@ -70,8 +71,44 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
+        _sync_folder(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    # So that the new name outlives a power cut; not every file system can do it.
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def remove_unfinished(basename: str | Path) -> None:
+    """Remove what processes left that were killed while they saved a checkpoint.
+
+    Parameters
+    ----------
+    basename
+        What the names of the files begin with, folders included.
+    """
+    base = checkpoint_path(basename, "")
+    for path in base.parent.glob(f".{glob.escape(base.name)}*.part"):
+        writer = path.name.split(".")[-2]
+        if not (writer.isdecimal() and _alive(int(writer))):
+            path.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Checkpoint:
@@ -110,7 +147,14 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
             f"{path} cannot be read as a checkpoint ({type(error).__name__}: {error}). Remove it "
             "to go on from an older one, or give the name of another file."
         ) from error
-    if not isinstance(fields, dict) or "model_state_dict" not in fields:
+    if not isinstance(fields, dict):
+        raise ValueError(f"{path} holds a {type(fields).__name__}, not a checkpoint")
+    if fields.get("format", 0) > _FORMAT and "model_state_dict" in fields:
+        raise ValueError(
+            f"{path} has the format {fields['format']}, this version reads formats up to "
+            f"{_FORMAT}; use the version that wrote it, or a newer one"
+        )
+    if "model_state_dict" not in fields:
         return Checkpoint(fields, iteration=_iteration(path) or 0)
     position = fields.get("position")
     return Checkpoint(
@@ -122,7 +166,7 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
     )
 
 
-def checkpoint_path(basename: str | Path, iteration: int) -> Path:
+def checkpoint_path(basename: str | Path, iteration: int | str) -> Path:
     """The file of an iteration: ``<basename>_checkpoint_<iteration>``."""
     return Path(f"{basename}_checkpoint_{iteration}")
 
@@ -140,8 +184,9 @@ def latest_checkpoint(basename: str | Path) -> Path | None:
     Path | None
         The file.
     """
-    found = [Path(p) for p in glob.glob(f"{glob.escape(str(basename))}_checkpoint_*")]
-    numbered = [(n, p) for p in found if (n := _iteration(p)) is not None]
+    base = checkpoint_path(basename, "")
+    found = base.parent.glob(f"{glob.escape(base.name)}*")
+    numbered = [(int(n), p) for p in found if (n := p.name.removeprefix(base.name)).isdecimal()]
     return max(numbered)[1] if numbered else None
 
 

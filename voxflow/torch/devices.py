@@ -15,7 +15,8 @@ def choose_device(device: str | torch.device) -> torch.device:
     Parameters
     ----------
     device
-        "auto" takes a GPU if there is one, and logs its choice. Anything else has to be there.
+        "auto" takes a GPU if there is one, and logs its choice; a warning if it is the CPU.
+        Anything else has to be there.
 
     Returns
     -------
@@ -33,13 +34,29 @@ def choose_device(device: str | torch.device) -> torch.device:
     device(type='cpu')
     """
     if device == "auto":
-        chosen = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        logger.info("device='auto': computing on %s", chosen)
-        return chosen
+        if torch.cuda.is_available():
+            logger.info("device='auto': computing on cuda")
+            return torch.device("cuda")
+        logger.warning("device='auto': torch sees no CUDA device, computing on the CPU")
+        return torch.device("cpu")
     wanted = torch.device(device)
-    if wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count():
+    if wanted.type == "cuda":
+        # Counted, not tried: this process may be one that only ships the model to others.
+        missing = (wanted.index or 0) >= torch.cuda.device_count()
+    else:
+        missing = not _works(wanted)
+    if missing:
         raise RuntimeError(
-            f"device={str(device)!r} was asked for, and torch sees {torch.cuda.device_count()} "
-            "CUDA devices. Use device='auto' to take what is there, or device='cpu'."
+            f"device={str(device)!r} was asked for and is not there; torch sees "
+            f"{torch.cuda.device_count()} CUDA devices. Use device='auto' to take what is there, "
+            "or device='cpu'."
         )
     return wanted
+
+
+def _works(device: torch.device) -> bool:
+    try:
+        torch.empty(1, device=device)
+    except Exception:
+        return False
+    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,7 +11,15 @@ import torch
 from voxflow.pipeline.data import ArrayKey, ArraySpec, Batch, BatchRequest
 from voxflow.pipeline.engine import BatchFilter
 from voxflow.pipeline.geometry import Coordinate
-from voxflow.torch.calls import Name, arguments, capturing, checked_names, made_array, output_spec
+from voxflow.torch.calls import (
+    Name,
+    arguments,
+    capturing,
+    checked_arguments,
+    checked_names,
+    made_array,
+    output_spec,
+)
 from voxflow.torch.checkpoint import load_checkpoint
 from voxflow.torch.devices import choose_device
 from voxflow.torch.tensors import to_array, to_tensor
@@ -21,12 +30,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Threads may ask for the first batch at once. Kept out of the node, which travels to workers.
+_starting = threading.Lock()
+
 
 class Predict(BatchFilter):
     """Adds the outputs of a torch model to every batch that passes.
 
-    The model is used in evaluation mode and without gradients. It goes to its device at the first
-    request in the process that computes: workers load it themselves.
+    The model is used in evaluation mode and without gradients; when the pipeline is torn down, it
+    is left in the mode that it was found in. It goes to its device at the first request, in the
+    process that computes, so that the workers of a `Scan` each have their own.
 
     Parameters
     ----------
@@ -57,6 +70,9 @@ class Predict(BatchFilter):
         If names, keys or the device are wrong.
     FileNotFoundError
         At setup, if the checkpoint is not there.
+    ValueError
+        At setup, if the checkpoint is of another model, or the context is no whole number of
+        voxels or larger than the inputs.
     """
 
     def __init__(
@@ -72,22 +88,24 @@ class Predict(BatchFilter):
         context: Iterable[Any] | None = None,
     ) -> None:
         self.model = model
-        self.inputs = checked_names("inputs", inputs)
+        self.inputs = checked_arguments("inputs", inputs)
         self.outputs = checked_names("outputs", outputs)
         self.array_specs = dict(array_specs or {})
         self.checkpoint = checkpoint
         self.device = choose_device(device)
         self.context = None if context is None else Coordinate(context)
-        self._ready = False
+        # The modules that were found in training mode, once the model is in place.
+        self._was_training: list[torch.nn.Module] | None = None
 
     def setup(self) -> None:
         """Say what the model makes, and load the checkpoint."""
         self.enable_autoskip()
         inputs = [key for key in self.inputs.values() if not self.spec[key].nonspatial]
+        self._check_context(inputs)
         for key in self.outputs.values():
             spec = output_spec(self, key, self.array_specs, inputs)
             if spec.roi is None and self.context is not None:
-                spec.roi = self._covered(inputs)
+                spec.roi = self._covered(inputs, spec.voxel_size)
             self.provides(key, spec)
         if self.checkpoint is not None:
             self._load(self.checkpoint)
@@ -98,14 +116,46 @@ class Predict(BatchFilter):
         except RuntimeError as error:
             raise ValueError(f"{path} is not from this model: {error}") from error
 
-    def _covered(self, inputs: list[ArrayKey]) -> Any:
-        rois = [self.spec[key].region for key in inputs if self.spec[key].roi is not None]
+    def _check_context(self, inputs: list[ArrayKey]) -> None:
+        if self.context is None:
+            return
+        for key in inputs:
+            grid = self.spec[key].voxel_size
+            if grid is None:
+                continue
+            if self.context.dims != grid.dims:
+                raise ValueError(
+                    f"{self.name()}: context={self.context} has {self.context.dims} numbers, "
+                    f"{key} has {grid.dims} axes"
+                )
+            if any(self.context % grid):
+                raise ValueError(
+                    f"{self.name()}: context={self.context} is {self.context / grid} voxels of "
+                    f"{key} (voxel size {grid}), and has to be a whole number of them. With half a "
+                    "voxel more on each side, the output would lie half a voxel off the grid of "
+                    "the input: take a network (kernels, poolings) that makes it whole, and give "
+                    "world units"
+                )
+
+    def _covered(self, inputs: list[ArrayKey], voxel_size: Coordinate | None) -> Any:
+        rois = [roi for key in inputs if (roi := self.spec[key].roi) is not None]
         if not rois or self.context is None:
             return None
         common = rois[0]
         for roi in rois[1:]:
             common = common.intersect(roi)
-        return common.grow(-self.context, -self.context)
+        small = [
+            axis
+            for axis, (extent, around) in enumerate(zip(common.shape, self.context, strict=True))
+            if extent is not None and extent <= 2 * around
+        ]
+        if small:
+            raise ValueError(
+                f"{self.name()}: nothing is left of {common} (world units) after context="
+                f"{self.context} on each side, in axes {small}; put Pad after the source"
+            )
+        covered = common.grow(-self.context, -self.context)
+        return covered if voxel_size is None else covered.snap_to_grid(voxel_size, "shrink")
 
     def prepare(self, request: BatchRequest) -> BatchRequest:
         """Need all inputs of the model."""
@@ -135,22 +185,29 @@ class Predict(BatchFilter):
         self._start()
         values = {n: to_tensor(batch[k].data, self.device) for n, k in self.inputs.items()}
         positional, named = arguments(values)
+        wanted = {name: key for name, key in self.outputs.items() if key in request}
         made = Batch()
-        with torch.no_grad(), capturing(self.name(), self.model, list(self.outputs)) as call:
+        with torch.no_grad(), capturing(self.name(), self.model, wanted) as call:
             outputs = call(*positional, **named)
-        for name, key in self.outputs.items():
-            if key in request:
+            for name, key in wanted.items():
                 made[key] = made_array(self, key, to_array(outputs[name]), request)
         return made
 
     def _start(self) -> None:
-        if self._ready:
-            return
-        if self.model.training:
-            logger.info("%s: the model goes into evaluation mode", self.name())
-        self.model.eval().to(self.device)
-        self._ready = True
+        with _starting:
+            if self._was_training is not None:
+                return
+            self._was_training = [module for module in self.model.modules() if module.training]
+            if self._was_training:
+                logger.info("%s: the model goes into evaluation mode", self.name())
+            self.model.eval().to(self.device)
 
     def teardown(self) -> None:
-        """The next pipeline puts the model in place again."""
-        self._ready = False
+        """Leave the model in the mode that it was found in."""
+        for module in self._was_training or []:
+            module.training = True
+        self._was_training = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A worker puts its own copy of the model in place.
+        return {**self.__dict__, "_was_training": None}

@@ -39,6 +39,8 @@ def to_tensor(data: np.ndarray[Any, Any], device: torch.device | str = "cpu") ->
     >>> to_tensor(np.arange(3, dtype=np.uint16)[::-1])
     tensor([2, 1, 0], dtype=torch.int32)
     """
+    if not data.dtype.isnative:
+        data = data.astype(data.dtype.newbyteorder("="))
     if data.dtype == np.uint64:
         if data.size and data.max() > np.iinfo(np.int64).max:
             raise OverflowError(
@@ -48,14 +50,18 @@ def to_tensor(data: np.ndarray[Any, Any], device: torch.device | str = "cpu") ->
         data = data.astype(np.int64)
     elif data.dtype in _WIDER:
         data = data.astype(_WIDER[data.dtype])
-    if not data.dtype.isnative:
-        data = data.astype(data.dtype.newbyteorder("="))
     if any(stride < 0 for stride in data.strides) or not data.flags.writeable:
         data = data.copy()
     return torch.from_numpy(data).to(device)
 
 
 def to_array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
-    """An array of a tensor, on the CPU and without its history."""
-    array: np.ndarray[Any, Any] = tensor.detach().cpu().numpy()
+    """An array of a tensor, on the CPU and without its history.
+
+    The array shares its memory with a tensor on the CPU. bfloat16, which numpy has not, becomes
+    float32.
+    """
+    if tensor.dtype == torch.bfloat16:
+        tensor = tensor.float()
+    array: np.ndarray[Any, Any] = tensor.detach().cpu().resolve_conj().resolve_neg().numpy()
     return array

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
@@ -16,6 +16,7 @@ from voxflow.torch.calls import (
     Outputs,
     arguments,
     capturing,
+    checked_arguments,
     checked_names,
     made_array,
     output_spec,
@@ -25,6 +26,7 @@ from voxflow.torch.checkpoint import (
     checkpoint_path,
     latest_checkpoint,
     load_checkpoint,
+    remove_unfinished,
     restore_rng,
     rng_states,
     save_checkpoint,
@@ -34,14 +36,22 @@ from voxflow.torch.summary import open_summary
 from voxflow.torch.tensors import to_array, to_tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
 
 class NonFiniteLoss(PipelineRequestError, FloatingPointError):
-    """The loss is infinite or not a number. The model was not changed by the batch."""
+    """The loss is infinite or not a number. The model was not changed by the batch.
+
+    Attributes
+    ----------
+    batch
+        What went into the model and the loss.
+    token
+        What it takes to make the batch again, with this pipeline or with one without `Train`.
+    """
 
 
 class Train(BatchFilter):
@@ -49,7 +59,8 @@ class Train(BatchFilter):
 
     Every step sets `batch.loss` and `batch.iteration`. Checkpoints hold the model, the optimizer,
     the iteration, torch's random state and the position in the run; if one is there, the training
-    goes on from it, with the batch that would have come next.
+    goes on from it, with the batch that would have come next. What the training draws from torch's
+    generators (dropout) goes on as it would have, too.
 
     Parameters
     ----------
@@ -67,8 +78,9 @@ class Train(BatchFilter):
     loss_inputs
         Arrays that go into the loss, by position or name. Outputs keep their gradient.
     gradients
-        Arrays with the gradient of the loss with respect to an output (by index), a submodule's
-        output (by name).
+        Arrays with the gradient of the loss with respect to an output (by index), or to a
+        submodule's output or a tensor that the model keeps (by name). They are in the batch where
+        they are asked for.
     array_specs
         Specs of outputs and gradients, where they are not those of the inputs.
     checkpoint_basename
@@ -91,6 +103,9 @@ class Train(BatchFilter):
     NonFiniteLoss
         At a request, if the loss is infinite or not a number.
     """
+
+    # Workers would each train a copy of their own.
+    writes: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -116,9 +131,9 @@ class Train(BatchFilter):
         self.model = model
         self.loss = loss
         self.optimizer = optimizer
-        self.inputs = checked_names("inputs", inputs)
+        self.inputs = checked_arguments("inputs", inputs)
         self.outputs = checked_names("outputs", outputs)
-        self.loss_inputs = checked_names("loss_inputs", loss_inputs)
+        self.loss_inputs = checked_arguments("loss_inputs", loss_inputs)
         self.gradients = checked_names("gradients", gradients or {})
         self.array_specs = dict(array_specs or {})
         self.checkpoint_basename = checkpoint_basename
@@ -129,6 +144,7 @@ class Train(BatchFilter):
         self.iteration = 0
         self.summary_writer: Any = None
         self._resumed: RunPosition | None = None
+        self._rng: dict[str, torch.Tensor] | None = None
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -146,6 +162,8 @@ class Train(BatchFilter):
         self.summary_writer = open_summary(self.log_dir, self.iteration)
 
     def _resume(self) -> None:
+        self._resumed = self._rng = None
+        remove_unfinished(self.checkpoint_basename)
         path = latest_checkpoint(self.checkpoint_basename)
         if path is None:
             return
@@ -157,13 +175,23 @@ class Train(BatchFilter):
                 f"{path} is not from this model: {error}. Give another checkpoint_basename to "
                 "start anew."
             ) from error
-        if found.optimizer is not None:
-            self.optimizer.load_state_dict(found.optimizer)
-        if found.rng is not None:
-            restore_rng(found.rng)
+        if found.optimizer is None:
+            logger.warning("%s has no state of the optimizer, which starts anew", path)
+        else:
+            self._load_optimizer(path, found.optimizer)
+        self._rng = found.rng
         self.iteration = found.iteration
         self._resumed = found.position
         logger.info("going on from iteration %d of %s", self.iteration, path)
+
+    def _load_optimizer(self, path: Path, state: dict[str, Any]) -> None:
+        try:
+            self.optimizer.load_state_dict(state)
+        except (ValueError, KeyError) as error:
+            raise ValueError(
+                f"{path} is not from this optimizer: {error}. Give another checkpoint_basename to "
+                "start anew."
+            ) from error
 
     def resume_position(self) -> RunPosition | None:
         """The batch that follows the last one in the checkpoint."""
@@ -192,25 +220,29 @@ class Train(BatchFilter):
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
         """Train one step."""
         start = time.time()
-        made = Batch()
-        names = [*self.outputs, *self.gradients]
-        with capturing(self.name(), self.model, names) as call:
+        if self._rng is not None:
+            # Not before: who knows what was drawn since the checkpoint was loaded.
+            restore_rng(self._rng)
+            self._rng = None
+        buffers = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
+        wanted = {name: key for name, key in self.gradients.items() if key in request}
+        with capturing(self.name(), self.model, [*self.outputs, *wanted]) as call:
             self.optimizer.zero_grad()
             positional, named = arguments(
                 {name: self._tensor(batch, key) for name, key in self.inputs.items()}
             )
             outputs = call(*positional, **named)
-            for name, key in self.gradients.items():
-                if key in request:
-                    outputs[name].retain_grad()
+            for name in wanted:
+                self._keep_gradient(name, outputs)
             loss = self._loss_of(batch, outputs)
+        self._check_finite(loss, batch, buffers)
+        made = self._arrays_of(self.outputs, outputs.__getitem__, request)
         made.loss = to_array(loss)
-        self._check_finite(float(made.loss))
         loss.backward()
+        made = made.merge(self._arrays_of(wanted, lambda n: self._gradient(n, outputs), request))
         self.optimizer.step()
         self.iteration += 1
         made.iteration = self.iteration
-        self._collect(made, outputs, request)
         self._log(float(made.loss), time.time() - start)
         if self.iteration % self.save_every == 0:
             self._save(request.position)
@@ -232,32 +264,66 @@ class Train(BatchFilter):
         }
         positional, named = arguments(values)
         loss: torch.Tensor = self.loss(*positional, **named)
-        if loss.numel() != 1:
+        if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
+            what = f"the shape {tuple(loss.shape)}" if hasattr(loss, "shape") else repr(loss)
             raise ValueError(
-                f"{self.name()}: the loss has to be one number, got the shape {tuple(loss.shape)}"
+                f"{self.name()}: the loss has to be a tensor with one number, got {what}"
             )
-        return loss
+        return loss.reshape(())
 
-    def _check_finite(self, loss: float) -> None:
-        if not math.isfinite(loss):
-            raise NonFiniteLoss(
-                f"{self.name()}: the loss is {loss} at iteration {self.iteration + 1}; the model "
-                "was left as it was. See the batch again with pipeline.replay(error.token)."
+    def _check_finite(
+        self, loss: torch.Tensor, batch: Batch, buffers: dict[str, torch.Tensor]
+    ) -> None:
+        if math.isfinite(loss.item()):
+            return
+        broken = [n for n, p in self.model.named_parameters() if not bool(p.isfinite().all())]
+        # Running means and the like have seen the batch already.
+        for name, buffer in self.model.named_buffers():
+            buffer.copy_(buffers[name])
+        before = (
+            f"; it was broken before: {broken[0]} holds values that are not finite, as after a "
+            "gradient that was not"
+            if broken
+            else ""
+        )
+        error = NonFiniteLoss(
+            f"{self.name()}: the loss is {loss.item()} at iteration {self.iteration + 1}; the "
+            f"model was left as it was{before}. What went in is error.batch; to make it again, "
+            "replay(error.token) on the pipeline without this node."
+        )
+        error.batch = batch
+        raise error
+
+    def _keep_gradient(self, name: Name, outputs: Outputs) -> None:
+        tensor = outputs[name]
+        if not tensor.requires_grad:
+            raise ValueError(
+                f"{self.name()}: there is no gradient of {name!r}, which does not depend on any "
+                "parameter that is trained"
             )
+        tensor.retain_grad()
 
-    def _collect(self, made: Batch, outputs: Outputs, request: BatchRequest) -> None:
-        for name, key in self.outputs.items():
+    def _gradient(self, name: Name, outputs: Outputs) -> torch.Tensor:
+        gradient = outputs[name].grad
+        if gradient is None:
+            raise ValueError(
+                f"{self.name()}: there is no gradient of {name!r}, because the loss does not "
+                "depend on it"
+            )
+        # A parameter's is used again in the next step.
+        return gradient.clone() if outputs[name].is_leaf else gradient
+
+    def _arrays_of(
+        self,
+        names: Mapping[Name, ArrayKey],
+        tensor_of: Callable[[Name], torch.Tensor],
+        request: BatchRequest,
+    ) -> Batch:
+        made = Batch()
+        for name, key in names.items():
             if key in request:
-                made[key] = made_array(self, key, to_array(outputs[name]), request)
-        for name, key in self.gradients.items():
-            if key in request:
-                gradient = outputs[name].grad
-                if gradient is None:
-                    raise ValueError(
-                        f"{self.name()}: there is no gradient of {name!r}, because the loss does "
-                        "not depend on it"
-                    )
-                made[key] = made_array(self, key, to_array(gradient), request)
+                made[key] = made_array(self, key, to_array(tensor_of(name)), request)
+        return made
 
     def _log(self, loss: float, seconds: float) -> None:
         logger.info("iteration=%d loss=%f time=%f", self.iteration, loss, seconds)
@@ -265,6 +331,9 @@ class Train(BatchFilter):
             self.summary_writer.add_scalar("loss", loss, self.iteration)
 
     def _save(self, position: RunPosition | None) -> None:
+        if self.summary_writer is not None:
+            # A resumed run goes on with the curve from here.
+            self.summary_writer.flush()
         checkpoint = Checkpoint(
             model=self.model.state_dict(),
             optimizer=self.optimizer.state_dict(),
