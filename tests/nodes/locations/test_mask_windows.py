@@ -54,10 +54,12 @@ def test_every_place_is_drawn_equally_often(monkeypatch):
     assert chi2 < mask.sum() + 4 * np.sqrt(2 * mask.sum())
 
 
-def test_sums_do_not_run_over():
-    mask = MaskWindows(np.ones((300, 300), bool))
-    places = mask.places(Windows((0, 0), (300, 300), (1, 1), (1, 1)), 1.0)
-    assert (places.total, places.best) == (1, 1.0)
+@pytest.mark.parametrize("shape", [(255,), (15, 17), (5, 3, 17), (65535,), (300, 300)])
+def test_sums_may_run_over_and_come_out_right(shape):
+    # All of these fill the dtype that their largest count takes.
+    mask = MaskWindows(np.ones([3 * n for n in shape], bool))
+    places = mask.places(Windows((1,) * len(shape), shape, shape, (2,) * len(shape)), 1.0)
+    assert (places.total, places.possible, places.best) == (2 ** len(shape),) * 2 + (1.0,)
 
 
 def test_is_small_to_send():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from math import ceil, prod
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _CHUNK = 1 << 16  # windows that are unpacked to draw one of them
-_SLAB = 1 << 24  # voxels that are looked at at once
+_SLAB = 1 << 22  # voxels that are unpacked at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,54 +109,77 @@ class MaskWindows:
         size = prod(windows.shape)
         needed = _least_count(least, size)
         enough = np.empty(windows.count, np.bool_)
-        best = done = 0
-        for counts in self._counts(windows):
-            np.greater_equal(counts, needed, out=enough[done : done + len(counts)])
-            best = max(best, int(counts.max(initial=0)))
-            done += len(counts)
+        best = 0
+        for number, counts in enumerate(self._counts(windows)):
+            np.greater_equal(counts, needed, out=enough[number, ...])
+            best = max(best, int(counts.max()))
         return Places(enough, best / size)
 
     def _counts(self, windows: Windows) -> Iterator[np.ndarray[Any, Any]]:
-        """How many voxels are masked in each window, slab after slab along the first axis."""
-        first, shape, stride = windows.first[0], windows.shape[0], windows.stride[0]
-        plane = max(prod(self.shape[1:]), 1)
-        at_once = max(shape, _SLAB // plane, stride) // stride
-        for start in range(0, windows.count[0], at_once):
-            number = min(at_once, windows.count[0] - start)
-            begin = first + start * stride
-            rows = slice(begin, begin + (number - 1) * stride + shape)
-            yield self._slab(rows, windows, number)
+        """How many voxels are masked in each window, plane after plane along the first axis.
 
-    def _slab(self, rows: slice, windows: Windows, number: int) -> np.ndarray[Any, Any]:
+        The planes are one array that changes.
+        """
+        length, stride = windows.shape[0], windows.stride[0]
+        held: deque[np.ndarray[Any, Any]] = deque()
+        counts = np.zeros(windows.count[1:], np.min_scalar_type(prod(windows.shape)))
+        for number, plane in enumerate(self._planes(windows)):
+            counts += plane
+            held.append(plane)
+            if len(held) > length:
+                counts -= held.popleft()
+            start = number + 1 - length
+            if start >= 0 and start % stride == 0:
+                yield counts
+
+    def _planes(self, windows: Windows) -> Iterator[np.ndarray[Any, Any]]:
+        """Each plane across the first axis: how much is masked in the windows' parts of it."""
+        first, end = _extent(windows, 0)
         # The last axis is packed: for a mask of one axis it is the first as well.
-        if len(self.shape) == 1:
-            part = np.unpackbits(self._bits, count=self.shape[0])[rows]
-        else:
-            part = np.unpackbits(self._bits[rows], axis=-1, count=self.shape[-1])
-        for axis in range(len(self.shape) - 1, 0, -1):
-            first, shape = windows.first[axis], windows.shape[axis]
-            stride, count = windows.stride[axis], windows.count[axis]
-            end = first + (count - 1) * stride + shape
-            part = part[(slice(None),) * axis + (slice(first, end),)]
-            part = _moving_sum(part, axis, shape, stride, prod(windows.shape))
-        return _moving_sum(part, 0, windows.shape[0], windows.stride[0], prod(windows.shape))[
-            :number
-        ]
+        rows = np.unpackbits(self._bits, count=end) if len(self.shape) == 1 else self._bits
+        at_once = max(1, _SLAB // max(prod(self.shape[1:]), 1))
+        for start in range(first, end, at_once):
+            part = rows[start : min(start + at_once, end)]
+            if len(self.shape) > 1:
+                part = np.unpackbits(part, axis=-1, count=self.shape[-1])
+            for axis in range(len(self.shape) - 1, 0, -1):
+                begin, stop = _extent(windows, axis)
+                part = part[(slice(None),) * axis + (slice(begin, stop),)]
+                most = prod(windows.shape[axis:])
+                part = _moving_sum(part, axis, windows.shape[axis], windows.stride[axis], most)
+            yield from part
+
+
+def _extent(windows: Windows, axis: int) -> tuple[int, int]:
+    """Where along an axis the first window begins and the last one ends."""
+    first, stride = windows.first[axis], windows.stride[axis]
+    return first, first + (windows.count[axis] - 1) * stride + windows.shape[axis]
 
 
 def _moving_sum(
     part: np.ndarray[Any, Any], axis: int, length: int, stride: int, most: int
 ) -> np.ndarray[Any, Any]:
-    """Sums of `length` entries along an axis, one every `stride` entries.
+    """Sums of `length` entries along an axis, one every `stride` entries, none above `most`.
 
-    Unsigned sums may run over in between: their differences are right all the same, as long as
-    no window holds more than `most`.
+    Unsigned sums may run over in between: their differences are right all the same.
     """
-    dtype = np.uint32 if most < 2**32 else np.uint64
+    dtype = np.min_scalar_type(most)
+    if axis == part.ndim - 1:
+        running = np.zeros((*part.shape[:-1], part.shape[-1] + 1), dtype)
+        np.cumsum(part, axis=-1, dtype=dtype, out=running[..., 1:])
+        ends, begins = running[..., length::stride], running[..., : part.shape[-1] - length + 1]
+        difference: np.ndarray[Any, Any] = ends - begins[..., ::stride]
+        return difference
+    # Whole rows at a time: numpy would walk along the axis, from cache line to cache line.
     part = np.moveaxis(part, axis, 0)
-    running = np.zeros((len(part) + 1, *part.shape[1:]), dtype)
-    np.cumsum(part, axis=0, dtype=dtype, out=running[1:])
-    sums = running[length::stride] - running[: len(part) - length + 1 : stride]
+    row = part[:length].sum(axis=0, dtype=dtype)
+    sums = np.empty(((len(part) - length) // stride + 1, *row.shape), dtype)
+    sums[0] = row
+    for start in range(1, len(part) - length + 1):
+        row += part[start + length - 1]
+        row -= part[start - 1]
+        if start % stride == 0:
+            sums[start // stride] = row
     return np.moveaxis(sums, 0, axis)
 
 
