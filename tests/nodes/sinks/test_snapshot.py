@@ -120,7 +120,7 @@ def test_the_blocks_of_a_scan_are_counted_in_order(tmp_path, workers):
         {RAW: "raw", EXTRA: "extra"}, tmp_path, "{id}.hdf", 2, additional_request=extra
     )
     pipeline += gp.Scan(
-        asking(RAW=((0, 0), (4, 4))), workers, 3, progress_callback=gp.ScanCallback()
+        asking(RAW=((0, 0), (4, 4))), workers, 2, progress_callback=gp.ScanCallback()
     )
     with gp.build(pipeline):
         for _ in range(2):

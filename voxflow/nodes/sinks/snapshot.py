@@ -176,9 +176,8 @@ class _Counter:
         """The number of a batch; while planning, that of the next one."""
         position = request.position
         with self._lock:
-            if position is None or position.path:
-                number = self._last + 1
-            else:
+            number = self._last + 1
+            if position is not None and not position.path:
                 number = position.index + 1
             if not request.planning:
                 self._last = number
