@@ -17,21 +17,40 @@ if TYPE_CHECKING:
 class ZarrSource(DatasetSource):
     """Offers arrays of a Zarr store (format 2 or 3, OME-Zarr) as arrays.
 
+    Voxel size, offset and axes are read from the store (see `voxflow.stores.read_geometry`).
+    Nothing in it is changed.
+
     Parameters
     ----------
     store
         A directory, a zip file, or a zarr store or group.
     datasets
         The path in the store for each array.
-    array_specs, channels_first, missing_chunks, default_voxel_size
-        As for `DatasetSource`.
+    array_specs
+        What wins over the file: whatever of `voxel_size`, `roi` and `interpolatable` is given. The
+        offset of a `roi` is where the first voxel of the dataset lies. A `dtype` has to be that of
+        the file.
+    channels_first
+        Whether channel axes come before the spatial ones in the file. Arrays always have them
+        first. Axes that the file names win over this.
     filename
         Old name for `store`.
+    missing_chunks
+        What a chunk means that is not in the file: "error", or "fill" with the fill value.
+    default_voxel_size
+        What to do where the file states no voxel size: "error", or "ones" for one world unit along
+        each axis of the dataset (of the `roi`, if one is given).
 
     Raises
     ------
     TypeError
-        If both `store` and `filename` are given or neither, or no datasets.
+        If a key is no `ArrayKey`, both `store` and `filename` are given or neither, or there are no
+        datasets.
+    StoreError
+        At setup, if a file or dataset is not there, or does not say where it lies; at a request, if
+        a chunk is missing.
+    ValueError
+        At setup, if specs do not fit the file.
     """
 
     def __init__(
