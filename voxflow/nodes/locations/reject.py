@@ -108,7 +108,7 @@ class Reject(BatchFilter):
             is_empty = self._is_empty(batch)
             if fraction > self.min_masked and not is_empty:
                 return batch
-            if asked.rng(self.label).random() >= self.reject_probability:
+            if asked.rng(self._engine_label).random() >= self.reject_probability:
                 return batch
             best, empty = max(best, fraction), empty + is_empty
             tries = attempt + 1
@@ -125,11 +125,11 @@ class Reject(BatchFilter):
 
     def _attempt(self, request: BatchRequest, attempt: int) -> BatchRequest:
         # The label keeps apart the tries of two such nodes in one pipeline.
-        return request.reseed("reject", self.label, attempt) if attempt else request.clone()
+        return request.reseed("reject", self._engine_label, attempt) if attempt else request.clone()
 
     def _check(self, request: BatchRequest) -> None:
         problems = [
-            f"{self.label} looks at {key}, which is "
+            f"{self.title()} looks at {key}, which is "
             f"{'only a placeholder' if key in request else 'not'} in the request. "
             f"Add it with its data: request.add({key}, size)."
             for key in self._keys()
@@ -154,7 +154,7 @@ class Reject(BatchFilter):
         return key is not None and batch[key].num_vertices() == 0
 
     def _numbers(self, attempts: int, best: float, empty: int) -> str:
-        text = f"{self.label}: 0 of {attempts} batches were good."
+        text = f"{self.title()}: 0 of {attempts} batches were good."
         if self.mask is not None:
             text += (
                 f" More than {self.min_masked:g} of {self.mask} has to be masked, the best had "
