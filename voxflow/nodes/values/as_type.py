@@ -86,6 +86,6 @@ class AsType(BatchFilter):
         if not (low > limits.min - 1 and high < limits.max + 1):
             raise ValueError(
                 f"{self.name()} is to make {wanted} of {self.source}, which has values in "
-                f"[{low:g}, {high:g}]; {wanted} holds [{limits.min}, {limits.max}]. Scale them "
+                f"[{low}, {high}]; {wanted} holds [{limits.min}, {limits.max}]. Scale them "
                 "first, or take a wider dtype."
             )
