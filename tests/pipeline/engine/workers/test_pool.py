@@ -137,6 +137,13 @@ def test_results_of_growing_size():
     assert [(len(a), a[-1]) for a in got] == [(n, n) for n in sizes]
 
 
+def wait_for(condition, seconds=30.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def test_no_more_than_ahead_are_made_unasked(tmp_path):
     folder = str(tmp_path)
 
@@ -147,10 +154,12 @@ def test_no_more_than_ahead_are_made_unasked(tmp_path):
     with WorkerPool(serve, 2, ahead=3, name="test") as pool:
         for i in range(10):
             pool.submit(i)
-        time.sleep(1.5)
+        wait_for(lambda: len(os.listdir(folder)) >= 3)
+        time.sleep(0.5)  # time enough to do what must not be done
         assert sorted(os.listdir(folder)) == ["0", "1", "2"]
         pool.result()
         assert pool.pending == 9
+        wait_for(lambda: len(os.listdir(folder)) >= 4)
         time.sleep(0.3)
         assert sorted(os.listdir(folder)) == ["0", "1", "2", "3"]
 
