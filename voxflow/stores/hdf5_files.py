@@ -143,8 +143,9 @@ def _explain(error: OSError, path: str, mode: str) -> OSError:
         what = "writing" if mode == "r" else "reading or writing"
         return StoreUnusable(
             f"{path} is locked: another process has it open for {what}. Wait until it has closed "
-            "the file. On a file system without locks (NFS, Lustre), pass locking=False or set "
-            "HDF5_USE_FILE_LOCKING=FALSE"
+            "the file; if those are workers of this program, which read what it writes, write to "
+            "another file or to Zarr. On a file system without locks (NFS, Lustre), pass "
+            "locking=False or set HDF5_USE_FILE_LOCKING=FALSE"
         )
     if not h5py.is_hdf5(path) and os.access(path, os.R_OK):
         return StoreUnusable(f"{path} is not an HDF5 file, or is damaged ({text})")

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
@@ -389,7 +390,7 @@ def test_no_writer_in_workers(tmp_path, suffix, method):
             ValueError,
             match=f"{name} is upstream of PreCache.*downstream of PreCache, or use num_wor",
         ) as caught,
-        gp.build(pipeline + Nothing() + gp.PreCache(2, 2, method=method)),
+        gp.build(pipeline + gp.PreCache(2, 2, method=method)),
     ):
         pass
     assert isinstance(caught.value, gp.PipelineSetupError)
@@ -405,6 +406,25 @@ def test_no_writer_in_workers(tmp_path, suffix, method):
         memory(RAW, data, (1, 1)) + gp.PreCache(2, 1) + writer(tmp_path, suffix),
         asking(RAW=((0, 0), (4, 4))),
     )
+
+
+@both
+def test_threads_that_share_chunks(tmp_path, suffix):
+    data = ids(gp.Roi((0,), (120,)), (1,))
+    create_dataset(
+        tmp_path / f"out.{suffix}",
+        "volumes/raw",
+        data.shape,
+        data.dtype,
+        chunks=(50,),
+        geometry=Geometry((1,), (0,)),
+    )
+    pipeline = memory(RAW, data, (1,)) + writer(tmp_path, suffix)
+    with gp.build(pipeline), ThreadPoolExecutor(4) as pool:
+        requests = [asking(RAW=((i,), (3,))) for i in range(0, 120, 3)]
+        list(pool.map(pipeline.request_batch, requests))
+    written = open_dataset(tmp_path / f"out.{suffix}", "volumes/raw").read()
+    np.testing.assert_array_equal(written, data)
 
 
 @both
