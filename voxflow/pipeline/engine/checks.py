@@ -41,7 +41,7 @@ class Problem:
     key
         What was asked; None if the whole request is concerned.
     kind
-        Of two problems of one kind with one key, the one downstream is the cause of the other.
+        "key", "voxel size", "directed", "region", "grid" or "error".
     text
         What is wrong and what to do.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -51,22 +51,10 @@ class NodePlan:
 
     def all_problems(self) -> list[str]:
         """The problems of this node and of all upstream, each mistake once."""
-        return list(dict.fromkeys(str(problem) for problem in self._collect({})))
-
-    def _collect(self, downstream: dict[Any, Problem]) -> list[Problem]:
-        found = []
-        known = dict(downstream)
-        for problem in self.problems:
-            cause = known.get((problem.key, problem.kind))
-            if cause is None and not (problem.kind == "error" and downstream):
-                known[problem.key, problem.kind] = copy = replace(problem)
-                found.append(copy)
-            elif cause is not None and cause.text == problem.text:
-                # Asked of every node down to this one, which is where the limit comes from.
-                cause.node = problem.node
+        found = dict.fromkeys(map(str, self.problems))
         for plan in self.upstream or []:
-            found += plan._collect(known)
-        return found
+            found.update(dict.fromkeys(plan.all_problems()))
+        return list(found)
 
     def errors(self) -> list[Exception]:
         """What nodes raised when they were to say what they ask upstream."""
@@ -129,16 +117,18 @@ def check(node: Any, request: BatchRequest, own_nodes_only: bool = False) -> Non
         raise RequestRefused(problems) from (errors[0] if errors else None)
 
 
-def _walk(node: Any, request: BatchRequest, own_nodes_only: bool) -> NodePlan:
+def _walk(node: Any, request: BatchRequest, own_nodes_only: bool, spoilt: bool = False) -> NodePlan:
     asked = request.clone()
     asked._plans = {}
     seed_globals(asked)
     if node.remove_placeholders:
         asked.remove_placeholders()
-    visit = NodePlan(
-        node.label, request, node.spec, request_problems(node.title(), node.spec, asked)
-    )
-    if any(problem.kind == "key" for problem in visit.problems):
+    visit = NodePlan(node.label, request, node.spec, _problems(node, asked))
+    # What cannot be served is left out from here on, so that no mistake is told twice.
+    for key in {problem.key for problem in visit.problems}:
+        del asked[key]
+        spoilt = True
+    if spoilt and len(asked) == 0:
         return visit
     if own_nodes_only and is_foreign(node):
         visit.upstream = None
@@ -146,16 +136,20 @@ def _walk(node: Any, request: BatchRequest, own_nodes_only: bool) -> NodePlan:
     try:
         upstream = node.upstream_requests(asked)
     except Exception as error:
-        if not visit.problems:
+        if not spoilt:
             visit.error = error
             visit.problems += _raised(node, error)
             note_visit(error, node.title(), request, node.spec)
         return visit
-    visit.upstream = None if upstream is None else _walk_all(upstream, own_nodes_only)
+    if upstream is not None:
+        upstream = _walk_all(upstream, own_nodes_only, spoilt)
+    visit.upstream = upstream
     return visit
 
 
-def _walk_all(upstream: list[tuple[Any, BatchRequest]], own_nodes_only: bool) -> list[NodePlan]:
+def _walk_all(
+    upstream: list[tuple[Any, BatchRequest]], own_nodes_only: bool, spoilt: bool
+) -> list[NodePlan]:
     """Walk on from each node; one that is asked for the same several times is walked once."""
     plans: list[NodePlan] = []
     last: Any = None
@@ -163,9 +157,25 @@ def _walk_all(upstream: list[tuple[Any, BatchRequest]], own_nodes_only: bool) ->
         if last is node and plans[-1].request == request:
             plans[-1].times += 1
         else:
-            plans.append(_walk(node, request, own_nodes_only))
+            plans.append(_walk(node, request, own_nodes_only, spoilt))
         last = node
     return plans
+
+
+def _problems(node: Any, request: BatchRequest) -> list[Problem]:
+    problems = request_problems(node.title(), node.spec, request)
+    for problem in problems:
+        if problem.key in node.spec:
+            problem.node = _origin(node, problem.key).title()
+    return problems
+
+
+def _origin(node: Any, key: Any) -> Any:
+    """The node that a key comes from, as far as it is passed on as it is."""
+    for provider in node.get_upstream_providers():
+        if key in provider.spec and provider.spec[key].roi == node.spec[key].roi:
+            return _origin(provider, key)
+    return node
 
 
 def _raised(node: Any, error: Exception) -> list[Problem]:
