@@ -122,7 +122,7 @@ def test_context_says_where_the_output_is_and_what_it_needs():
         batch = pipeline.request_batch(asked((16, 49), (20, 29.4), RAW=((0, 0), (4, 9.8))))
         assert batch[RAW].data.shape == (1, 1)
         np.testing.assert_array_equal(batch[OUT].data, part.data)
-        with pytest.raises(gp.RequestRefused, match="axis 0 misses 4 = 1 voxels at its begin"):
+        with pytest.raises(gp.RequestRefused, match="axis 0 misses 4 .* at its begin"):
             pipeline.request_batch(asked((4, 49), (20, 29.4)))
 
 
