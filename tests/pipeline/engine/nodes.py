@@ -70,6 +70,7 @@ class Dice(gp.BatchFilter):
         self.key = key
 
     def setup(self):
+        self.enable_autoskip()
         self.updates(self.key, self.spec[self.key].copy())
 
     def draw(self, request, rng):

@@ -61,7 +61,8 @@ def _lines(request: BatchRequest, offered: ProviderSpec | None) -> Iterator[tupl
     for key, asked in request.items():
         known: Any = offered[key] if offered is not None and key in offered else asked
         voxel_size = getattr(asked, "voxel_size", None) or getattr(known, "voxel_size", None)
-        yield str(key), "no region" if asked.roi is None else describe(asked.roi, voxel_size)
+        where = "no region" if asked.roi is None else describe(asked.roi, voxel_size)
+        yield str(key), f"{where} (placeholder)" if asked.placeholder else where
 
 
 def _full(notes: list[str]) -> list[tuple[str, str]] | None:

@@ -150,7 +150,7 @@ class Pipeline(Chainable):
             try:
                 node.setup()
             except Exception as error:
-                error.add_note(f"Exception in {node.name()} while calling setup()")
+                error.add_note(f"Exception in {node.title()} while calling setup()")
                 raised = marked(error, PipelineSetupError, provider=node)
             else:
                 continue
@@ -171,7 +171,7 @@ class Pipeline(Chainable):
                 if node._engine_state == "set up":
                     node.internal_teardown()
             except Exception as error:
-                error.add_note(f"Exception in {node.name()} while calling teardown()")
+                error.add_note(f"Exception in {node.title()} while calling teardown()")
                 if first is None:
                     first = marked(error, PipelineTeardownError, provider=node)
             finally:
