@@ -34,9 +34,9 @@ def segment(affinities, neighborhood=NEIGHBORHOOD, bias=BIAS, min_size=MIN_SIZE)
 
 
 def merge_small(instances, min_size):
-    """Give the voxels of objects under `min_size` voxels to the nearest object that stays."""
+    """Give voxels of no object (0), or of one under `min_size`, to the nearest that stays."""
     _, index, sizes = np.unique(instances, return_inverse=True, return_counts=True)
-    small = (sizes < min_size)[index].reshape(instances.shape)
+    small = (sizes < min_size)[index].reshape(instances.shape) | (instances == 0)
     if small.all():
         return np.ones_like(instances)
     nearest = distance_transform_edt(

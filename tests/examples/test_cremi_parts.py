@@ -111,6 +111,7 @@ def test_small_objects_go_to_the_nearest_in_their_section(scripts):
     instances = np.full((3, 8, 8), 7, np.uint64)
     instances[1] = 9
     instances[1, 2, 2] = 3
+    instances[1, 4:] = 0  # more than min_size, but no object
     cleaned = scripts["segment"].merge_small(instances, min_size=5)
     assert (cleaned[1] == 9).all()
     assert (cleaned[[0, 2]] == 7).all()
