@@ -105,6 +105,14 @@ def inputs(data):
     return (*sources, GraphSource(POINTS, points, WORLD)) + gp.MergeProvider()
 
 
+class Shared(gp.BatchFilter):
+    """Hands on what nobody may write into."""
+
+    def process(self, batch, request):
+        for array in batch.arrays.values():
+            array.data.flags.writeable = False
+
+
 def digest(batch):
     """All that a consumer sees."""
     seen = {str(k): (a.data.tobytes(), a.data.shape, repr(a.spec)) for k, a in batch.arrays.items()}
@@ -117,7 +125,7 @@ def digest(batch):
 def test_delivers_what_was_promised(case):
     data = volumes()
     before = {key: array.copy() for key, array in data.items()}
-    pipeline = inputs(data) + case.make()
+    pipeline = inputs(data) + Shared() + case.make()
     request = case.request()
     with gp.build(pipeline, seed=1):
         for _ in range(2):

@@ -21,7 +21,9 @@ def orientations(request, size, n=500, **kwargs):
             asked = request.clone()
             asked._set_seed(seed)
             warp = augment.draw(asked, asked.rng("SimpleAugment"))
-            found[tuple(map(tuple, np.asarray(warp.matrix).astype(int).tolist()))] += 1
+            zero = warp.pull(np.zeros((1, len(size))))
+            matrix = (warp.pull(np.eye(len(size))) - zero).T
+            found[tuple(map(tuple, np.round(matrix).astype(int).tolist()))] += 1
     return found
 
 
@@ -160,6 +162,22 @@ def test_grids_that_only_meet_every_few_voxels():
     # about 4: fine voxels 0 ... 8 show 7 ... -1, coarse ones at 2 and 4 show 4 and 2
     assert (batch[RAMP].data - 10).tolist() == list(range(7, -2, -1))
     assert (2 * batch[IDS].data - 10).tolist() == [4, 2]
+
+
+def test_four_axes():
+    size = gp.Coordinate(1, 8, 2, 2)
+    data = np.arange(3 * 4 * 5 * 5).reshape(3, 4, 5, 5)
+    points = {1: (0.5, 4, 1, 3)}
+    roi = gp.Roi((0, 0, 0, 0), size * gp.Coordinate(data.shape))
+    pipeline = (
+        (source(RAW, np.stack([data, -data]), size), GraphSource(POINTS, points, roi))
+        + gp.MergeProvider()
+        + gp.SimpleAugment(mirror_probs=[1, 0, 1, 0], transpose_probs=[0, 0, 1, 1])
+    )
+    batch = served(pipeline, asking(RAW=roi, points=roi))
+    moved = data[::-1, :, ::-1].transpose(0, 1, 3, 2)
+    np.testing.assert_array_equal(batch[RAW].data, np.stack([moved, -moved]))
+    assert batch[POINTS].node(1).location.tolist() == [2.5, 4, 3, 9]
 
 
 def test_arrays_are_views():

@@ -141,6 +141,21 @@ def test_affinities_and_mask_of_different_regions():
     assert batch[MASK].data.shape == (1, 1, 2)
 
 
+def test_a_mask_alone_is_made_from_masks():
+    seen = []
+
+    class Spy(gp.BatchFilter):
+        def process(self, batch, request):
+            seen.extend(str(key) for key, _ in batch.items())
+
+    known = np.array([[1, 1, 0, 1, 1, 1]])
+    inputs = source(LABELS, known, (1, 1)), source(KNOWN, known, (1, 1))
+    affs = gp.AddAffinities([[0, -1]], LABELS, AFFS, KNOWN, affinities_mask=MASK)
+    batch = served(inputs + gp.MergeProvider() + Spy() + affs, asking(MASK=((0, 3), (1, 3))))
+    assert batch[MASK].data.tolist() == [[[0, 1, 1]]]
+    assert seen == ["KNOWN"]
+
+
 def test_channels_of_labels_stay_in_front():
     labels = np.stack([np.ones((4, 4), int), np.zeros((4, 4), int)])
     affs = gp.AddAffinities([[-1, 0], [0, -1], [1, 0]], LABELS, AFFS, affinities_mask=MASK)

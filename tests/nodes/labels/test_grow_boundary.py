@@ -139,3 +139,9 @@ def test_a_mask_needs_the_channels_of_the_labels():
     pipeline = inputs + gp.MergeProvider() + gp.GrowBoundary(LABELS, MASK)
     with pytest.raises(ValueError, match=r"MASK has the shape \(4,\), LABELS has \(2, 4\)"):
         served(pipeline, asking(LABELS=((0,), (4,))))
+
+
+def test_ids_are_integers():
+    pipeline = source(LABELS, np.ones(4), (1,)) + gp.GrowBoundary(LABELS)
+    with pytest.raises(gp.PipelineSetupError, match="LABELS is float64; put AsType"):
+        served(pipeline, asking(LABELS=((0,), (4,))))

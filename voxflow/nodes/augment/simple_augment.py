@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from voxflow.nodes.augment.augment import probability
 from voxflow.nodes.augment.spatial import SpatialAugment
-from voxflow.ops.maps import mirror_transpose
+from voxflow.ops.maps.moves import Moves
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,7 +71,7 @@ class SimpleAugment(SpatialAugment):
         """Which axes are mirrored, and how axes change places."""
         total = request.get_total_roi()
         if total is None:
-            return mirror_transpose([0.0], [False])
+            return Moves([0.0], [False], [0], [0.0])
         dims = total.dims
         mirror = (rng.random(dims) < self._chances(dims)).tolist()
         orders, weights = self._permutations(dims)
@@ -86,7 +86,7 @@ class SimpleAugment(SpatialAugment):
         moved = [0.0] * dims
         for axis, source in enumerate(order):
             moved[source] = float(pivot[source] + center[axis] - pivot[axis])
-        return mirror_transpose(moved, mirror, order, [float(c) for c in pivot])
+        return Moves(moved, mirror, order, [float(c) for c in pivot])
 
     def _chances(self, dims: int) -> list[float]:
         given = [0.5] * dims if self.mirror_probs is None else list(self.mirror_probs)

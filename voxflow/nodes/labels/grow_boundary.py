@@ -43,6 +43,8 @@ class GrowBoundary(BatchFilter):
     ValueError
         If `steps` is not in 0 ... 255. At setup: if `only_xy` is asked of a single axis, or the
         mask has other voxels than the labels.
+    TypeError
+        At setup: if the labels are not integers.
     """
 
     def __init__(
@@ -68,6 +70,11 @@ class GrowBoundary(BatchFilter):
         """Say that the labels change."""
         self.enable_autoskip()
         spec = self.spec[self.labels]
+        if spec.dtype is not None and spec.dtype.kind not in "uib":
+            raise TypeError(
+                f"{self.name()} works on ids, but {self.labels} is {spec.dtype}; put AsType "
+                "upstream"
+            )
         if self.only_xy and len(spec.grid) < 2:
             raise ValueError(f"{self.name()}: only_xy needs two axes, {self.labels} has one")
         if self.mask is not None and self.spec[self.mask].voxel_size != spec.voxel_size:
