@@ -76,9 +76,9 @@ def test_samples_are_files_in_cremi_layout(data):
         assert file.attrs["file_format"] == "0.2"
         assert (raw.dtype, labels.dtype) == (np.uint8, np.uint64)
         assert raw.shape == (20, 112, 112)
-        assert labels.shape == (4, 48, 48)
+        assert labels.shape == (4, 40, 40)
         assert list(raw.attrs["resolution"]) == list(labels.attrs["resolution"]) == [40, 4, 4]
-        assert list(labels.attrs["offset"]) == [320, 128, 128]
+        assert list(labels.attrs["offset"]) == [320, 144, 144]
         assert labels[:].min() > 0
         assert len(np.unique(labels)) > 2
         assert raw[:].std() > 15
