@@ -24,7 +24,11 @@ class SimpleAugment(SpatialAugment):
     Axes are the spatial ones, from 0. Arrays are mirrored about the centre of all that is asked
     for, then transposed, so that everything in a batch stays registered. Where voxel sizes differ
     such that this would put one of the arrays between two voxels, the centre is moved down to the
-    nearest place where it does not.
+    nearest place where it does not. Put it upstream of nodes such as `AddAffinities`, whose values
+    would have to change with the axes.
+
+    A point is a place, not a voxel: the mirror image of one on the lower face of a voxel lies on an
+    upper face, which belongs to the next voxel. Points in the centres of voxels stay in theirs.
 
     Parameters
     ----------

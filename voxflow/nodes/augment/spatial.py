@@ -24,6 +24,9 @@ class SpatialAugment(Augment):
     resampled once, points are moved exactly. Arrays that are not interpolatable (labels, masks)
     take the nearest voxel; so do arrays of which it is not known. Points that end up outside of
     the region are dropped.
+
+    Values are moved, not turned: what speaks of directions or neighbours (affinities, flows) has to
+    be made downstream, from what was moved.
     """
 
     def draw(self, request: BatchRequest, rng: Any) -> Map:

@@ -50,6 +50,19 @@ class AddAffinities(BatchFilter):
         If the vectors are not of one length, or not whole. At setup: if they have not as many
         entries as the labels have spatial axes, if labels are not integers, if a mask has other
         voxels than the labels, or if the labels are too small for any affinity.
+
+    Examples
+    --------
+    >>> import voxflow as gp
+    >>> labels, affs = gp.ArrayKey("LABELS"), gp.ArrayKey("AFFINITIES")
+    >>> ids = np.array([7, 7, 0, 5, 5, 5])
+    >>> line = gp.ArraySource(labels, ids, spec=gp.ArraySpec(voxel_size=(4,)))
+    >>> with gp.build(line + gp.AddAffinities([[-1], [-2]], labels, affs)) as pipeline:
+    ...     print(pipeline.spec[affs].roi)
+    ...     pipeline.request_batch(gp.BatchRequest({affs: gp.Roi((8,), (16,))}))[affs].data
+    [8:24] (16)
+    array([[0, 0, 1, 1],
+           [0, 0, 0, 1]], dtype=uint8)
     """
 
     def __init__(

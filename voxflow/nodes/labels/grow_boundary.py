@@ -45,6 +45,16 @@ class GrowBoundary(BatchFilter):
         mask has other voxels than the labels.
     TypeError
         At setup: if the labels are not integers.
+
+    Examples
+    --------
+    >>> import voxflow as gp
+    >>> labels = gp.ArrayKey("LABELS")
+    >>> ids = np.array([7, 7, 7, 7, 5, 5, 5, 5])
+    >>> line = gp.ArraySource(labels, ids, spec=gp.ArraySpec(voxel_size=(4,)))
+    >>> with gp.build(line + gp.GrowBoundary(labels, steps=1)) as pipeline:
+    ...     pipeline.request_batch(gp.BatchRequest({labels: gp.Roi((0,), (32,))}))[labels].data
+    array([7, 7, 7, 0, 0, 5, 5, 5])
     """
 
     def __init__(

@@ -37,6 +37,16 @@ class Pad(BatchFilter):
     ValueError
         If the mode is unknown or a size negative. At setup: if the array has no region, the
         padding is not a whole number of voxels, or the dtype cannot hold `value`.
+
+    Examples
+    --------
+    >>> import voxflow as gp
+    >>> raw = gp.ArrayKey("RAW")
+    >>> line = gp.ArraySource(raw, np.array([1, 2, 3]), spec=gp.ArraySpec(voxel_size=(4,)))
+    >>> request = gp.BatchRequest({raw: gp.Roi((-8,), (20,))})
+    >>> with gp.build(line + gp.Pad(raw, None, mode="reflect")) as pipeline:
+    ...     pipeline.request_batch(request)[raw].data
+    array([3, 2, 1, 2, 3])
     """
 
     def __init__(

@@ -34,6 +34,15 @@ class Normalize(BatchFilter):
         If `dtype` is not of floating point. At setup, or at a request if the dtype of the array is
         not known before: if no factor was given and there is none for the dtype. At a request: if
         no factor was given and floating point values lie outside of [0, 1].
+
+    Examples
+    --------
+    >>> import voxflow as gp
+    >>> raw = gp.ArrayKey("RAW")
+    >>> line = gp.ArraySource(raw, np.array([0, 0, 255], "u1"), spec=gp.ArraySpec(voxel_size=(4,)))
+    >>> with gp.build(line + gp.Normalize(raw)) as pipeline:
+    ...     pipeline.request_batch(gp.BatchRequest({raw: gp.Roi((0,), (12,))}))[raw].data
+    array([0., 0., 1.], dtype=float32)
     """
 
     def __init__(
