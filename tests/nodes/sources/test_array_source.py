@@ -49,6 +49,8 @@ def test_a_nonspatial_array_comes_whole():
     request = gp.BatchRequest()
     request[RAW] = gp.ArraySpec(nonspatial=True)
     np.testing.assert_array_equal(served(gp.ArraySource(RAW, array), request)[RAW].data, range(5))
+    bare = gp.ArraySource(RAW, np.arange(5), spec=gp.ArraySpec(nonspatial=True))
+    np.testing.assert_array_equal(served(bare, request)[RAW].data, range(5))
 
 
 def test_a_region_without_extent_has_no_voxels():

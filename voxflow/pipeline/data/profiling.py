@@ -165,9 +165,20 @@ class ProfilingStats:
         self._summaries: dict[tuple[str, str | None], TimingSummary] = {}
         self._summarised = 0
 
-    def record(self, node_name: str, method: str | None, start: float, stop: float) -> None:
-        """Add what was timed from outside; `start` and `stop` are values of `time.time()`."""
-        self._records.append((node_name, method, start, stop, stop - start))
+    def record(
+        self,
+        node_name: str,
+        method: str | None,
+        start: float,
+        stop: float,
+        seconds: float | None = None,
+    ) -> None:
+        """Add what was timed from outside; `start` and `stop` are values of `time.time()`.
+
+        `seconds` is the time in between that counts; None: all of it.
+        """
+        counted = stop - start if seconds is None else seconds
+        self._records.append((node_name, method, start, stop, counted))
 
     def add(self, timing: Timing) -> None:
         """Add a timing as it is now; what happens to it later does not matter here."""

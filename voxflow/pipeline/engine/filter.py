@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from voxflow.pipeline.data import Batch, BatchRequest, ProviderSpec
 from voxflow.pipeline.data.seeds import advance_legacy
 from voxflow.pipeline.engine.errors import BatchFilterError
+from voxflow.pipeline.engine.own_time import OwnTime, is_told
 from voxflow.pipeline.engine.provider import BatchProvider
 
 if TYPE_CHECKING:
@@ -174,15 +175,21 @@ class BatchFilter(BatchProvider):
             )
         result = batch.merge(seen if made is None else made).crop(downstream)
         stats, name = result.profiling_stats, type(self).__name__
+        done = time.time()
         stats.record(name, "prepare", start, prepared)
-        stats.record(name, "process", started, time.time())
+        stats.record(name, "process", started, done)
+        is_told(prepared - start + done - started)
         return result
 
     def _timed_provide(self, request: BatchRequest) -> Batch:
-        # `provide` times its own two halves; the time of upstream nodes is theirs.
-        batch = self.provide(request)
+        with OwnTime() as own:
+            batch = self.provide(request)
         if not isinstance(batch, Batch):
             raise BatchFilterError(self, f"provide() has to return a Batch, it returned {batch!r}")
+        # Our own `provide` records its two halves, another one nothing.
+        name = type(self).__name__
+        if type(self).provide is not BatchFilter.provide:
+            batch.profiling_stats.record(name, None, own.start, own.stop, own.seconds)
         return batch
 
     def _upstream_request(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Self
 
 from voxflow.pipeline.data import Batch, BatchRequest, ProviderSpec
@@ -11,6 +10,7 @@ from voxflow.pipeline.engine.checks import check_batch, request_problems
 from voxflow.pipeline.engine.errors import BatchRequestError, RequestRefused
 from voxflow.pipeline.engine.legacy_random import seed_globals
 from voxflow.pipeline.engine.notes import note_visit
+from voxflow.pipeline.engine.own_time import OwnTime
 from voxflow.pipeline.engine.pipeline import Chainable
 
 if TYPE_CHECKING:
@@ -251,13 +251,14 @@ class BatchProvider(Chainable):
         return batch
 
     def _timed_provide(self, request: BatchRequest) -> Batch:
-        start = time.time()
-        batch = self.provide(request)
+        with OwnTime() as own:
+            batch = self.provide(request)
         if not isinstance(batch, Batch):
             raise TypeError(
                 f"{self.name()}: provide() has to return a Batch, it returned {batch!r}"
             )
-        batch.profiling_stats.record(type(self).__name__, None, start, time.time())
+        name = type(self).__name__
+        batch.profiling_stats.record(name, None, own.start, own.stop, own.seconds)
         return batch
 
     def __repr__(self) -> str:
