@@ -23,7 +23,7 @@ def test_offers_the_region_and_changes_nothing():
 
 
 def test_a_request_outside_is_refused():
-    with pytest.raises(gp.PipelineRequestError, match=r"axis 0 misses 10 .*= 2 voxels at its begin"):
+    with pytest.raises(gp.PipelineRequestError, match=r"axis 0 misses 10 .*= 2 voxels"):
         served(volume() + gp.Crop(RAW, gp.Roi((10, 9.8), (50, 49))), asking(RAW=ROI))
 
 
@@ -79,9 +79,9 @@ def test_arguments_are_checked_at_once(kwargs, text):
     ("crop", "text"),
     [
         (gp.Crop(RAW, gp.Roi((0, 0), (50, 49))), "not inside of"),
-        (gp.Crop(RAW, gp.Roi((0,), (50,))), "not inside of"),
+        (gp.Crop(RAW, gp.Roi((0,), (50,))), "RAW, which has 2 axes"),
         (gp.Crop(RAW, gp.Roi((0, 9.8), (0, 49))), "not inside of"),
-        (gp.Crop(RAW, gp.Roi((1, 9.8), (50, 49))), r"not on the voxel grid.*\[0:55.*outside"),
+        (gp.Crop(RAW, gp.Roi((1, 9.8), (50, 49))), "is not on the voxel grid"),
         (gp.Crop(RAW, fraction_negative=(0.1,)), "2 axes; give one for each"),
         (gp.Crop(POINTS, ROI), "no spec for points"),
     ],

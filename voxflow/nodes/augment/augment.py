@@ -34,7 +34,7 @@ class Augment(BatchFilter):
         """
         if request.planning:
             return self.p <= 0
-        return self.p < 1 and bool(request.rng(f"{self.label}/skip").random() >= self.p)
+        return self.p < 1 and bool(request.rng(f"{self._engine_label}/skip").random() >= self.p)
 
 
 def probability(name: str, value: float) -> float:

@@ -61,10 +61,16 @@ class Crop(BatchFilter):
         if spec.roi is None:
             raise ValueError(f"{self.name()} cannot crop {self.key}, which has no region")
         roi = self._left(spec)
+        if roi.dims != spec.roi.dims:
+            raise ValueError(
+                f"{self.name()} is to leave {roi} of {self.key}, which has {spec.roi.dims} axes: "
+                f"{spec.roi} (world units)"
+            )
         if roi.empty or not spec.roi.contains(roi):
             raise ValueError(
                 f"{self.name()} is to leave {roi} of {self.key}, which is not inside of "
-                f"{spec.roi}, where it is provided (world units)"
+                f"{spec.roi}, where it is provided (world units); what both have in common is "
+                f"{spec.roi.intersect(roi)}"
             )
         voxel_size = getattr(spec, "voxel_size", None)
         if voxel_size is not None and roi.snap_to_grid(voxel_size) != roi:

@@ -93,7 +93,7 @@ class Pad(BatchFilter):
         if any(s is not None and s % v for s, v in zip(size, spec.voxel_size, strict=True)):
             raise ValueError(
                 f"{self.name()} is to pad {self.key} by {size} world units, which is not a whole "
-                f"number of its voxels of {spec.voxel_size}"
+                f"number of its voxels of {spec.voxel_size}; give a multiple of that"
             )
         if spec.dtype is not None and not _holds(spec.dtype, self.value):
             raise ValueError(
