@@ -6,11 +6,23 @@ import torch
 
 import voxflow as gp
 from tests.torch.nets import OUT, RAW, convolution, volume
+from voxflow.models import UNet, analyse
 from voxflow.torch import Checkpoint, Predict, save_checkpoint
 
 
 class Quiet(gp.ScanCallback):
     pass
+
+
+class Channels(torch.nn.Module):
+    """Adds the sample and channel axes."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x):
+        return self.net(x[None, None])[0, 0]
 
 
 def predicting(model=None, shape=(30, 26), voxel_size=None, **options):
@@ -40,7 +52,8 @@ def test_the_model_is_evaluated_and_left_as_it_was():
     request = asked((2, 2), (8, 8), RAW=((0, 0), (12, 12)))
     with gp.build(pipeline):
         one, two = (pipeline.request_batch(request) for _ in range(2))
-        assert not any(module.training for module in model.modules())
+        # Right after each batch: somebody may train the model in between.
+        assert [module.training for module in model.modules()] == modes
     assert [module.training for module in model.modules()] == modes
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     np.testing.assert_array_equal(one[OUT].data, two[OUT].data)
@@ -59,6 +72,25 @@ def test_no_gradients_are_kept():
 
     batch = predicted(predicting(Look()), asked((0, 0), (4, 4), RAW=((0, 0), (4, 4))))
     np.testing.assert_allclose(batch[OUT].data, batch[RAW].data + 1)
+
+
+def test_the_mode_is_put_back_after_an_error():
+    class Fail(torch.nn.Module):
+        def forward(self, x):
+            assert not self.training
+            raise OSError("no")
+
+    model = Fail()
+    with pytest.raises(OSError, match="no"):
+        predicted(predicting(model), asked((0, 0), (4, 4), RAW=((0, 0), (4, 4))))
+    assert model.training
+
+
+def test_a_placeholder_says_where_the_input_is():
+    request = asked((2, 2), (8, 8))
+    request[RAW] = gp.ArraySpec(gp.Roi((0, 0), (12, 12)), placeholder=True)
+    batch = predicted(predicting(), request)
+    assert batch[OUT].data.shape == (8, 8)
 
 
 def test_nothing_runs_if_no_output_is_asked_for():
@@ -190,6 +222,25 @@ def test_a_scan_gives_what_the_whole_gives(size):
     for part in (((2, 2), (1, 1)), ((13, 4), (15, 20)), ((7, 9), (4, 5))):
         array = predicted(scanning(convolution(), size), asked(*part))[OUT]
         np.testing.assert_array_equal(array.data, found.crop(gp.Roi(*part)).data)
+
+
+def test_a_unet_is_scanned_as_a_whole():
+    torch.manual_seed(0)
+    net = UNet(1, 1, fmaps=2, downsample=[(2, 2)])
+    geometry = analyse(net, dims=2)
+    size = gp.Coordinate((4, 10))
+    _, block = geometry.fit((22, 22))
+    whole_input, whole = geometry.fit((70, 48))
+    context = geometry.context * size
+
+    def pipeline():
+        return predicting(Channels(net), whole_input, size, context=context)
+
+    roi = gp.Roi(context, whole * size)
+    scan = gp.Scan(asked((0, 0), block * size), progress_callback=Quiet())
+    expected = predicted(pipeline(), gp.BatchRequest({OUT: roi}))[OUT]
+    found = predicted(pipeline() + scan, gp.BatchRequest({OUT: roi}))[OUT]
+    np.testing.assert_allclose(found.data, expected.data, atol=1e-5)
 
 
 def test_a_pointwise_model_gives_equal_bits():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,24 +20,20 @@ from voxflow.torch.calls import (
 )
 from voxflow.torch.checkpoint import load_checkpoint
 from voxflow.torch.devices import choose_device
+from voxflow.torch.modes import evaluating
 from voxflow.torch.tensors import to_array, to_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-logger = logging.getLogger(__name__)
-
-# Threads may ask for the first batch at once. Kept out of the node, which travels to workers.
-_starting = threading.Lock()
-
 
 class Predict(BatchFilter):
     """Adds the outputs of a torch model to every batch that passes.
 
-    The model is used in evaluation mode and without gradients; when the pipeline is torn down, it
-    is left in the mode that it was found in. It goes to its device at the first request, in the
-    process that computes, so that the workers of a `Scan` each have their own.
+    The model is used in evaluation mode and without gradients. After each batch it is in the mode
+    that it was in before, so a model may be trained and looked at in turns. It goes to its device
+    at the first request, in the process that computes: the workers of a `Scan` have their own.
 
     Parameters
     ----------
@@ -94,8 +88,7 @@ class Predict(BatchFilter):
         self.checkpoint = checkpoint
         self.device = choose_device(device)
         self.context = None if context is None else Coordinate(context)
-        # The modules that were found in training mode, once the model is in place.
-        self._was_training: list[torch.nn.Module] | None = None
+        self._ready = False
 
     def setup(self) -> None:
         """Say what the model makes, and load the checkpoint."""
@@ -165,6 +158,7 @@ class Predict(BatchFilter):
                 needed[key] = ArraySpec(roi=self._around_outputs(request))
             elif key in request:
                 needed[key] = request[key]
+                needed[key].placeholder = False
             else:
                 raise KeyError(
                     f"{self.name()} needs {key}, which is not in the request; ask for it with "
@@ -187,27 +181,25 @@ class Predict(BatchFilter):
         positional, named = arguments(values)
         wanted = {name: key for name, key in self.outputs.items() if key in request}
         made = Batch()
-        with torch.no_grad(), capturing(self.name(), self.model, wanted) as call:
+        with (
+            torch.no_grad(),
+            evaluating(self.model),
+            capturing(self.name(), self.model, wanted) as call,
+        ):
             outputs = call(*positional, **named)
             for name, key in wanted.items():
                 made[key] = made_array(self, key, to_array(outputs[name]), request)
         return made
 
     def _start(self) -> None:
-        with _starting:
-            if self._was_training is not None:
-                return
-            self._was_training = [module for module in self.model.modules() if module.training]
-            if self._was_training:
-                logger.info("%s: the model goes into evaluation mode", self.name())
-            self.model.eval().to(self.device)
+        if not self._ready:
+            self.model.to(self.device)
+            self._ready = True
 
     def teardown(self) -> None:
-        """Leave the model in the mode that it was found in."""
-        for module in self._was_training or []:
-            module.training = True
-        self._was_training = None
+        """The next pipeline puts the model in place again."""
+        self._ready = False
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker puts its own copy of the model in place.
-        return {**self.__dict__, "_was_training": None}
+        return {**self.__dict__, "_ready": False}

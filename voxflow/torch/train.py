@@ -172,8 +172,8 @@ class Train(BatchFilter):
             self.model.load_state_dict(found.model)
         except RuntimeError as error:
             raise ValueError(
-                f"{path} is not from this model: {error}. Give another checkpoint_basename to "
-                "start anew."
+                f"{path} is not from this model. Give another checkpoint_basename to start anew, "
+                f"or the model that it was saved from. {error}"
             ) from error
         if found.optimizer is None:
             logger.warning("%s has no state of the optimizer, which starts anew", path)
@@ -215,6 +215,7 @@ class Train(BatchFilter):
                     "the region that the model or the loss is to see"
                 )
             needed[key] = request[key]
+            needed[key].placeholder = False
         return needed
 
     def process(self, batch: Batch, request: BatchRequest) -> Batch:

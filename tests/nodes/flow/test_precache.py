@@ -138,6 +138,22 @@ def test_the_usual_request_may_change(expected):
         assert [digest(built.request_batch(request())) for _ in range(6)] == expected[3:9]
 
 
+def test_after_an_interrupt_batches_are_still_their_own(expected):
+    with gp.build(make_pipeline(2), seed=5) as built:
+        served(built, 2)
+        pool = built.output._state.pool
+        result = pool.result
+
+        def interrupted():
+            pool.result = result
+            raise KeyboardInterrupt
+
+        pool.result = interrupted
+        with pytest.raises(KeyboardInterrupt):
+            built.request_batch(request())
+        assert served(built, 4) == expected[3:7]
+
+
 def test_a_seed_of_the_users_own_is_served_as_it_is():
     seeded = gp.BatchRequest({RAW: gp.Roi((4, 4), (20, 20))}, random_seed=3)
     for workers in (0, 2):

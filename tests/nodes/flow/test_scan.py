@@ -453,7 +453,9 @@ def foreign(kind):
             elif request[raw].roi.begin == (8, 0):
                 if kind == "raise":
                     raise KeyError("nothing here")
-                os.kill(os.getpid(), signal.SIGKILL)
+                if kind == "leave":
+                    os._exit(3)
+                os.kill(os.getpid(), signal.SIGSTOP if kind == "stop" else signal.SIGKILL)
 
     return Foreign()
 
@@ -515,7 +517,15 @@ def segments():
     return set(os.listdir("/dev/shm"))
 
 
-@pytest.mark.parametrize(("kind", "error"), [("kill", gp.WorkerDied), ("raise", KeyError)])
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("kill", gp.WorkerDied),
+        ("leave", gp.WorkerDied),
+        ("stop", gp.WorkerStalled),
+        ("raise", KeyError),
+    ],
+)
 def test_trouble_in_a_worker_is_told_at_once(tmp_path, kind, error):
     before = segments()
     start = time.monotonic()
