@@ -78,5 +78,5 @@ def test_a_real_volume_with_voxels_that_are_not_whole(real_data):
 
 def test_off_the_grid_of_the_real_volume(real_data):
     source = gp.Hdf5Source(real_data / "vnc_train.hdf", {RAW: "volumes/raw"})
-    with pytest.raises(gp.PipelineRequestError, match=r"nearest.*4\.6"):
+    with pytest.raises(gp.PipelineRequestError, match=r"voxel grid of .50, 4\.6"):
         served(source, asking(RAW=((0, 5, 0), (50, 46, 46))))
