@@ -360,7 +360,7 @@ def test_says_what_is_too_large_before_the_run():
         request = gp.BatchRequest({RAW: gp.Roi((0,), (13,))})
         for ask in (built.check, built.request_batch):
             with pytest.raises(
-                RequestRefused, match=r"axis 0 misses 3 = 3 voxels.*Pad\(RAW, \(2,\)"
+                RequestRefused, match=r"axis 0 misses 3 world units = 3 voxels.*Pad\(RAW, \(2,\)"
             ):
                 ask(request)
 

@@ -64,8 +64,8 @@ def test_says_by_how_much_each_axis_misses():
     assert str(error.value) == (
         "Node, RAW: it fits nowhere. A region of (100, 60) world units = (25, 60) voxels of "
         "(4, 1) was asked, there is [0:80, 0:60] (80, 60) in world units = [0:20, 0:60] (20, 60) "
-        "in voxels of (4, 1): axis 0 misses 20 = 5 voxels. Ask for less, let downstream nodes "
-        "add less context, or put Pad(RAW, (12, 0)) between source and Node."
+        "in voxels of (4, 1): axis 0 misses 20 world units = 5 voxels. Ask for less, let "
+        "downstream nodes add less context, or put Pad(RAW, (12, 0)) between source and Node."
     )
 
 

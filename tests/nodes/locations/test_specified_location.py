@@ -216,7 +216,7 @@ def test_says_if_no_location_fits():
 def test_says_what_is_too_large():
     with (
         gp.build(line() + gp.SpecifiedLocation([[50]])) as built,
-        pytest.raises(RequestRefused, match="axis 0 misses 50 = 50 voxels"),
+        pytest.raises(RequestRefused, match="axis 0 misses 50 world units = 50 voxels"),
     ):
         built.check(gp.BatchRequest({RAW: gp.Roi((0,), (150,))}))
 

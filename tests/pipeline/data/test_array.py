@@ -157,10 +157,16 @@ def test_is_off_grid(roi, off):
 
 def test_the_nearest_regions_are_named():
     assert off_grid(gp.Roi((3,), (10,)), gp.Coordinate(4)) == (
-        "[3:13] (10) is not on the voxel grid of (4,) (world units); the nearest regions that are: "
+        "[3:13] (10) is not on the voxel grid of (4,) (world units); the nearest regions on it: "
         "[0:16] (16) outside, [4:12] (8) inside"
     )
-    assert off_grid(gp.Roi((1,), (2,)), gp.Coordinate(4)).endswith("[0:4] (4) outside")
+    assert off_grid(gp.Roi((1,), (2,)), gp.Coordinate(4)).endswith("on it: [0:4] (4) outside")
+
+
+def test_a_size_that_fits_is_moved():
+    assert off_grid(gp.Roi((-3, 4.9), (8, 9.8)), gp.Coordinate(4, 9.8)).endswith(
+        "[-4:8, 0:19.6] (12, 19.6) outside, [-4:4, 0:9.8] (8, 9.8) of the same size"
+    )
 
 
 @pytest.mark.parametrize(

@@ -45,18 +45,24 @@ def test_what_fits(specs):
     [
         (
             {gp.ArrayKey("RAWW"): gp.Roi((0, 0), (40, 98))},
-            ["Node, RAWW: it is not provided. There is: RAW, LABELS, POINTS. Did you mean RAW?"],
+            [
+                "Node, RAWW: neither this node nor one before it provides it. There is: RAW, "
+                "LABELS, POINTS. Did you mean RAW?"
+            ],
         ),
         (
             {gp.ArrayKey("labels"): gp.Roi((0, 0), (40, 98))},
             [
-                "Node, labels: it is not provided. There is: RAW, LABELS, POINTS. "
-                "Did you mean LABELS?"
+                "Node, labels: neither this node nor one before it provides it. There is: RAW, "
+                "LABELS, POINTS. Did you mean LABELS?"
             ],
         ),
         (
             {gp.ArrayKey("XYZ"): gp.Roi((0, 0), (40, 98))},
-            ["Node, XYZ: it is not provided. There is: RAW, LABELS, POINTS."],
+            [
+                "Node, XYZ: neither this node nor one before it provides it. There is: RAW, "
+                "LABELS, POINTS."
+            ],
         ),
         (
             {gp.GraphKey("RAW"): gp.Roi((0, 0), (40, 98))},
@@ -105,8 +111,8 @@ def test_what_fits(specs):
             {RAW: gp.Roi((0, 0), (40, 50))},
             [
                 "Node, RAW: [0:40, 0:50] (40, 50) is not on the voxel grid of (40, 9.8) (world "
-                "units); the nearest regions that are: [0:40, 0:58.8] (40, 58.8) outside, "
-                "[0:40, 0:49] (40, 49) inside. Ask for one that is."
+                "units); the nearest regions on it: [0:40, 0:58.8] (40, 58.8) outside, [0:40, "
+                "0:49] (40, 49) inside. Regions are in world units: n voxels are n * (40, 9.8)."
             ],
         ),
         (
@@ -222,7 +228,7 @@ def test_batches_that_fit():
         (made(spec=gp.ArraySpec(gp.Roi((0, 0), (80, 19.6)), (40, 9.8))), "RAW: asked for .* got"),
         (made(spec=gp.ArraySpec(ROI, (8, 9.8))), r"RAW: voxel size \(40, 9.8\) was promised, got"),
         (made(np.zeros((2, 3))), r"RAW: .* has \(2, 2\) voxels .* the shape \(2, 3\)"),
-        (made(np.zeros((2, 2, 3))), "spatial axes come last"),
+        (made(np.zeros((2, 2, 3))), "Spatial axes come last; a node"),
         (made(np.zeros(2)), r"the data have the shape \(2,\)"),
         (made(np.zeros((2, 2), "f4")), "uint8 was asked, float32 came. Put AsType or Normalize"),
         (made(directed=True), "POINTS: directed=False was asked, got directed=True"),
@@ -230,7 +236,7 @@ def test_batches_that_fit():
     ],
 )
 def test_batches_that_do_not_fit(batch, text):
-    with pytest.raises(BatchMismatch, match=f"Node, {text}" if text[0].isupper() else text):
+    with pytest.raises(BatchMismatch, match=text):
         check(batch, dtype="uint8")
 
 

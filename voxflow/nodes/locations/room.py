@@ -162,8 +162,8 @@ def _too_large(label: str, d: _Demand) -> str | None:
     units = d.voxel_size
     in_voxels = "" if units is None else f" = {d.asked.shape / units} voxels of {units}"
     missing = "; ".join(
-        f"axis {axis} misses {_text(miss)}"
-        + ("" if units is None else f" = {_text(Fraction(miss) / units[axis])} voxels")
+        f"axis {axis} misses {_count(miss, 'world unit')}"
+        + ("" if units is None else f" = {_count(Fraction(miss) / units[axis], 'voxel')}")
         for axis, miss in enumerate(misses)
         if miss
     )
@@ -177,6 +177,10 @@ def _too_large(label: str, d: _Demand) -> str | None:
         f"was asked, there is {describe(d.there, units)}: {missing}. Ask for less, let downstream "
         f"nodes add less context, or put Pad({d.key}, {grown}) between source and {label}."
     )
+
+
+def _count(number: Any, noun: str) -> str:
+    return f"{_text(number)} {noun}{'' if number == 1 else 's'}"
 
 
 def _no_common(label: str, axis: int, step: Exact, low: Any, high: Any) -> str:

@@ -69,8 +69,7 @@ class Crop(BatchFilter):
         if roi.empty or not spec.roi.contains(roi):
             raise ValueError(
                 f"{self.name()} is to leave {roi} of {self.key}, which is not inside of "
-                f"{spec.roi}, where it is provided (world units); what both have in common is "
-                f"{spec.roi.intersect(roi)}"
+                f"{spec.roi}, where it is provided (world units); make it smaller"
             )
         voxel_size = getattr(spec, "voxel_size", None)
         if voxel_size is not None and roi.snap_to_grid(voxel_size) != roi:

@@ -12,7 +12,7 @@ from voxflow.pipeline.data import Array, ArrayKey, ArraySpec, Batch, BatchReques
 from voxflow.pipeline.data.array import off_grid
 from voxflow.pipeline.engine import BatchProvider
 from voxflow.pipeline.geometry import Coordinate, Roi
-from voxflow.stores import open_dataset, read_geometry
+from voxflow.stores import MetadataConflict, MetadataMissing, open_dataset, read_geometry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,13 +123,20 @@ class DatasetSource(BatchProvider):
     def _placed(
         self, key: ArrayKey, dataset: StoredDataset, given: ArraySpec
     ) -> tuple[ArraySpec, list[int]]:
-        geometry = read_geometry(
-            dataset,
-            voxel_size=given.voxel_size,
-            offset=None if given.roi is None else given.roi.offset,
-            default=self.default_voxel_size,
-            ndim=None if given.roi is None else given.roi.dims,
-        )
+        try:
+            geometry = read_geometry(
+                dataset,
+                voxel_size=given.voxel_size,
+                offset=None if given.roi is None else given.roi.offset,
+                default=self.default_voxel_size,
+                ndim=None if given.roi is None else given.roi.dims,
+            )
+        except (MetadataConflict, MetadataMissing) as error:
+            error.add_note(
+                f"In {type(self).__name__} that is array_specs={{{key}: "
+                "ArraySpec(voxel_size=...)}, or default_voxel_size='ones'."
+            )
+            raise
         dims, ndim = len(geometry.voxel_size), len(dataset.shape)
         spatial = list(range(ndim - dims, ndim) if self.channels_first else range(dims))
         if geometry.spatial is not None:

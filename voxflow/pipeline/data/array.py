@@ -144,17 +144,31 @@ def is_off_grid(roi: Roi, voxel_size: Coordinate) -> bool:
 def off_grid(roi: Roi, voxel_size: Coordinate) -> str:
     """Say that a region is off the voxel grid, and which regions nearby are on it."""
     says = f"{roi} is not on the voxel grid of {voxel_size} (world units)"
-    meant = roi.snap_to_grid(voxel_size, "closest")
-    if _nearly(roi.offset, meant.offset, voxel_size) and _nearly(
-        roi.shape, meant.shape, voxel_size
-    ):
+    meant = meant_region(roi, voxel_size)
+    if meant is not None:
         return (
             f"{says}, only because of rounding in floating point: {meant} was meant. "
             f"Multiply exactly, as in Coordinate{voxel_size} * Coordinate{meant.shape / voxel_size}"
         )
     outer, inner = nearest_on_grid(roi, voxel_size)
-    within = "" if inner.empty else f", {inner} inside"
-    return f"{says}; the nearest regions that are: {outer} outside{within}"
+    nearest = f"{outer} outside" if inner.empty else f"{outer} outside, {inner} inside"
+    if fits_in_size(roi, voxel_size):
+        nearest += f", {Roi(roi.offset // voxel_size * voxel_size, roi.shape)} of the same size"
+    return f"{says}; the nearest regions on it: {nearest}"
+
+
+def meant_region(roi: Roi, voxel_size: Coordinate) -> Roi | None:
+    """The region on the grid that a region is off by no more than rounding; None if it is not."""
+    closest = roi.snap_to_grid(voxel_size, "closest")
+    for numbers, others in ((roi.offset, closest.offset), (roi.shape, closest.shape)):
+        if not _nearly(numbers, others, voxel_size):
+            return None
+    return closest
+
+
+def fits_in_size(roi: Roi, voxel_size: Coordinate) -> bool:
+    """Whether a region is a whole number of voxels large, wherever it lies."""
+    return not any(s is not None and s % v for s, v in zip(roi.shape, voxel_size, strict=True))
 
 
 def _nearly(numbers: Coordinate, others: Coordinate, voxel_size: Coordinate) -> bool:

@@ -146,7 +146,10 @@ class BatchRequest(ProviderSpec):
         elif isinstance(key, GraphKey):
             self.graph_specs[key] = GraphSpec(roi, directed, placeholder=placeholder)
         else:
-            raise RuntimeError(f"only ArrayKey and GraphKey can be requested, got {key!r}")
+            raise RuntimeError(
+                f"only ArrayKey and GraphKey can be requested, got {key!r}; make a key of a name, "
+                f"as in ArrayKey({str(key)!r})"
+            )
         self._center_rois()
 
     def _center_rois(self) -> None:

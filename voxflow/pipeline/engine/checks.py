@@ -8,7 +8,12 @@ from fractions import Fraction
 from operator import floordiv
 from typing import TYPE_CHECKING, Any
 
-from voxflow.pipeline.data.array import is_off_grid, off_grid
+from voxflow.pipeline.data.array import (
+    fits_in_size,
+    is_off_grid,
+    meant_region,
+    off_grid,
+)
 from voxflow.pipeline.engine.errors import BatchMismatch
 from voxflow.pipeline.geometry import describe
 from voxflow.pipeline.geometry.exact import format_exact, whole
@@ -97,7 +102,7 @@ def _unknown(key: Any, offered: ProviderSpec) -> str:
     folded = {name.casefold(): name for name in names}
     close = difflib.get_close_matches(str(key).casefold(), folded, n=1, cutoff=0.5)
     guess = f" Did you mean {folded[close[0]]}?" if close else ""
-    return f"it is not provided. There is: {', '.join(names)}.{guess}"
+    return f"neither this node nor one before it provides it. There is: {', '.join(names)}.{guess}"
 
 
 def _spec_problems(asked: Any, offered: Any) -> Iterator[tuple[str, str]]:
@@ -137,7 +142,7 @@ def _roi_problems(
         yield "region", text
         return
     if voxel_size is not None and is_off_grid(asked, voxel_size):
-        yield "grid", off_grid(asked, voxel_size) + ". Ask for one that is."
+        yield "grid", f"{off_grid(asked, voxel_size)}.{_grid_hint(asked, voxel_size)}"
     if offered is not None and not offered.contains(asked):
         there = describe(offered, voxel_size)
         text = (
@@ -146,6 +151,18 @@ def _roi_problems(
             "Ask for less, let downstream nodes add less context, or put Pad after the source."
         )
         yield "region", text
+
+
+def _grid_hint(asked: Roi, voxel_size: Coordinate) -> str:
+    """What the mistake behind a region off the grid may be."""
+    if meant_region(asked, voxel_size) is not None:
+        return ""
+    if fits_in_size(asked, voxel_size):
+        return (
+            " If it was centred on another one, as by BatchRequest.add(), their sizes have to "
+            "differ by an even number of voxels."
+        )
+    return f" Regions are in world units: n voxels are n * {voxel_size}."
 
 
 def _shape_problem(
@@ -232,7 +249,8 @@ def _array_mismatch(array: Array | None, asked: ArraySpec, offered: ArraySpec | 
         if array.data.shape[max(array.data.ndim - len(wanted), 0) :] != wanted:
             return (
                 f"the region {roi} has {wanted} voxels of {voxel_size}, the data have the shape "
-                f"{array.data.shape}; spatial axes come last"
+                f"{array.data.shape}. Spatial axes come last; a node that makes voxels larger or "
+                "smaller says so in setup(), with updates(), and sets the spec of the array"
             )
     if asked.dtype is not None and array.data.dtype != asked.dtype:
         return _dtype_text(asked.dtype, array.data.dtype)
