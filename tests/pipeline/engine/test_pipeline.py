@@ -1,7 +1,9 @@
 """Putting nodes together, setting them up, taking them apart."""
 
-import logging
+import pickle
+import random
 
+import numpy as np
 import pytest
 
 import voxflow as gp
@@ -134,16 +136,71 @@ def test_pipelines_are_built_again():
             assert [len(n.upstream_providers) for n in pipeline.nodes()] == [0, 0, 2, 1, 1]
 
 
-def test_setup_twice_is_setup_once(caplog):
+def test_a_second_setup_is_refused_and_leaves_the_first_one_alone():
     pipeline = Source() + Idle()
+    with gp.build(pipeline):
+        with pytest.raises(gp.PipelineSetupError, match="set up already"), gp.build(pipeline):
+            pass
+        with pytest.raises(gp.PipelineSetupError, match="set up already"):
+            pipeline.setup()
+        assert len(pipeline.output.upstream_providers) == 1
+        pipeline.request_batch(asking())
+    pipeline.internal_teardown()  # once more does no harm
+
+
+def test_an_interrupt_in_a_teardown_leaves_nothing_half_built():
+    class Interrupted(Idle):
+        def teardown(self):
+            raise KeyboardInterrupt
+
+    torn = []
+
+    class Noted(Idle):
+        def teardown(self):
+            torn.append(True)
+
+    pipeline = Source() + Interrupted() + Noted()
     pipeline.setup()
-    with caplog.at_level(logging.WARNING):
-        pipeline.setup()
-    assert "set up already" in caplog.text
-    assert len(pipeline.output.upstream_providers) == 1
-    pipeline.request_batch(asking())
-    pipeline.internal_teardown()
-    pipeline.internal_teardown()
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.internal_teardown()
+    assert torn == [True]
+    assert not pipeline.initialized
+
+
+def test_labels_never_meet():
+    nodes = [Idle(), Idle(), Idle().named("Idle-2"), Idle().named("Idle-2")]
+    with gp.build(chain(Source(), *nodes)):
+        labels = [node.label for node in nodes]
+    assert labels == ["Idle", "Idle-3", "Idle-2", "Idle-2-2"]
+
+
+def test_a_run_does_not_go_on_in_another_process():
+    with gp.build(Source() + Idle()) as pipeline:
+        run = pickle.loads(pickle.dumps(pipeline.run))
+        run._process += 1
+        with pytest.raises(RuntimeError, match="which would make the same batches once more"):
+            run.seeded(asking())
+        assert run.seeded(gp.BatchRequest(random_seed=1)).seed == 1
+
+
+def test_requests_made_in_setup_have_seeds_and_leave_the_global_state():
+    seen = []
+
+    class Asks(Idle):
+        def setup(self):
+            seen.append(self.get_upstream_provider().request_batch(asking()).token)
+            seen.append((np.random.random(), random.random()))
+
+    np.random.seed(0)
+    random.seed(0)
+    expected = np.random.random(), random.random()
+    np.random.seed(0)
+    random.seed(0)
+    for _ in range(2):
+        with gp.build(chain(Source(), Asks()), seed=1):
+            pass
+    assert seen[:2] == seen[2:]
+    assert (np.random.random(), random.random()) == expected
 
 
 def test_a_node_twice_in_a_pipeline():
@@ -184,7 +241,7 @@ def test_a_setup_that_fails():
     assert error.provider is nodes[1]
     # what was set up is torn down; what was not, is not
     assert log[-2:] == [("teardown", "one"), ("teardown", "two")]
-    assert not any(node.in_use for node in pipeline.nodes())
+    assert not any(node._engine_in_use for node in pipeline.nodes())
 
 
 def test_a_teardown_that_fails_after_a_setup_that_failed_is_only_logged(caplog):
@@ -206,7 +263,7 @@ def test_a_teardown_that_fails():
     assert isinstance(caught.value, FileNotFoundError)
     assert caught.value.provider.called == "one"
     assert log[-2:] == [("teardown", "one"), ("teardown", "two")]
-    assert not any(node.in_use for node in pipeline.nodes())
+    assert not any(node._engine_in_use for node in pipeline.nodes())
 
 
 def test_the_error_of_the_block_is_not_hidden_by_the_teardown():

@@ -32,7 +32,7 @@ def test_no_constructor_is_needed():
 
 def test_defaults():
     node = gp.BatchProvider()
-    assert node.name() == node.label == node.title() == "BatchProvider"
+    assert node.name() == node.label == node._who() == "BatchProvider"
     assert node.remove_placeholders
     assert node.upstream_providers == node.get_upstream_providers() == []
     assert node.teardown() is None
@@ -119,7 +119,7 @@ def test_nodes_may_have_another_use_for_our_names():
     with gp.build(Source() + Mine()) as pipeline:
         batch = pipeline.request_batch(asking(MADE))
         assert pipeline.output.label is MADE
-        assert pipeline.output.title() == "Mine"
+        assert pipeline.output._who() == "Mine"
         assert batch[MADE].data.min() == 12
         with pytest.raises(gp.PipelineRequestError, match="Mine, OTHER"):
             pipeline.request_batch(asking(gp.ArrayKey("OTHER")))
@@ -129,7 +129,7 @@ def test_labels_tell_nodes_of_a_class_apart():
     nodes = [Idle(), Idle(), Idle().named("mine"), Idle()]
     with gp.build(chain(Source(), *nodes)):
         assert [node.label for node in nodes] == ["Idle", "Idle-2", "mine", "Idle-3"]
-        assert [node.title() for node in nodes] == ["Idle", "Idle-2", "mine", "Idle-3"]
+        assert [node._who() for node in nodes] == ["Idle", "Idle-2", "mine", "Idle-3"]
 
 
 def test_titles_keep_what_a_name_says():
@@ -137,8 +137,8 @@ def test_titles_keep_what_a_name_says():
         def name(self):
             return "FileSource[a.hdf]"
 
-    assert FileSource().title() == "FileSource[a.hdf]"
-    assert FileSource().named("FileSource-2").title() == "FileSource-2[a.hdf]"
+    assert FileSource()._who() == "FileSource[a.hdf]"
+    assert FileSource().named("FileSource-2")._who() == "FileSource-2[a.hdf]"
 
 
 # -- a request ------------------------------------------------------------------------------------

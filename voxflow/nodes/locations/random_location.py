@@ -172,7 +172,7 @@ class RandomLocation(Located):
 
     def draw(self, request: BatchRequest, rng: np.random.Generator) -> Coordinate:
         """By how much the request moves, in world units."""
-        room = find_room(self.title(), request, self.upstream_spec)
+        room = find_room(self._who(), request, self.upstream_spec)
         if not room.step:
             return room.step  # nothing in the request has a place
         places = self._places(request, room)
@@ -216,7 +216,7 @@ class RandomLocation(Located):
         if self.mask not in request:
             raise RequestRefused(
                 [
-                    f"{self.title()}: min_masked={self.min_masked:g} looks at the region that is "
+                    f"{self._who()}: min_masked={self.min_masked:g} looks at the region that is "
                     f"asked of {self.mask}, which is not in the request. Add it: "
                     f"request.add({self.mask}, size), with placeholder=True if you do not need "
                     "its data."
@@ -226,7 +226,7 @@ class RandomLocation(Located):
         places = self._known.get(windows, lambda: self._mask.places(windows, self.min_masked))
         if not places.total:
             raise SamplingError(
-                f"{self.title()}: 0 of {places.possible} possible locations have "
+                f"{self._who()}: 0 of {places.possible} possible locations have "
                 f"{self.min_masked:g} or more of {self.mask} masked in a region of "
                 f"{request[self.mask].region.shape} (world units); the best has "
                 f"{places.best:.4g}. Ask for a lower min_masked or another size, or see whether "
@@ -239,7 +239,7 @@ class RandomLocation(Located):
         voxel = spec.grid
         if asked.empty:
             raise RequestRefused(
-                [f"{self.title()}: an empty region of {self.mask} was asked, so nothing is masked"]
+                [f"{self._who()}: an empty region of {self.mask} was asked, so nothing is masked"]
             )
         first = (asked.begin + room.shift(room.first) - spec.region.begin) / voxel  # type: ignore[arg-type]
         count = (b - a + 1 for a, b in zip(room.first, room.last, strict=True))  # type: ignore[operator]
@@ -254,17 +254,17 @@ class RandomLocation(Located):
         if key not in request and request.planning:
             logger.warning(
                 "%s: %s is not in the request, so a point is only sure to be in all of %s",
-                *(self.title(), key, roi),
+                *(self._who(), key, roi),
             )
         if roi is None or roi.unbounded:
-            raise RequestRefused([f"{self.title()}: points of {key} need a bounded region: {roi}"])
+            raise RequestRefused([f"{self._who()}: points of {key} need a bounded region: {roi}"])
         reach = self._known.get(
             (roi, room), lambda: Reach(self._points, roi, room, self.ensure_centered)
         )
         if not reach.number:
             where = "in the middle of" if self.ensure_centered else "in"
             raise SamplingError(
-                f"{self.title()}: 0 of {len(self._points)} points of {key} can lie {where} the "
+                f"{self._who()}: 0 of {len(self._points)} points of {key} can lie {where} the "
                 f"region {roi} (world units), which can move by {room}. Ask for a smaller "
                 "region, let downstream nodes add less context, or put Pad after the sources."
             )
@@ -275,7 +275,7 @@ class RandomLocation(Located):
     def _unbounded(self, room: Room) -> str:
         axes = ", ".join(map(str, room.open_axes))
         return (
-            f"{self.title()}: nothing in the request is bounded along axis {axes}, so there is no "
+            f"{self._who()}: nothing in the request is bounded along axis {axes}, so there is no "
             "random location. Pad by a number of world units instead of None, put Crop upstream, "
             "or also ask for an array that is bounded (a placeholder will do)."
         )
@@ -283,9 +283,8 @@ class RandomLocation(Located):
     def _failure(
         self, room: Room, places: Places | None, reach: Reach | None, off_mask: int, refused: int
     ) -> str:
-        text = (
-            f"{self.title()}: none of {self.max_attempts} locations would do, out of moves {room}."
-        )
+        who = self._who()
+        text = f"{who}: none of {self.max_attempts} locations would do, out of moves {room}."
         if reach is not None:
             text += f" {reach.number} points of {self.ensure_nonempty} are within reach."
         if places is not None:

@@ -129,7 +129,7 @@ class Reject(BatchFilter):
 
     def _check(self, request: BatchRequest) -> None:
         problems = [
-            f"{self.title()} looks at {key}, which is "
+            f"{self._who()} looks at {key}, which is "
             f"{'only a placeholder' if key in request else 'not'} in the request. "
             f"Add it with its data: request.add({key}, size)."
             for key in self._keys()
@@ -154,7 +154,7 @@ class Reject(BatchFilter):
         return key is not None and batch[key].num_vertices() == 0
 
     def _numbers(self, attempts: int, best: float, empty: int) -> str:
-        text = f"{self.title()}: 0 of {attempts} batches were good."
+        text = f"{self._who()}: 0 of {attempts} batches were good."
         if self.mask is not None:
             text += (
                 f" More than {self.min_masked:g} of {self.mask} has to be masked, the best had "

@@ -141,7 +141,7 @@ class SpecifiedLocation(Located):
 
     def draw(self, request: BatchRequest, rng: np.random.Generator) -> _Place:
         """The location, by its number, and how far the request moves to be there."""
-        room = find_room(self.title(), request, self.upstream_spec)
+        room = find_room(self._who(), request, self.upstream_spec)
         total = request.get_total_roi()
         middle = self._middle(total)
         if not room.step:
@@ -149,7 +149,7 @@ class SpecifiedLocation(Located):
         fitting = self._known.get((middle, room), lambda: self._fitting(middle, room))
         if not fitting:
             raise SamplingError(
-                f"{self.title()}: 0 of {len(self.coordinates)} locations fit. Around each of them "
+                f"{self._who()}: 0 of {len(self.coordinates)} locations fit. Around each of them "
                 f"{total} (world units) was asked, which can move by {room}; the first location, "
                 f"{self.coordinates[0]}, needs {self.coordinates[0] - middle}. Ask for less, let "
                 "downstream nodes add less context, or put Pad after the sources."
@@ -172,7 +172,7 @@ class SpecifiedLocation(Located):
         if total.unbounded or total.dims != dims:
             raise RequestRefused(
                 [
-                    f"{self.title()}: locations of {dims} dimensions need a bounded request of as "
+                    f"{self._who()}: locations of {dims} dimensions need a bounded request of as "
                     f"many, got {total}"
                 ]
             )
@@ -193,7 +193,7 @@ class SpecifiedLocation(Located):
             logger.warning(
                 "%s: %d of %d locations are left out, since not all of the request would be "
                 "inside; the first is number %d, at %s",
-                *(self.title(), len(left_out), len(self.coordinates)),
+                *(self._who(), len(left_out), len(self.coordinates)),
                 *(left_out[0], self.coordinates[left_out[0]]),
             )
         return fitting
@@ -222,7 +222,7 @@ class SpecifiedLocation(Located):
             turn = position.index * self.per_batch + _part_of_batch(position)
         if turn and turn % count == 0 and not request.planning:
             logger.warning(
-                "%s: all %d locations were used, from the start again", self.title(), count
+                "%s: all %d locations were used, from the start again", self._who(), count
             )
         return turn
 

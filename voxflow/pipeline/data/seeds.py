@@ -9,16 +9,49 @@ from __future__ import annotations
 
 import operator
 import secrets
+from contextlib import contextmanager
+from contextvars import ContextVar
 from hashlib import blake2b
+from itertools import count
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _SEED_BITS = 63
 
 
+_stream: ContextVar[Iterator[int] | None] = ContextVar("_stream", default=None)
+
+
 def fresh_seed() -> int:
-    """A seed from the operating system's entropy, in [0, 2**63)."""
-    return secrets.randbits(_SEED_BITS)
+    """A seed from the operating system's entropy, in [0, 2**63).
+
+    Inside `seeding_from`, the next one of its seeds.
+    """
+    stream = _stream.get()
+    return secrets.randbits(_SEED_BITS) if stream is None else next(stream)
+
+
+@contextmanager
+def seeding_from(seed: int) -> Iterator[None]:
+    """Let fresh seeds follow from a seed, for as long as the block lasts.
+
+    Examples
+    --------
+    >>> with seeding_from(1):
+    ...     one = fresh_seed()
+    >>> with seeding_from(1):
+    ...     print(one == fresh_seed(), one == fresh_seed())
+    True False
+    """
+    before = _stream.set(derive_seed(seed, "fresh", i) for i in count())
+    try:
+        yield
+    finally:
+        _stream.reset(before)
 
 
 def whole_seed(name: str, seed: object) -> int:

@@ -50,6 +50,7 @@ class build:  # noqa: N801 - used like a function
         self._built = pipeline if isinstance(pipeline, Pipeline) else Pipeline(pipeline)
 
     def __enter__(self) -> Any:
+        self._built.check_not_set_up()
         try:
             self._built.setup(self._seed)
         except BaseException:

@@ -22,6 +22,7 @@ that it passes adds a note.
 
 from __future__ import annotations
 
+import copyreg
 from contextlib import suppress
 from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -147,7 +148,8 @@ def marked(error: E, kind: type[VoxflowError], **attributes: Any) -> E:
         error = _rebuilt(error, kind)
     for name, value in attributes.items():
         if getattr(error, name, None) is None:
-            setattr(error, name, value)
+            with suppress(Exception):  # what refuses, a frozen dataclass for one, stays as it is
+                setattr(error, name, value)
     return error
 
 
@@ -184,9 +186,20 @@ def _both(original: type[Exception], kind: type[VoxflowError]) -> type[Exception
         }
         # `Exception` itself is a base of every kind and may not come before it.
         bases = (kind,) if issubclass(kind, original) else (original, kind)
-        meta: Any = type(original)
+        meta: Any = _Both if type(original) is type else type(original)
         _made[original, kind] = meta(original.__name__, bases, names)
     return _made[original, kind]
+
+
+class _Both(type):
+    """The class of such classes, by which they are pickled: what they are made of, not a name."""
+
+
+def _reduce_class(cls: Any) -> tuple[Any, ...]:
+    return _both, cls._origin
+
+
+copyreg.pickle(_Both, _reduce_class)
 
 
 def _reduce(self: Any) -> tuple[Any, ...]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # The state is the process's: only one request at a time may own it.
 _owner = threading.RLock()
 _depth = threading.local()
+_PATIENCE = 300.0
 
 
 def is_foreign(node: Any) -> bool:
@@ -42,7 +43,7 @@ def borrowed_state(wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
-    with _owner:
+    with _owned():
         level = getattr(_depth, "level", 0)
         saved = (random.getstate(), np.random.get_state()) if level == 0 else None
         _depth.level = level + 1
@@ -53,6 +54,21 @@ def borrowed_state(wanted: bool) -> Iterator[None]:
             if saved is not None:
                 random.setstate(saved[0])
                 np.random.set_state(saved[1])
+
+
+@contextmanager
+def _owned() -> Iterator[None]:
+    if not _owner.acquire(timeout=_PATIENCE):
+        raise RuntimeError(
+            f"waited {_PATIENCE:g} s for the global random state, which another thread's request "
+            "holds. Nodes from outside of voxflow may draw from it, so requests of pipelines with "
+            "such nodes are served one after the other; a node must not wait for another thread "
+            "that makes such a request"
+        )
+    try:
+        yield
+    finally:
+        _owner.release()
 
 
 def seed_globals(request: BatchRequest) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from voxflow.pipeline.geometry import describe
@@ -49,7 +50,13 @@ def note_visit(
         return
     known = _last_said(notes)
     lines = [f"{k} {_AS_ABOVE if known.get(k) == text else text}" for k, text in asked]
-    error.add_note(f"in {who}{_ASKED}{_INDENT}{_INDENT.join(lines) or 'nothing'}")
+    add_note(error, f"in {who}{_ASKED}{_INDENT}{_INDENT.join(lines) or 'nothing'}")
+
+
+def add_note(error: BaseException, text: str) -> None:
+    """Add a note, if the exception lets itself be changed (a frozen dataclass does not)."""
+    with suppress(Exception):
+        error.add_note(text)
 
 
 def describe_request(request: BatchRequest, offered: ProviderSpec | None = None) -> str:

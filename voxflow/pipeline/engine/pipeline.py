@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import logging
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from voxflow.pipeline.data import BatchRequest, ReplayToken
+from voxflow.pipeline.data.seeds import fresh_seed, seeding_from
 from voxflow.pipeline.engine import planning
 from voxflow.pipeline.engine.errors import (
     PipelineRequestError,
@@ -13,7 +14,8 @@ from voxflow.pipeline.engine.errors import (
     PipelineTeardownError,
     marked,
 )
-from voxflow.pipeline.engine.legacy_random import is_foreign
+from voxflow.pipeline.engine.legacy_random import borrowed_state, is_foreign, seed_globals
+from voxflow.pipeline.engine.notes import add_note
 from voxflow.pipeline.engine.run import Run
 
 if TYPE_CHECKING:
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
 
     from voxflow.pipeline.data import Batch, ProviderSpec
     from voxflow.pipeline.engine.planning import NodePlan
-
-logger = logging.getLogger(__name__)
 
 
 class Chainable:
@@ -135,9 +135,7 @@ class Pipeline(Chainable):
         PipelineSetupError
             If a node cannot be set up; its own error keeps its type.
         """
-        if self.initialized:
-            logger.warning("this pipeline is set up already, nothing is done")
-            return
+        self.check_not_set_up()
         nodes = list(self.nodes())
         self._check_unused(nodes)
         self._label(nodes)
@@ -145,17 +143,33 @@ class Pipeline(Chainable):
         self.initialized = True
         for node in nodes:
             node._engine_state = "connected"
-        for node in nodes:
-            node._engine_state = "set up"
-            try:
-                node.setup()
-            except Exception as error:
-                error.add_note(f"Exception in {node.title()} while calling setup()")
-                raised = marked(error, PipelineSetupError, provider=node)
-            else:
-                continue
-            raise raised
+        # What a node asks of the others while it is set up has a seed as well, and may be served by
+        # nodes that draw from the global random state.
+        with borrowed_state(any(map(is_foreign, nodes))), seeding_from(seed or 0):
+            for node in nodes:
+                self._setup_node(node)
         self._run = self._start_run(nodes, seed)
+
+    def check_not_set_up(self) -> None:
+        """Raise `PipelineSetupError` if the pipeline is set up already."""
+        if self.initialized:
+            raise PipelineSetupError(
+                "this pipeline is set up already; leave the `with build(...)` block that it is in "
+                "before it is built once more"
+            )
+
+    @staticmethod
+    def _setup_node(node: Any) -> None:
+        node._engine_state = "set up"
+        seed_globals(BatchRequest(random_seed=fresh_seed()))
+        try:
+            node.setup()
+        except Exception as error:
+            add_note(error, f"Exception in {node._who()} while calling setup()")
+            raised = marked(error, PipelineSetupError, provider=node)
+        else:
+            return
+        raise raised
 
     def internal_teardown(self) -> None:
         """Tear the nodes down, upstream first, and take them apart.
@@ -165,15 +179,17 @@ class Pipeline(Chainable):
         PipelineTeardownError
             If a node cannot be torn down; the others still are.
         """
-        first: Exception | None = None
+        first: BaseException | None = None
         for node in self.nodes():
             try:
                 if node._engine_state == "set up":
                     node.internal_teardown()
             except Exception as error:
-                error.add_note(f"Exception in {node.title()} while calling teardown()")
+                add_note(error, f"Exception in {node._who()} while calling teardown()")
                 if first is None:
                     first = marked(error, PipelineTeardownError, provider=node)
+            except BaseException as interrupt:  # the rest is torn down all the same
+                first = interrupt
             finally:
                 node._engine_state = ""
                 node._spec = None
@@ -188,7 +204,7 @@ class Pipeline(Chainable):
         for node in nodes:
             if id(node) in seen:
                 text = "is used twice in this pipeline; make a second node of the same kind"
-            elif node.in_use:
+            elif node._engine_in_use:
                 text = "belongs to another pipeline that is still built; make a node of its own"
             else:
                 seen.add(id(node))
@@ -199,11 +215,13 @@ class Pipeline(Chainable):
 
     @staticmethod
     def _label(nodes: list[Any]) -> None:
-        counts: dict[str, int] = {}
-        for node in nodes:
+        used: set[str] = set()
+        # Names that were given come first, so that no counted one takes their place.
+        for node in sorted(nodes, key=lambda node: node.given_label is None):
             name = node.given_label or type(node).__name__
-            counts[name] = counts.get(name, 0) + 1
-            node._engine_label = name if counts[name] == 1 else f"{name}-{counts[name]}"
+            numbered = (f"{name}-{i}" for i in count(2))
+            node._engine_label = next(n for n in chain([name], numbered) if n not in used)
+            used.add(node._engine_label)
 
     def _connect(self) -> None:
         for child in self.children:
@@ -219,7 +237,7 @@ class Pipeline(Chainable):
             node, position = resumed[-1]
             if seed is not None and seed != position.seed:
                 raise PipelineSetupError(
-                    f"{node.title()} resumes a run that was made with seed={position.seed}, but "
+                    f"{node._who()} resumes a run that was made with seed={position.seed}, but "
                     f"build() was given seed={seed}. Leave seed= out to go on with that run, or "
                     "give the node another checkpoint name to start a new one."
                 )
@@ -232,7 +250,7 @@ class Pipeline(Chainable):
     @property
     def spec(self) -> ProviderSpec | None:
         """What the pipeline provides; None before it is set up."""
-        spec: ProviderSpec | None = self.output.spec if self.output.in_use else None
+        spec: ProviderSpec | None = self.output.spec if self.output._engine_in_use else None
         return spec
 
     @property
@@ -262,7 +280,9 @@ class Pipeline(Chainable):
             If the request cannot be served. The error is also of the type
             that it was raised as.
         """
-        return self.run.serve(self.output, request, PipelineRequestError, pipeline=self)
+        return self.run.serve(
+            self.output, request, PipelineRequestError, pipeline=self, provider=self.output
+        )
 
     def replay(self, token: ReplayToken | str) -> Batch:
         """Make a batch again.
@@ -325,6 +345,11 @@ def _feed(pipeline: Pipeline, inputs: list[Pipeline]) -> None:
 
 
 def _not_chainable(other: object) -> RuntimeError:
+    if isinstance(other, (list, tuple)):
+        got = f"a {type(other).__name__}"
+        hint = "; several inputs are a tuple, on the left: (a, b) + MergeProvider()"
+    else:
+        got, hint = repr(other), ""
     return RuntimeError(
-        f"nodes and pipelines are added to nodes, pipelines, or tuples of them, got {other!r}"
+        f"nodes and pipelines are added to nodes, pipelines, or tuples of them, got {got}{hint}"
     )

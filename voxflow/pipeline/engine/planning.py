@@ -139,7 +139,7 @@ def _walk(node: Any, request: BatchRequest, own_nodes_only: bool, spoilt: bool =
         if not spoilt:
             visit.error = error
             visit.problems += _raised(node, error)
-            note_visit(error, node.title(), request, node.spec)
+            note_visit(error, node._who(), request, node.spec)
         return visit
     if upstream is not None:
         upstream = _walk_all(upstream, own_nodes_only, spoilt)
@@ -163,10 +163,10 @@ def _walk_all(
 
 
 def _problems(node: Any, request: BatchRequest) -> list[Problem]:
-    problems = request_problems(node.title(), node.spec, request)
+    problems = request_problems(node._who(), node.spec, request)
     for problem in problems:
         if problem.key in node.spec:
-            problem.node = _origin(node, problem.key).title()
+            problem.node = _origin(node, problem.key)._who()
     return problems
 
 
@@ -183,7 +183,7 @@ def _raised(node: Any, error: Exception) -> list[Problem]:
         return [Problem("", None, text, text) for text in error.problems]
     # The text of a KeyError is its argument in quotes.
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    return [Problem(node.title(), None, "error", f"{type(error).__name__}: {text}")]
+    return [Problem(node._who(), None, "error", f"{type(error).__name__}: {text}")]
 
 
 def _row(spec: Any, offered: Any, key: Any) -> str:

@@ -145,7 +145,7 @@ class BatchProvider(Chainable):
         """How the node is called in messages."""
         return type(self).__name__
 
-    def title(self) -> str:
+    def _who(self) -> str:
         """How the node is called where it must not be taken for another: its name and label."""
         kind, name = type(self).__name__, self.name()
         return name.replace(kind, self._engine_label, 1) if name.startswith(kind) else name
@@ -199,7 +199,7 @@ class BatchProvider(Chainable):
         self._upstream = []
 
     @property
-    def in_use(self) -> bool:
+    def _engine_in_use(self) -> bool:
         """Whether the node belongs to a pipeline that is set up."""
         return bool(self._engine_state)
 
@@ -239,13 +239,13 @@ class BatchProvider(Chainable):
                 visit._legacy_seed = advance_legacy(visit._legacy_seed)
             if self.remove_placeholders:
                 visit.remove_placeholders()
-            problems = request_problems(self.title(), self.spec, visit)
+            problems = request_problems(self._who(), self.spec, visit)
             if problems:
                 raise RequestRefused(problems)
             batch = self._timed_provide(visit)
-            check_batch(self.title(), self.spec, request, batch)
+            check_batch(self._who(), self.spec, request, batch)
         except Exception as error:
-            note_visit(error, self.title(), request, self._spec)
+            note_visit(error, self._who(), request, self._spec)
             raise
         _drop_unrequested(batch, request)
         return batch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,7 @@ class Run:
         self._lock = threading.Lock()
         self._checked: deque[BatchRequest] = deque(maxlen=_REMEMBERED)
         self.foreign = False
+        self._process = os.getpid()
 
     @property
     def seed(self) -> int:
@@ -57,9 +59,22 @@ class Run:
             self._next = position
 
     def seeded(self, request: BatchRequest) -> BatchRequest:
-        """The request with a seed: its own, or that of the run's next batch."""
+        """The request with a seed: its own, or that of the run's next batch.
+
+        Raises
+        ------
+        RuntimeError
+            If the run began in another process, as in the forked workers of a data loader.
+        """
         if request.is_deterministic():
             return request.clone()
+        if self._process != os.getpid():
+            raise RuntimeError(
+                f"this pipeline was built in process {self._process} and is used in process "
+                f"{os.getpid()}, which would make the same batches once more. Build it in the "
+                "process that uses it, each with a seed of its own; or let PreCache have the "
+                "workers; or give each request a random_seed"
+            )
         with self._lock:
             position = self._next
             self._next = position.next()
@@ -83,9 +98,12 @@ class Run:
         """
         token = None
         try:
-            if request not in self._checked:
+            with self._lock:
+                known = request in self._checked
+            if not known:
                 check(node, request, own_nodes_only=True)
-                self._checked.append(request.clone())
+                with self._lock:
+                    self._checked.append(request.clone())
             asked = self.seeded(request)
             token = asked.token = ReplayToken.of(asked)
             with borrowed_state(self.foreign):
@@ -97,7 +115,7 @@ class Run:
         raise raised
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_next": self._next, "foreign": self.foreign}
+        return {"_next": self._next, "foreign": self.foreign, "_process": self._process}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _lock=threading.Lock(), _checked=deque(maxlen=_REMEMBERED))
