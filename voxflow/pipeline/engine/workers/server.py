@@ -36,10 +36,14 @@ def main(control_fd: int) -> NoReturn:
         with contextlib.suppress(BlockingIOError):
             os.read(wake_r, 4096)
         messages, alive = control.arrived()
-        for message in messages:
-            workers.add(_fork(control, message.fds[0], (wake_r, wake_w)))
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        try:
+            for message in messages if alive else ():
+                pid = _fork(control, message.fds[0], (wake_r, wake_w))
+                workers.add(pid)
+                control.send(("started", pid))
             _report_dead(control, workers)
+        except (BrokenPipeError, ConnectionResetError):
+            alive = False  # the parent stops while its workers start
     for pid in workers:
         # Not yet waited for, so the number still is this worker's. Kill also ends stopped ones.
         os.kill(pid, signal.SIGKILL)
@@ -62,7 +66,6 @@ def _fork(control: Connection, worker_fd: int, own_fds: tuple[int, ...]) -> int:
         finally:
             os._exit(1)
     os.close(worker_fd)
-    control.send(("started", pid))
     return pid
 
 
