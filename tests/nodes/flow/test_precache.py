@@ -165,6 +165,21 @@ def test_a_seed_of_the_users_own_is_served_as_it_is():
         assert digest(built.replay(token)) == digest(built.replay(str(token)))
 
 
+@pytest.mark.parametrize(("workers", "method"), [(2, "forkserver"), (2, "thread")])
+def test_nodes_from_outside_that_come_after_draw_the_same_for_any_workers(workers, method):
+    class Noise(gp.BatchFilter):
+        def process(self, batch, request):
+            batch[RAW].data = batch[RAW].data + np.random.rand()
+
+    def pipeline(workers, method="forkserver"):
+        spec = gp.ArraySpec(voxel_size=(1, 1))
+        source = gp.ArraySource(RAW, np.zeros((40, 40)), spec=spec)
+        flow = source + gp.RandomLocation() + gp.PreCache(4, workers, method=method) + Noise()
+        return flow + gp.IntensityScaleShift(RAW, 2, 0)
+
+    assert digests(pipeline(workers, method), 3) == digests(pipeline(0), 3)
+
+
 def test_the_users_random_state_stays(expected):
     import random
 

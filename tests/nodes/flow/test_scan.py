@@ -548,3 +548,26 @@ def test_writers_further_upstream_are_refused(tmp_path):
         gp.build(pipeline),
     ):
         pass
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_nodes_from_outside_that_come_after_draw_the_same_for_any_workers(own):
+    class Noise(gp.BatchFilter):
+        def process(self, batch, request):
+            import numpy as np
+
+            raw = gp.ArrayKey("RAW")
+            batch[raw].data = batch[raw].data + np.random.rand()
+
+    def noisy(workers, method="forkserver"):
+        pipeline = image((16,)) + gp.IntensityScaleShift(RAW, 1, 0)
+        if own:
+            pipeline = pipeline + Noise()
+        scan = gp.Scan(asking(RAW=((0,), (8,))), workers, progress_callback=Quiet(), method=method)
+        pipeline = pipeline + scan + Noise()
+        with gp.build(pipeline, seed=3):
+            return pipeline.request_batch(asking(RAW=((0,), (16,))))[RAW].data.tolist()
+
+    expected = noisy(1)
+    assert noisy(2) == expected
+    assert noisy(2, "thread") == expected

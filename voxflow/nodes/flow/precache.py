@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from voxflow.nodes.flow.serving import Serving
 from voxflow.nodes.sinks.sink import writers_upstream
 from voxflow.pipeline.engine import BatchFilter
+from voxflow.pipeline.engine.legacy_random import seed_globals
 from voxflow.pipeline.engine.workers import WorkerDied, WorkerPool, WorkerStalled
 
 if TYPE_CHECKING:
@@ -94,6 +95,12 @@ class PreCache(BatchFilter):
 
     def provide(self, request: BatchRequest) -> Batch:
         """The batch, from a worker if one made it ahead."""
+        batch = self._provide(request)
+        # Whoever made the batch: nodes from outside go on from one state.
+        seed_globals(request)
+        return batch
+
+    def _provide(self, request: BatchRequest) -> Batch:
         asked = self._asked(request)
         position = asked.position
         if position is None or self._inline:

@@ -11,6 +11,7 @@ from voxflow.nodes.flow.scan_callback import ScanBar, ScanCallback
 from voxflow.nodes.flow.scan_result import ScanResult
 from voxflow.nodes.flow.scan_workers import serve_in_order, split_sinks
 from voxflow.pipeline.engine import BatchFilter, RequestRefused
+from voxflow.pipeline.engine.legacy_random import seed_globals
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -103,6 +104,8 @@ class Scan(BatchFilter):
                     self.progress_callback.update(done)
         finally:
             self.progress_callback.stop()
+        # Whoever made the blocks: nodes from outside go on from one state.
+        seed_globals(request)
         return result.batch
 
     def _warn_of_gaps(self, blocks: ScanBlocks) -> None:
