@@ -25,9 +25,9 @@ def samples(tmp_path_factory):
     return folder
 
 
-def started(samples, folder, iterations, num_workers, save_every, method="forkserver"):
+def started(samples, folder, iterations, num_workers, save_every, method="forkserver", pause=0):
     folder.mkdir(exist_ok=True)
-    arguments = [samples, folder, iterations, num_workers, method, save_every]
+    arguments = [samples, folder, iterations, num_workers, method, save_every, pause]
     return subprocess.Popen(
         [sys.executable, str(SCRIPT), *map(str, arguments)],
         stdout=subprocess.PIPE,
@@ -53,7 +53,7 @@ def trained(*args, **options):
 
 def killed(*args, after, wait=0.0, **options):
     """Train, and kill the process `wait` seconds after an iteration. Returns what steps said."""
-    process = started(*args, **options)
+    process = started(*args, pause=0.04, **options)
     lines = []
     with process.stdout:
         while not lines or int(lines[-1].split()[0]) < after:

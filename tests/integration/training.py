@@ -1,13 +1,15 @@
 """The training pipeline of the CREMI example, on tiny samples; as a script it trains.
 
-    python training.py FOLDER ITERATIONS NUM_WORKERS METHOD SAVE_EVERY
+    python training.py SAMPLES FOLDER ITERATIONS NUM_WORKERS METHOD SAVE_EVERY PAUSE
 
-writes a line for each step: its iteration, its loss, the hash of its batch.
+writes a line for each step: its iteration, its loss, the hash of its batch; then it pauses, so that
+whoever wants to kill it has the time.
 """
 
 import hashlib
 import math
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -108,7 +110,7 @@ def trainer(folder, save_every):
     )
 
 
-def main(samples, folder, iterations, num_workers, method, save_every):
+def main(samples, folder, iterations, num_workers, method, save_every, pause):
     """Train up to an iteration, from the latest checkpoint if there is one."""
     train = trainer(folder, int(save_every))
     whole = pipeline(samples, int(num_workers), method) + train
@@ -118,7 +120,8 @@ def main(samples, folder, iterations, num_workers, method, save_every):
         while train.iteration < int(iterations):
             batch = whole.request_batch(request())
             print(batch.iteration, float(batch.loss).hex(), digest(batch), flush=True)
+            time.sleep(float(pause))
 
 
-if len(sys.argv) == 7 and sys.argv[0].endswith("training.py"):
+if len(sys.argv) == 8 and sys.argv[0].endswith("training.py"):
     main(*sys.argv[1:])

@@ -207,6 +207,25 @@ def test_an_empty_request_gives_an_empty_batch():
     assert len(asked) == 2
 
 
+def test_arrays_without_a_place_come_from_the_last_block():
+    number = gp.ArrayKey("NUMBER")
+
+    class Number(gp.BatchFilter):
+        def setup(self):
+            self.provides(number, gp.ArraySpec(nonspatial=True))
+
+        def process(self, batch, request):
+            batch[number] = gp.Array(
+                np.array(request[RAW].roi.begin[0]), gp.ArraySpec(nonspatial=True)
+            )
+
+    reference, request = asking(RAW=((0,), (4,))), asking(RAW=((0,), (10,)))
+    reference[number] = request[number] = gp.ArraySpec(nonspatial=True)
+    pipeline = image((10,)) + Number() + gp.Scan(reference, progress_callback=Quiet())
+    with gp.build(pipeline):
+        assert pipeline.request_batch(request)[number].data == 6
+
+
 def test_placeholders_bring_no_data():
     request = asking(RAW=((0,), (10,)), OUT=gp.ArraySpec(gp.Roi((0,), (10,)), placeholder=True))
     pipeline = (image((10,)), source(OUT, np.zeros(10), (1,))) + gp.MergeProvider()
@@ -427,6 +446,22 @@ def test_attributes_may_be_missing_in_some_blocks():
     assert links[frozenset((3, 4))].get("weight") is None
 
 
+def test_attributes_of_blocks_may_differ_in_type():
+    def part(begin, **attrs):
+        spec = gp.GraphSpec(gp.Roi((begin,), (10,)), directed=False)
+        places = [[begin + 1], [begin + 2]]
+        return gp.Graph.from_arrays([begin, begin + 1], places, [], spec, node_attrs=attrs)
+
+    parts = [part(0, size=[1, 2], color=[[1, 2], [3, 4]]), part(10, size=[0.5, 1.5]), part(20)]
+    graph = united(parts, gp.Roi((0,), (30,)))
+    found = {node.id: dict(node.attrs) for node in graph.nodes}
+    assert [found[i].get("size") for i in sorted(found)] == [1, 2, 0.5, 1.5, None, None]
+    assert type(found[0]["size"]) is int
+    assert list(found[1]["color"]) == [3, 4]
+    same = united([part(0, size=[1, 2]), part(10, size=[3, 4])], gp.Roi((0,), (30,)))
+    assert same.node_values("size").dtype == np.int64
+
+
 def test_graphs_without_nodes_stay_empty():
     graph = scanned_points(points({}))
     assert graph.num_vertices() == graph.num_edges() == 0
@@ -476,12 +511,15 @@ def written(store):
     return np.asarray(dataset.read(tuple(slice(0, n) for n in dataset.shape)))
 
 
-@pytest.mark.parametrize("suffix", ["zarr", "hdf"])
-def test_several_workers_write_what_one_writes(tmp_path, suffix):
+@pytest.mark.parametrize(
+    ("suffix", "method"), [("zarr", "forkserver"), ("hdf", "forkserver"), ("zarr", "thread")]
+)
+def test_several_workers_write_what_one_writes(tmp_path, suffix, method):
     found = []
     for workers in (1, 2):
         store = tmp_path / f"{workers}.{suffix}"
-        with gp.build(writing(store, num_workers=workers, cache_size=5), seed=2) as pipeline:
+        options = {"num_workers": workers, "cache_size": 5, "method": method}
+        with gp.build(writing(store, **options), seed=2) as pipeline:
             assert len(pipeline.request_batch(gp.BatchRequest())) == 0
         found.append(written(store))
     assert len(np.unique(found[0] - np.arange(30 * 23.0).reshape(30, 23))) > 8
