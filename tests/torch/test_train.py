@@ -368,6 +368,15 @@ def test_checkpoints_come_when_they_are_due_and_hold_all(tmp_path):
     assert found.optimizer["state"]
 
 
+def test_without_a_checkpoint_a_node_counts_anew(tmp_path):
+    pipeline = training(tmp_path, save_every=2)
+    for _ in range(2):
+        with gp.build(pipeline, seed=1):
+            assert [pipeline.request_batch(request()).iteration for _ in range(3)] == [1, 2, 3]
+        for path in tmp_path.iterdir():
+            path.unlink()
+
+
 def test_gunpowders_checkpoints_can_be_resumed(tmp_path, caplog):
     model = convolution(seed=3)
     torch.save(

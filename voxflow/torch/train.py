@@ -166,6 +166,7 @@ class Train(BatchFilter):
         remove_unfinished(self.checkpoint_basename)
         path = latest_checkpoint(self.checkpoint_basename)
         if path is None:
+            self.iteration = 0
             return
         found = load_checkpoint(path, self.device)
         try:
