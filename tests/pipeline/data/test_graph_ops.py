@@ -5,6 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from voxflow.pipeline.data import graph_ids
 from voxflow.pipeline.data import graph_ops as ops
 from voxflow.pipeline.geometry import Roi
 
@@ -27,7 +28,7 @@ UINT64_MAX = 2**64 - 1
     ],
 )
 def test_ids_are_read_exactly(values, dtype):
-    ids = ops.as_ids(values)
+    ids = graph_ids.as_ids(values)
     assert ids.dtype == dtype
     assert ids.tolist() == [int(value) for value in values]
 
@@ -35,18 +36,18 @@ def test_ids_are_read_exactly(values, dtype):
 @pytest.mark.parametrize("values", [[1.0], ["a"], [None], np.array([1.5]), np.array(["a"])])
 def test_ids_that_are_no_integers(values):
     with pytest.raises(TypeError, match="ids of nodes are integers"):
-        ops.as_ids(values)
+        graph_ids.as_ids(values)
 
 
 @pytest.mark.parametrize("values", [[-1, 2**63], [2**64], [-(2**63) - 1]])
 def test_ids_beyond_64_bits(values):
     with pytest.raises(ValueError, match="do not fit into 64 bits"):
-        ops.as_ids(values)
+        graph_ids.as_ids(values)
 
 
 def test_as_ids_copies():
     given_ids = np.array([1, 2])
-    ops.as_ids(given_ids)[0] = 5
+    graph_ids.as_ids(given_ids)[0] = 5
     assert given_ids[0] == 1
 
 
@@ -66,25 +67,27 @@ def test_as_ids_copies():
     ],
 )
 def test_fresh_ids(ids, expected):
-    fresh = ops.fresh_ids(ops.as_ids(ids), 2)
+    fresh = graph_ids.fresh_ids(graph_ids.as_ids(ids), 2)
     assert fresh.tolist() == expected
     assert fresh.dtype in (np.int64, np.uint64)
 
 
 def test_check_unique_names_ids():
-    ops.check_unique(np.array([3, 1, 2]))
+    graph_ids.check_unique(np.array([3, 1, 2]))
     with pytest.raises(ValueError, match="1 ids belong to more than one node: 3"):
-        ops.check_unique(np.array([3, 1, 3, 3]))
+        graph_ids.check_unique(np.array([3, 1, 3, 3]))
     with pytest.raises(ValueError, match=r"6 ids .*: 0, 1, 2, 3, 4, \.\.\."):
-        ops.check_unique(np.repeat(np.arange(6), 2))
+        graph_ids.check_unique(np.repeat(np.arange(6), 2))
 
 
 def test_rows_of_tells_large_ids_apart():
     ids = np.array([2**64 - 1, 2**63, 2**53 + 1, 2**53], np.uint64)
-    assert ops.rows_of(ids, ids).tolist() == [0, 1, 2, 3]
-    assert ops.rows_of(ids, np.array([[2**53 + 1, 2**53 + 2]])).tolist() == [[2, -1]]
-    assert ops.rows_of(np.array([-1, 2**53]), np.array([2**64 - 1], np.uint64)).tolist() == [-1]
-    assert ops.rows_of(np.array([], np.int64), np.array([1])).tolist() == [-1]
+    assert graph_ids.rows_of(ids, ids).tolist() == [0, 1, 2, 3]
+    assert graph_ids.rows_of(ids, np.array([[2**53 + 1, 2**53 + 2]])).tolist() == [[2, -1]]
+    assert graph_ids.rows_of(np.array([-1, 2**53]), np.array([2**64 - 1], np.uint64)).tolist() == [
+        -1
+    ]
+    assert graph_ids.rows_of(np.array([], np.int64), np.array([1])).tolist() == [-1]
 
 
 BOUNDS = st.one_of(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from voxflow.pipeline.data import Graph
-from voxflow.pipeline.data.graph_ops import as_ids
+from voxflow.pipeline.data.graph_ids import as_ids
 from voxflow.pipeline.data.table import MISSING
 
 if TYPE_CHECKING:

@@ -19,20 +19,27 @@ from .base import Map, split_axes
 class Affine(Map):
     """``input = center + matrix @ (output - center) + translation``, in world units.
 
-    Args:
-        matrix: shape (axes, axes), invertible.
-        center: the position that only the translation moves (world).
-        translation: added at last (world); None for none.
+    Parameters
+    ----------
+    matrix
+        shape (axes, axes), invertible.
+    center
+        the position that only the translation moves (world).
+    translation
+        added at last (world); None for none.
 
-    Raises:
-        ValueError: If shapes do not fit or the matrix is singular.
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or the matrix is singular.
 
-    Examples:
-        Double the size about position 10:
+    Examples
+    --------
+    Double the size about position 10:
 
-        >>> zoom = Affine([[0.5]], center=[10])
-        >>> zoom.pull([[14.0]]).item(), zoom.points([[12.0]]).item()
-        (12.0, 14.0)
+    >>> zoom = Affine([[0.5]], center=[10])
+    >>> zoom.pull([[14.0]]).item(), zoom.points([[12.0]]).item()
+    (12.0, 14.0)
     """
 
     matrix: ArrayLike
@@ -83,10 +90,14 @@ def rotation(angle: float, center: Sequence[float], plane: tuple[int, int] = (-2
 
     The source of (y, x) is ``(y cos + x sin, x cos - y sin)``, as seen from the centre.
 
-    Args:
-        angle: in radians.
-        center: what stays where it is (world).
-        plane: the two axes (y, x).
+    Parameters
+    ----------
+    angle
+        in radians.
+    center
+        what stays where it is (world).
+    plane
+        the two axes (y, x).
     """
     matrix = np.eye(len(center))
     y, x = plane
@@ -107,22 +118,30 @@ def mirror_transpose(
     ``permutation[d]``. A centre between two voxels or on a voxel centre, and a pivot on a common
     multiple of the voxel sizes, keep every array on its grid.
 
-    Args:
-        center: what stays when mirroring (world).
-        mirror: for each input axis, whether it is mirrored.
-        permutation: for each output axis, the input axis it shows; None for no transposition.
-        pivot: what stays when transposing (world); None for `center`.
+    Parameters
+    ----------
+    center
+        what stays when mirroring (world).
+    mirror
+        for each input axis, whether it is mirrored.
+    permutation
+        for each output axis, the input axis it shows; None for no transposition.
+    pivot
+        what stays when transposing (world); None for `center`.
 
-    Raises:
-        ValueError: If lengths differ or `permutation` is none.
+    Raises
+    ------
+    ValueError
+        If lengths differ or `permutation` is none.
 
-    Examples:
-        >>> import numpy as np
-        >>> flip = mirror_transpose([1, 1.5], [False, True], [0, 1])
-        >>> data = np.arange(6).reshape(2, 3)
-        >>> flip.resample(data, (0, 0), (1, 1), (0, 0), (2, 3))
-        array([[2, 1, 0],
-               [5, 4, 3]])
+    Examples
+    --------
+    >>> import numpy as np
+    >>> flip = mirror_transpose([1, 1.5], [False, True], [0, 1])
+    >>> data = np.arange(6).reshape(2, 3)
+    >>> flip.resample(data, (0, 0), (1, 1), (0, 0), (2, 3))
+    array([[2, 1, 0],
+           [5, 4, 3]])
     """
     ndim = len(center)
     order = list(range(ndim)) if permutation is None else [int(axis) for axis in permutation]

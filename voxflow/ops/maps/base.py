@@ -50,20 +50,28 @@ class Map(ABC):
     def points(self, locations: ArrayLike) -> Floats:
         """Where input positions come to lie in the output: the inverse of `pull`.
 
-        Args:
-            locations: input positions (world), shape (n, axes).
+        Parameters
+        ----------
+        locations
+            input positions (world), shape (n, axes).
 
-        Returns:
+        Returns
+        -------
+        Floats
             Output positions (world), float64, of the same shape.
         """
 
     def pull(self, locations: ArrayLike) -> Floats:
         """The input position that each output position shows.
 
-        Args:
-            locations: output positions (world), shape (n, axes).
+        Parameters
+        ----------
+        locations
+            output positions (world), shape (n, axes).
 
-        Returns:
+        Returns
+        -------
+        Floats
             Input positions (world), float64, of the same shape.
         """
         positions, own = split_axes(locations, self.ndim)
@@ -75,16 +83,24 @@ class Map(ABC):
     ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """The voxels that are read for an array over `roi`: nothing outside them is.
 
-        Args:
-            roi: the output region (world), a whole number of voxels.
-            voxel_size: of the array (world); ints and fractions are kept exact.
-            order: how the array will be resampled, "linear" or "nearest".
+        Parameters
+        ----------
+        roi
+            the output region (world), a whole number of voxels.
+        voxel_size
+            of the array (world); ints and fractions are kept exact.
+        order
+            how the array will be resampled, "linear" or "nearest".
 
-        Returns:
+        Returns
+        -------
+        tuple[tuple[Any, ...], tuple[Any, ...]]
             ``(begin, end)`` in world units, on the voxel grid of `roi`.
 
-        Raises:
-            ValueError: If `roi` is not a whole number of voxels, or empty.
+        Raises
+        ------
+        ValueError
+            If `roi` is not a whole number of voxels, or empty.
         """
         shape = _in_voxels(roi, voxel_size)
         extra = len(shape) - self.ndim
@@ -127,21 +143,32 @@ class Map(ABC):
         interpolated once, from `data`. Within half a voxel of the border of `data` the outermost
         values hold; positions outside of `data` become `fill`.
 
-        Args:
-            data: spatial axes last; leading axes are kept. Any numeric type or bool.
-            in_offset: where `data` begins (world).
-            voxel_size: of `data` and of the result (world).
-            out_offset: where the result begins (world).
-            out_shape: spatial shape of the result, in voxels.
-            order: "linear", or "nearest" for labels and masks: exact for every type; a position
-                exactly between two voxels takes the upper one.
-            fill: value for what lies outside of `data`.
-            dtype: of a linear result; None keeps that of `data`. Integers are rounded, computed in
-                float32 up to 16 bits and in float64 above (exact to 2**53).
+        Parameters
+        ----------
+        data
+            spatial axes last; leading axes are kept. Any numeric type or bool.
+        in_offset
+            where `data` begins (world).
+        voxel_size
+            of `data` and of the result (world).
+        out_offset
+            where the result begins (world).
+        out_shape
+            spatial shape of the result, in voxels.
+        order
+            "linear", or "nearest" for labels and masks: exact for every type; a position
+            exactly between two voxels takes the upper one.
+        fill
+            value for what lies outside of `data`.
+        dtype
+            of a linear result; None keeps that of `data`. Integers are rounded, computed in
+            float32 up to 16 bits and in float64 above (exact to 2**53).
 
-        Raises:
-            ValueError: If lengths do not fit, if values cannot be interpolated (bool, complex), or
-                if an axis that the map leaves alone has not the voxels that are asked for.
+        Raises
+        ------
+        ValueError
+            If lengths do not fit, if values cannot be interpolated (bool, complex), or
+            if an axis that the map leaves alone has not the voxels that are asked for.
         """
         return resample(
             self.stages(), self.ndim, data, in_offset, voxel_size, out_offset, out_shape,

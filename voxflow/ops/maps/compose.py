@@ -19,19 +19,24 @@ class Compose(Map):
 
     In a chain of nodes the first map is that of the node furthest downstream.
 
-    Args:
-        maps: at least one, all of the same number of axes. Compositions are taken apart.
+    Parameters
+    ----------
+    maps
+        at least one, all of the same number of axes. Compositions are taken apart.
 
-    Raises:
-        ValueError: If there is no map, or they differ in the number of axes.
+    Raises
+    ------
+    ValueError
+        If there is no map, or they differ in the number of axes.
 
-    Examples:
-        >>> from voxflow.ops.maps.affine import Affine
-        >>> double, move = Affine([[2.0]], [0.0]), Affine([[1.0]], [0.0], [5.0])
-        >>> Compose([double, move]).pull([[1.0]]).item()
-        7.0
-        >>> Compose([move, double]).pull([[1.0]]).item()
-        12.0
+    Examples
+    --------
+    >>> from voxflow.ops.maps.affine import Affine
+    >>> double, move = Affine([[2.0]], [0.0]), Affine([[1.0]], [0.0], [5.0])
+    >>> Compose([double, move]).pull([[1.0]]).item()
+    7.0
+    >>> Compose([move, double]).pull([[1.0]]).item()
+    12.0
     """
 
     maps: Sequence[Map]

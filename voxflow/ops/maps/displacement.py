@@ -25,21 +25,28 @@ class ControlPointDisplacement(Map):
     The control points lie evenly from `begin` to `end`, the outermost ones on these positions, so
     the map is the same for all arrays, whatever their region and voxel size.
 
-    Args:
-        displacements: shape (axes, points along axis 0, points along axis 1, ...), world units.
-        begin: position of the first control point (world).
-        end: position of the last control point (world), beyond `begin`.
+    Parameters
+    ----------
+    displacements
+        shape (axes, points along axis 0, points along axis 1, ...), world units.
+    begin
+        position of the first control point (world).
+    end
+        position of the last control point (world), beyond `begin`.
 
-    Raises:
-        ValueError: If shapes do not fit, or `end` is not beyond `begin`.
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, or `end` is not beyond `begin`.
 
-    Examples:
-        >>> import numpy as np
-        >>> bulge = ControlPointDisplacement(np.array([[0.0, 2.0, 0.0]]), begin=[0], end=[20])
-        >>> bulge.pull([[0.0], [10.0], [20.0]]).round(9).ravel().tolist()
-        [0.0, 12.0, 20.0]
-        >>> bulge.points([[12.0]]).round(9).item()
-        10.0
+    Examples
+    --------
+    >>> import numpy as np
+    >>> bulge = ControlPointDisplacement(np.array([[0.0, 2.0, 0.0]]), begin=[0], end=[20])
+    >>> bulge.pull([[0.0], [10.0], [20.0]]).round(9).ravel().tolist()
+    [0.0, 12.0, 20.0]
+    >>> bulge.points([[12.0]]).round(9).item()
+    10.0
     """
 
     displacements: Floats

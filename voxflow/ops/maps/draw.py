@@ -20,14 +20,22 @@ from .sections import SectionShifts
 class Elastic:
     """What an elastic augmentation is drawn from; lengths in world units.
 
-    Attributes:
-        spacing: distance between control points, per axis.
-        sigma: standard deviation of the control points' displacement, per axis.
-        rotation: least and greatest angle in the last two axes (radians, uniform).
-        scale: least and greatest magnification (uniform); above 1 things look larger.
-        prob_slip: probability of a section to be misaligned alone.
-        prob_shift: probability of a section to be misaligned with all that follow.
-        max_misalign: greatest misalignment in voxels, along each of the last two axes.
+    Attributes
+    ----------
+    spacing
+        distance between control points, per axis.
+    sigma
+        standard deviation of the control points' displacement, per axis.
+    rotation
+        least and greatest angle in the last two axes (radians, uniform).
+    scale
+        least and greatest magnification (uniform); above 1 things look larger.
+    prob_slip
+        probability of a section to be misaligned alone.
+    prob_shift
+        probability of a section to be misaligned with all that follow.
+    max_misalign
+        greatest misalignment in voxels, along each of the last two axes.
     """
 
     spacing: Sequence[Any]
@@ -72,11 +80,16 @@ def draw_elastic(
     Control points: ``max(1, round(shape / spacing))`` along each axis, evenly from the begin to the
     end of `roi`, each displaced by N(0, sigma).
 
-    Args:
-        rng: where all dice come from.
-        roi: everything that is requested, of all keys; its last axes are those of `params`.
-        voxel_size: of a section and of a step of misalignment (world).
-        params: what to draw from.
+    Parameters
+    ----------
+    rng
+        where all dice come from.
+    roi
+        everything that is requested, of all keys; its last axes are those of `params`.
+    voxel_size
+        of a section and of a step of misalignment (world).
+    params
+        what to draw from.
     """
     ndim = len(params.spacing)
     begin = np.array([float(v) for v in roi.offset])[-ndim:]

@@ -23,16 +23,22 @@ class Moves(Map):
     Output axis ``d`` shows input axis ``permutation[d]``; input axes are mirrored about `center`.
     Arrays have to stay on their voxel grid.
 
-    Args:
-        center: what stays when mirroring (world), as an input position.
-        mirror: for each input axis, whether it is mirrored.
-        permutation: for each output axis, the input axis it shows.
-        pivot: what stays when transposing (world).
+    Parameters
+    ----------
+    center
+        what stays when mirroring (world), as an input position.
+    mirror
+        for each input axis, whether it is mirrored.
+    permutation
+        for each output axis, the input axis it shows.
+    pivot
+        what stays when transposing (world).
 
-    Examples:
-        >>> flip = Moves([2.0] * 4, [True, False, False, False], [0, 1, 3, 2], [0.0] * 4)
-        >>> flip.pull([[0.5, 1.0, 2.0, 3.0]]).tolist()
-        [[3.5, 1.0, 3.0, 2.0]]
+    Examples
+    --------
+    >>> flip = Moves([2.0] * 4, [True, False, False, False], [0, 1, 3, 2], [0.0] * 4)
+    >>> flip.pull([[0.5, 1.0, 2.0, 3.0]]).tolist()
+    [[3.5, 1.0, 3.0, 2.0]]
     """
 
     center: Sequence[float]
@@ -95,8 +101,10 @@ class Moves(Map):
     ) -> NDArray[Any]:
         """A view of the data, which have to cover all that is read; see `Map.resample`.
 
-        Raises:
-            ValueError: If the data do not.
+        Raises
+        ------
+        ValueError
+            If the data do not.
         """
         extra, lead = len(out_shape) - self.ndim, data.ndim - len(out_shape)
         end = [o + n * v for o, n, v in zip(out_offset, out_shape, voxel_size, strict=True)]

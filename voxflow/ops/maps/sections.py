@@ -22,20 +22,28 @@ class SectionShifts(Map):
     `axis`. What lies before the first or after the last section moves with that one. Every array
     uses the section that the centre of its voxel lies in.
 
-    Args:
-        offsets: shape (sections, axes), world units; 0 along `axis`.
-        begin: where the first section begins (world).
-        thickness: of every section (world).
-        axis: the axis across the sections.
+    Parameters
+    ----------
+    offsets
+        shape (sections, axes), world units; 0 along `axis`.
+    begin
+        where the first section begins (world).
+    thickness
+        of every section (world).
+    axis
+        the axis across the sections.
 
-    Raises:
-        ValueError: If shapes do not fit, or an offset leaves the section.
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, or an offset leaves the section.
 
-    Examples:
-        >>> import numpy as np
-        >>> slip = SectionShifts(np.array([[0, 0], [0, 5], [0, 0]]), begin=0, thickness=40)
-        >>> slip.pull([[20.0, 7.0], [60.0, 7.0]]).tolist()
-        [[20.0, 7.0], [60.0, 12.0]]
+    Examples
+    --------
+    >>> import numpy as np
+    >>> slip = SectionShifts(np.array([[0, 0], [0, 5], [0, 0]]), begin=0, thickness=40)
+    >>> slip.pull([[20.0, 7.0], [60.0, 7.0]]).tolist()
+    [[20.0, 7.0], [60.0, 12.0]]
     """
 
     offsets: Floats

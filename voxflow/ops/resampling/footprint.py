@@ -35,12 +35,18 @@ def footprint(
 ) -> tuple[list[int], list[int]]:
     """First and last (exclusive) voxel that resampling reads, counted from `out_offset`.
 
-    Args:
-        stages: what the map is made of, in world units, in order from output to input.
-        out_offset: where the output begins (world).
-        out_shape: voxels of the output.
-        voxel_size: of input and output (world).
-        order: "linear" or "nearest".
+    Parameters
+    ----------
+    stages
+        what the map is made of, in world units, in order from output to input.
+    out_offset
+        where the output begins (world).
+    out_shape
+        voxels of the output.
+    voxel_size
+        of input and output (world).
+    order
+        "linear" or "nearest".
     """
     ndim = len(out_shape)
     size = lift([float(v) for v in voxel_size], 1.0)

@@ -43,11 +43,16 @@ def lift(values: Sequence[float], filler: float) -> Floats:
 def build(stages: Sequence[Stage], origin: Floats, first: Stage, voxel_size: Floats) -> list[Stage]:
     """Output indices to input indices, in as few stages as possible.
 
-    Args:
-        stages: what the map is made of, in world units, in order from output to input.
-        origin: a world position near the data (3 axes); input voxel 0 begins there.
-        first: from output indices to positions that count from `origin`.
-        voxel_size: of the input (3 axes).
+    Parameters
+    ----------
+    stages
+        what the map is made of, in world units, in order from output to input.
+    origin
+        a world position near the data (3 axes); input voxel 0 begins there.
+    first
+        from output indices to positions that count from `origin`.
+    voxel_size
+        of the input (3 axes).
     """
     moved = [stage.lifted(NDIM).seen_from(origin) for stage in stages]
     last = scaling(1.0 / voxel_size, np.full(NDIM, -0.5))

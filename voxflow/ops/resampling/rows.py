@@ -290,18 +290,30 @@ def trace_row(
 ) -> None:
     """Write the source coordinates of the `n` voxels of output row (a, b).
 
-    Args:
-        a: index of the row along the outer axis of the loop.
-        b: index of the row along the middle axis of the loop.
-        n: voxels in the row.
-        ints: the packed program's integers (see `program.pack`).
-        pars: the packed program's floats.
-        coef: spline coefficients and section tables, flat.
-        x: the result, in input voxels (centre of voxel k = k); see `scratch` for this and the rest.
-        state: scratch.
-        memory: scratch, kept from row to row.
-        line: scratch.
-        ramp: 0, 1, 2, ...
+    Parameters
+    ----------
+    a
+        index of the row along the outer axis of the loop.
+    b
+        index of the row along the middle axis of the loop.
+    n
+        voxels in the row.
+    ints
+        the packed program's integers (see `program.pack`).
+    pars
+        the packed program's floats.
+    coef
+        spline coefficients and section tables, flat.
+    x
+        the result, in input voxels (centre of voxel k = k); see `scratch` for this and the rest.
+    state
+        scratch.
+    memory
+        scratch, kept from row to row.
+    line
+        scratch.
+    ramp
+        0, 1, 2, ...
     """
     state[_P, 0], state[_P, 1], state[_P, 2] = a, b, 0.0
     state[_D, 0], state[_D, 1], state[_D, 2] = 0.0, 0.0, 1.0

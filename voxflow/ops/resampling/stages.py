@@ -21,12 +21,17 @@ Floats = NDArray[np.float64]
 class Field:
     """A cubic B-spline over an even grid of control points.
 
-    Attributes:
-        coefficients: float64, (components, n0 + 2, n1 + 2, ...): spline coefficients with one
-            mirrored neighbour on each side (axes with a single control point hold it 4 times).
-        counts: control points along each axis, without the neighbours.
-        origin: position of the first control point.
-        spacing: distance between control points along each axis.
+    Attributes
+    ----------
+    coefficients
+        float64, (components, n0 + 2, n1 + 2, ...): spline coefficients with one
+        mirrored neighbour on each side (axes with a single control point hold it 4 times).
+    counts
+        control points along each axis, without the neighbours.
+    origin
+        position of the first control point.
+    spacing
+        distance between control points along each axis.
     """
 
     coefficients: Floats
@@ -42,11 +47,16 @@ class SectionTable:
     Section ``k`` is the slab ``[origin + k * thickness, origin + (k + 1) * thickness)`` along
     ``axis``; what lies before the first or after the last section moves with that one.
 
-    Attributes:
-        axis: the axis across the sections.
-        origin: where the first section begins.
-        thickness: the thickness of every section.
-        offsets: float64, (sections, components).
+    Attributes
+    ----------
+    axis
+        the axis across the sections.
+    origin
+        where the first section begins.
+    thickness
+        the thickness of every section.
+    offsets
+        float64, (sections, components).
     """
 
     axis: int
@@ -138,12 +148,13 @@ def scaling(factor: Floats, shift: Floats) -> Stage:
 def fuse(stages: Iterable[Stage]) -> list[Stage]:
     """Multiply every linear stage into the stage before it.
 
-    Examples:
-        >>> import numpy as np
-        >>> double = scaling(np.array([2.0]), np.array([1.0]))
-        >>> (only,) = fuse([double, double])
-        >>> only.matrix.item(), only.shift.item()
-        (4.0, 3.0)
+    Examples
+    --------
+    >>> import numpy as np
+    >>> double = scaling(np.array([2.0]), np.array([1.0]))
+    >>> (only,) = fuse([double, double])
+    >>> only.matrix.item(), only.shift.item()
+    (4.0, 3.0)
     """
     fused: list[Stage] = []
     for stage in stages:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from voxflow.pipeline.data import graph_ids
 from voxflow.pipeline.data import graph_ops as ops
 from voxflow.pipeline.data.graph_arrays import GraphArrays
 from voxflow.pipeline.data.graph_networkx import from_networkx, to_networkx
@@ -26,27 +27,35 @@ class Graph(GraphArrays):
     All is kept in arrays, to be worked on as a whole: `ids`, `locations`, `edge_array`. Nodes and
     edges that come out of a graph are views on those: what is set on a node is set in the graph.
 
-    Args:
-        nodes: The nodes, in any iterable. They are copied; ids are integers up to 2**64 - 1.
-        edges: The edges, or pairs of ids, in any iterable. One that is there twice counts once.
-        spec: Where the graph lies, and whether its edges have a direction (None: they do). Kept,
-            not copied. Locations take its dtype.
+    Parameters
+    ----------
+    nodes
+        The nodes, in any iterable. They are copied; ids are integers up to 2**64 - 1.
+    edges
+        The edges, or pairs of ids, in any iterable. One that is there twice counts once.
+    spec
+        Where the graph lies, and whether its edges have a direction (None: they do). Kept,
+        not copied. Locations take its dtype.
 
-    Raises:
-        KeyError: If an edge leads to a node that is not there.
-        ValueError: If an id belongs to two nodes, or locations differ in their number of
-            dimensions, from each other or from the roi.
+    Raises
+    ------
+    KeyError
+        If an edge leads to a node that is not there.
+    ValueError
+        If an id belongs to two nodes, or locations differ in their number of
+        dimensions, from each other or from the roi.
 
-    Examples:
-        >>> from voxflow.pipeline.data.spec import GraphSpec
-        >>> from voxflow.pipeline.geometry import Roi
-        >>> spec = GraphSpec(Roi((0, 0), (10, 10)))
-        >>> graph = Graph([Node(1, (2, 2)), Node(2, (8, 2))], [Edge(1, 2)], spec)
-        >>> graph.node(2).location = (8, 4)
-        >>> graph.locations.tolist(), graph.edge_array.tolist()
-        ([[2.0, 2.0], [8.0, 4.0]], [[1, 2]])
-        >>> graph.crop(Roi((0, 0), (5, 5)), crossing="clip").locations.tolist()
-        [[2.0, 2.0], [4.99..., 3.0]]
+    Examples
+    --------
+    >>> from voxflow.pipeline.data.spec import GraphSpec
+    >>> from voxflow.pipeline.geometry import Roi
+    >>> spec = GraphSpec(Roi((0, 0), (10, 10)))
+    >>> graph = Graph([Node(1, (2, 2)), Node(2, (8, 2))], [Edge(1, 2)], spec)
+    >>> graph.node(2).location = (8, 4)
+    >>> graph.locations.tolist(), graph.edge_array.tolist()
+    ([[2.0, 2.0], [8.0, 4.0]], [[1, 2]])
+    >>> graph.crop(Roi((0, 0), (5, 5)), crossing="clip").locations.tolist()
+    [[2.0, 2.0], [4.99..., 3.0]]
     """
 
     def __init__(
@@ -54,12 +63,12 @@ class Graph(GraphArrays):
     ) -> None:
         nodes = list(nodes)
         links = [_as_edge(edge) for edge in edges]
-        ids = ops.as_ids(node.id for node in nodes)
+        ids = graph_ids.as_ids(node.id for node in nodes)
         places = [node.location for node in nodes]
         lengths = {len(place) for place in places}
         if len(lengths) > 1:
             raise ValueError(f"nodes have locations of {sorted(lengths)} dimensions in one graph")
-        ends = ops.as_ids(end for edge in links for end in edge).reshape(-1, 2)
+        ends = graph_ids.as_ids(end for edge in links for end in edge).reshape(-1, 2)
         free = gather((node.attrs for node in nodes), len(nodes), NODE_FIELDS)
         edge_free = gather((edge.attrs for edge in links), len(links), EDGE_FIELDS)
         temporary = np.array([node.temporary for node in nodes], np.bool_)
@@ -78,28 +87,40 @@ class Graph(GraphArrays):
     ) -> Graph:
         """A graph of arrays, without a node object in between.
 
-        Args:
-            ids: Integers, shape (N,).
-            locations: World units, shape (N, dims).
-            edges: Pairs of ids, shape (E, 2).
-            spec: Where the graph lies. Kept, not copied.
-            node_attrs: Attributes of nodes by name, each with N entries.
-            edge_attrs: Attributes of edges by name, each with E entries.
-            temporary: Which nodes are temporary, shape (N,); None: none is.
+        Parameters
+        ----------
+        ids
+            Integers, shape (N,).
+        locations
+            World units, shape (N, dims).
+        edges
+            Pairs of ids, shape (E, 2).
+        spec
+            Where the graph lies. Kept, not copied.
+        node_attrs
+            Attributes of nodes by name, each with N entries.
+        edge_attrs
+            Attributes of edges by name, each with E entries.
+        temporary
+            Which nodes are temporary, shape (N,); None: none is.
 
-        Raises:
-            KeyError: If an edge leads to a node that is not there.
-            ValueError: If shapes do not fit each other or the roi, or an id is there twice.
+        Raises
+        ------
+        KeyError
+            If an edge leads to a node that is not there.
+        ValueError
+            If shapes do not fit each other or the roi, or an id is there twice.
 
-        Examples:
-            >>> from voxflow.pipeline.data.spec import GraphSpec
-            >>> graph = Graph.from_arrays(
-            ...     [1, 2], [[0, 0], [5, 5]], [[1, 2]], GraphSpec(), node_attrs={"radius": [2, 3]}
-            ... )
-            >>> graph.node(2).radius, graph.num_edges()
-            (3, 1)
+        Examples
+        --------
+        >>> from voxflow.pipeline.data.spec import GraphSpec
+        >>> graph = Graph.from_arrays(
+        ...     [1, 2], [[0, 0], [5, 5]], [[1, 2]], GraphSpec(), node_attrs={"radius": [2, 3]}
+        ... )
+        >>> graph.node(2).radius, graph.num_edges()
+        (3, 1)
         """
-        own = ops.as_ids(ids)
+        own = graph_ids.as_ids(ids)
         if own.ndim != 1:
             raise ValueError(f"ids have the shape {own.shape}, expected (N,)")
         count = len(own)
@@ -175,8 +196,10 @@ class Graph(GraphArrays):
     def add_node(self, node: Node) -> None:
         """Add a node. If there is one of that id, it takes over the attributes of the new one.
 
-        Raises:
-            ValueError: If its location has another number of dimensions than the others.
+        Raises
+        ------
+        ValueError
+            If its location has another number of dimensions than the others.
         """
         node_id = operator.index(node.id)
         values = {**node.attrs, "id": node_id}
@@ -192,10 +215,13 @@ class Graph(GraphArrays):
     def remove_node(self, node: Node | int, retain_connectivity: bool = False) -> None:
         """Remove a node and its edges.
 
-        Args:
-            node: The node, or its id. A view that is given becomes a value of its own.
-            retain_connectivity: Whether edges from each of its predecessors to each of its
-                successors take its place.
+        Parameters
+        ----------
+        node
+            The node, or its id. A view that is given becomes a value of its own.
+        retain_connectivity
+            Whether edges from each of its predecessors to each of its
+            successors take its place.
         """
         node_id = _id_of(node)
         row = self._row(node_id)
@@ -217,8 +243,10 @@ class Graph(GraphArrays):
     def add_edge(self, edge: Edge | Iterable[int]) -> None:
         """Add an edge. If it is there, it takes over the attributes of the new one.
 
-        Raises:
-            KeyError: If one of its nodes is not there.
+        Raises
+        ------
+        KeyError
+            If one of its nodes is not there.
         """
         new = _as_edge(edge)
         u, v = self._row(new.u), self._row(new.v)
@@ -262,15 +290,17 @@ class Graph(GraphArrays):
         ids = self._nodes.column("id")
         least, most = (-(2**63), 2**63 - 1) if ids.dtype == np.int64 else (0, 2**64 - 1)
         if not least <= node_id <= most:
-            self._nodes.set_column("id", ops.as_ids([*ids.tolist(), node_id])[:-1])
+            self._nodes.set_column("id", graph_ids.as_ids([*ids.tolist(), node_id])[:-1])
 
     # -- elsewhere ----------------------------------------------------------------------------
 
     def to_nx_graph(self) -> Any:
         """A networkx DiGraph, or Graph if undirected: a copy with all attributes.
 
-        Raises:
-            ImportError: If networkx is not installed.
+        Raises
+        ------
+        ImportError
+            If networkx is not installed.
         """
         return to_networkx(self)
 
@@ -278,12 +308,17 @@ class Graph(GraphArrays):
     def from_nx_graph(cls, graph: Any, spec: GraphSpec) -> Graph:
         """A graph of a networkx graph, which is copied.
 
-        Args:
-            graph: Its nodes need a `location` each; their ids are the keys of the graph.
-            spec: Kept, not copied. Its `directed` is set if it is None.
+        Parameters
+        ----------
+        graph
+            Its nodes need a `location` each; their ids are the keys of the graph.
+        spec
+            Kept, not copied. Its `directed` is set if it is None.
 
-        Raises:
-            ValueError: If nodes have no location.
+        Raises
+        ------
+        ValueError
+            If nodes have no location.
         """
         nodes, edges = from_networkx(graph)
         if spec.directed is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
+from voxflow.pipeline.data import graph_ids
 from voxflow.pipeline.data import graph_ops as ops
 from voxflow.pipeline.data.links import Degrees, Links
 from voxflow.pipeline.data.table import MISSING, Column, Table
@@ -41,12 +42,12 @@ class GraphArrays:
         free: dict[str, Column],
         edge_free: dict[str, Column],
     ) -> None:
-        ops.check_unique(ids)
+        graph_ids.check_unique(ids)
         roi_dims = None if spec.roi is None else spec.roi.dims
         if not len(ids) and not locations.size:
             locations = np.empty((0, roi_dims or 0))
         places = ops.as_locations(locations, spec.dtype, roi_dims, len(ids))
-        rows = ops.rows_of(ids, ends)
+        rows = graph_ids.rows_of(ids, ends)
         if (rows < 0).any():
             lost = ends[(rows < 0).any(axis=1)]
             raise KeyError(
@@ -103,12 +104,17 @@ class GraphArrays:
     def node_values(self, name: str, missing: Any = MISSING) -> Column:
         """An attribute of all nodes, in the order of `ids`. A new array.
 
-        Args:
-            name: The attribute.
-            missing: What stands in for it where a node has none.
+        Parameters
+        ----------
+        name
+            The attribute.
+        missing
+            What stands in for it where a node has none.
 
-        Raises:
-            KeyError: If no node has it, or some have not and `missing` is not given.
+        Raises
+        ------
+        KeyError
+            If no node has it, or some have not and `missing` is not given.
         """
         self._settle()
         return self._nodes.values(name, missing)
@@ -179,11 +185,15 @@ class GraphArrays:
     def map_locations(self, function: Callable[[Column], Column]) -> None:
         """Move all nodes at once, in place.
 
-        Args:
-            function: Gets the locations, float64 (N, dims), and gives as many new ones.
+        Parameters
+        ----------
+        function
+            Gets the locations, float64 (N, dims), and gives as many new ones.
 
-        Raises:
-            ValueError: If it gives another shape.
+        Raises
+        ------
+        ValueError
+            If it gives another shape.
         """
         self.locations = function(self.locations.astype(np.float64))
 
@@ -202,8 +212,10 @@ class GraphArrays:
     def select(self, which: ArrayLike) -> Self:
         """A new graph of some nodes and the edges between them; all is copied.
 
-        Args:
-            which: Booleans in the order of `ids`, shape (N,).
+        Parameters
+        ----------
+        which
+            Booleans in the order of `ids`, shape (N,).
         """
         chosen = self._mask(which)
         rows = self.edge_rows
@@ -212,8 +224,10 @@ class GraphArrays:
     def remove_nodes(self, which: ArrayLike) -> None:
         """Remove many nodes and their edges at once.
 
-        Args:
-            which: Booleans in the order of `ids`, shape (N,): True where a node goes.
+        Parameters
+        ----------
+        which
+            Booleans in the order of `ids`, shape (N,): True where a node goes.
         """
         rest = self.select(~self._mask(which))
         self._nodes, self._edges = rest._nodes, rest._edges
@@ -222,15 +236,20 @@ class GraphArrays:
     def crop(self, roi: Any, crossing: Literal["keep", "clip", "drop"] = "keep") -> Self:
         """A new graph of what lies in a region; all is copied.
 
-        Args:
-            roi: The region, in world units; that of the new graph's spec.
-            crossing: What becomes of edges that have one end in the region (see `crossing` for
-                which they are). "keep": they stay, and with them their outer ends, the dangling
-                nodes. "clip": they end in temporary nodes on the face of the region, see `trim`.
-                "drop": they go.
+        Parameters
+        ----------
+        roi
+            The region, in world units; that of the new graph's spec.
+        crossing
+            What becomes of edges that have one end in the region (see `crossing` for
+            which they are). "keep": they stay, and with them their outer ends, the dangling
+            nodes. "clip": they end in temporary nodes on the face of the region, see `trim`.
+            "drop": they go.
 
-        Raises:
-            ValueError: If the region has another number of dimensions than the graph.
+        Raises
+        ------
+        ValueError
+            If the region has another number of dimensions than the graph.
         """
         if crossing not in ("keep", "clip", "drop"):
             raise ValueError(f"crossing is 'keep', 'clip' or 'drop', got {crossing!r}")
@@ -253,11 +272,15 @@ class GraphArrays:
         would be cut. Temporary nodes lie inside: on an upper face, which is outside, in the last
         place before it that the dtype of the locations can tell.
 
-        Args:
-            roi: The region, in world units. The spec of the new graph keeps its own.
+        Parameters
+        ----------
+        roi
+            The region, in world units. The spec of the new graph keeps its own.
 
-        Raises:
-            ValueError: If the region has another number of dimensions than the graph.
+        Raises
+        ------
+        ValueError
+            If the region has another number of dimensions than the graph.
         """
         region = Roi.like(roi)
         held = self.inside(region)
@@ -280,7 +303,7 @@ class GraphArrays:
         ends[~outward, 0] = made[~outward]
 
         nodes = self._nodes.take(np.concatenate([np.flatnonzero(held), outer]))
-        ids = ops.join_ids(self.ids[held], ops.fresh_ids(self.ids, len(cut)))
+        ids = graph_ids.join_ids(self.ids[held], graph_ids.fresh_ids(self.ids, len(cut)))
         nodes.set_column("id", ids)
         nodes.column("location")[count:] = points
         nodes.column("temporary")[count:] = True

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 def to_networkx(graph: Graph) -> Any:
     """A networkx graph with the same nodes, edges and attributes.
 
-    Raises:
-        ImportError: If networkx is not installed.
+    Raises
+    ------
+    ImportError
+        If networkx is not installed.
     """
     try:
         networkx: Any = importlib.import_module("networkx")
@@ -37,8 +39,10 @@ def to_networkx(graph: Graph) -> Any:
 def from_networkx(graph: Any) -> tuple[list[Node], list[Edge]]:
     """The nodes and edges of a networkx graph, copied.
 
-    Raises:
-        ValueError: If nodes have no location.
+    Raises
+    ------
+    ValueError
+        If nodes have no location.
     """
     lost = [key for key, attrs in graph.nodes.items() if "location" not in attrs]
     if lost:

@@ -1,134 +1,22 @@
-"""Geometry and ids of graphs, on plain arrays: no graph, no nodes."""
+"""Geometry of graphs, on plain arrays: no graph, no nodes."""
 
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from voxflow.pipeline.data.graph_ids import IntArray, as_ids
 from voxflow.pipeline.geometry import Roi, exact
 
-IntArray = np.ndarray[Any, np.dtype[Any]]
 FloatArray = np.ndarray[Any, np.dtype[Any]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
 _INT64_MAX = 2**63 - 1
 _UINT64_MAX = 2**64 - 1
-
-
-def as_ids(values: Any) -> IntArray:
-    """Read ids, exactly: as int64, or as uint64 where one is larger than that.
-
-    Args:
-        values: Integers of any kind, in any iterable.
-
-    Returns:
-        A new array, flat or of the shape of an array given.
-
-    Raises:
-        TypeError: If one is no integer.
-        ValueError: If they do not fit into 64 bits together (a negative one beside one of 2**63).
-
-    Examples:
-        >>> as_ids([3, 2**63]).dtype, as_ids(iter([-3, 4]))
-        (dtype('uint64'), array([-3,  4]))
-    """
-    if hasattr(values, "__array__"):
-        values = np.asarray(values)
-    else:
-        values = list(values)
-        try:
-            values = np.array([operator.index(value) for value in values], dtype=object)
-        except TypeError as error:
-            raise TypeError(f"the ids of nodes are integers: {error}") from None
-    if values.dtype.kind not in "iu":
-        if values.dtype.kind != "O" and values.size:
-            raise TypeError(f"the ids of nodes are integers, got {values.dtype}")
-        if not values.size:
-            return np.empty(values.shape, np.int64)
-    largest, smallest = int(values.max(initial=0)), int(values.min(initial=0))
-    if largest <= _INT64_MAX and smallest >= -_INT64_MAX - 1:
-        narrow: IntArray = values.astype(np.int64)
-        return narrow
-    if smallest < 0 or largest > _UINT64_MAX:
-        raise ValueError(
-            f"ids from {smallest} to {largest} do not fit into 64 bits together: negative ids go "
-            f"down to -2**63 and up to 2**63 - 1, others up to 2**64 - 1"
-        )
-    wide: IntArray = values.astype(np.uint64)
-    return wide
-
-
-def fresh_ids(ids: IntArray, count: int) -> IntArray:
-    """New ids, counted up from the largest there is.
-
-    Where 64 bits end before that, the smallest ids from 0 that are free are taken instead. They
-    fit into 64 bits together with those in use.
-
-    Args:
-        ids: The ids in use, as of `as_ids`.
-        count: How many are wanted.
-
-    Examples:
-        >>> fresh_ids(np.array([3, 9]), 2), fresh_ids(np.array([0, 2**64 - 1], np.uint64), 2)
-        (array([10, 11]), array([1, 2]))
-    """
-    first = int(ids.max()) + 1 if len(ids) else 0
-    limit = _INT64_MAX if len(ids) and int(ids.min()) < 0 else _UINT64_MAX
-    if first + count - 1 <= limit:
-        start = max(first, 0)
-        dtype = np.int64 if start + count - 1 <= _INT64_MAX else np.uint64
-        return np.arange(count, dtype=dtype) + dtype(start)
-    candidates = np.arange(len(ids) + count, dtype=ids.dtype)
-    return as_ids(np.setdiff1d(candidates, ids)[:count])
-
-
-def join_ids(first: IntArray, second: IntArray) -> IntArray:
-    """One array of two, that fit into 64 bits together; numpy's own join goes through float64."""
-    if first.dtype != second.dtype:
-        first, second = first.astype(np.uint64), second.astype(np.uint64)
-    return np.concatenate([first, second])
-
-
-def check_unique(ids: IntArray) -> None:
-    """Raise ValueError if an id is there twice; the error names up to five of them."""
-    ordered = np.sort(ids)
-    twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-    if len(twice):
-        raise ValueError(
-            f"{len(twice)} ids belong to more than one node: "
-            f"{', '.join(map(str, twice[:5].tolist()))}{', ...' if len(twice) > 5 else ''}"
-        )
-
-
-def rows_of(ids: IntArray, wanted: IntArray) -> IntArray:
-    """Where ids stand among others.
-
-    Args:
-        ids: Ids, each once, shape (N,).
-        wanted: Ids to look up, any shape.
-
-    Returns:
-        The row of each wanted id; -1 where there is none.
-    """
-    if ids.dtype != wanted.dtype:
-        # Comparing int64 with uint64 goes through float64, which rounds ids above 2**53.
-        ids, wanted = _comparable(ids, wanted)
-    if not len(ids):
-        return np.full(wanted.shape, -1, np.intp)
-    order = np.argsort(ids, kind="stable")
-    place = np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)
-    rows = order[place]
-    return np.where(ids[rows] == wanted, rows, -1)
-
-
-def _comparable(ids: IntArray, wanted: IntArray) -> tuple[IntArray, IntArray]:
-    """Both as objects, as exact integers; rare enough not to be worth more."""
-    return ids.astype(object), wanted.astype(object)
 
 
 def limits(roi: Roi, dtype: np.dtype[Any]) -> tuple[FloatArray, FloatArray]:
@@ -137,17 +25,23 @@ def limits(roi: Roi, dtype: np.dtype[Any]) -> tuple[FloatArray, FloatArray]:
     A location is inside where begin <= location < end. Bounds that are not whole are compared with
     the decimal that a location is written with, as `Roi.contains` does: 9.8 in float32 is 9.8.
 
-    Args:
-        roi: The region, in world units. Unbounded dimensions have no limits.
-        dtype: The dtype of the locations.
+    Parameters
+    ----------
+    roi
+        The region, in world units. Unbounded dimensions have no limits.
+    dtype
+        The dtype of the locations.
 
-    Returns:
+    Returns
+    -------
+    tuple[FloatArray, FloatArray]
         Two arrays of that dtype, shape (dims,); a location is inside where
         ``(lowest <= location) & (location <= highest)`` in all dimensions.
 
-    Examples:
-        >>> limits(Roi((0, -5), (10, 5)), np.dtype(int))
-        (array([ 0, -5]), array([ 9, -1]))
+    Examples
+    --------
+    >>> limits(Roi((0, -5), (10, 5)), np.dtype(int))
+    (array([ 0, -5]), array([ 9, -1]))
     """
     lowest = np.empty(roi.dims, dtype)
     highest = np.empty(roi.dims, dtype)
@@ -186,15 +80,22 @@ def _meant(value: Any, bound: int | Fraction) -> Any:
 def inside(locations: FloatArray, roi: Any) -> BoolArray:
     """Which locations lie in a region.
 
-    Args:
-        locations: World units, shape (N, dims).
-        roi: A region of as many dimensions.
+    Parameters
+    ----------
+    locations
+        World units, shape (N, dims).
+    roi
+        A region of as many dimensions.
 
-    Returns:
+    Returns
+    -------
+    BoolArray
         Booleans of shape (N,).
 
-    Raises:
-        ValueError: If the numbers of dimensions differ.
+    Raises
+    ------
+    ValueError
+        If the numbers of dimensions differ.
     """
     region = Roi.like(roi)
     if region.empty or not len(locations):
@@ -215,12 +116,18 @@ def inside(locations: FloatArray, roi: Any) -> BoolArray:
 def crossings(inner: FloatArray, outer: FloatArray, roi: Any) -> FloatArray:
     """Where lines from inside a region leave it.
 
-    Args:
-        inner: Where the lines begin, inside the region; world units, shape (N, dims).
-        outer: Where they end, outside of it.
-        roi: The region.
+    Parameters
+    ----------
+    inner
+        Where the lines begin, inside the region; world units, shape (N, dims).
+    outer
+        Where they end, outside of it.
+    roi
+        The region.
 
-    Returns:
+    Returns
+    -------
+    FloatArray
         The points on the region's faces, in the dtype of `inner`. On an upper face, which lies
         outside, the nearest location inside that the dtype can tell.
     """
@@ -249,11 +156,16 @@ def crossings(inner: FloatArray, outer: FloatArray, roi: Any) -> FloatArray:
 def components(count: int, edges: IntArray) -> IntArray:
     """Which nodes hang together, whatever the direction of the edges.
 
-    Args:
-        count: The number of nodes.
-        edges: Pairs of rows, shape (E, 2).
+    Parameters
+    ----------
+    count
+        The number of nodes.
+    edges
+        Pairs of rows, shape (E, 2).
 
-    Returns:
+    Returns
+    -------
+    IntArray
         The number of each node's component, shape (count,), int64; counted from 0 in the order of
         the components' first nodes.
     """
@@ -275,8 +187,10 @@ def components(count: int, edges: IntArray) -> IntArray:
 def as_offset(offset: Any, dims: int) -> FloatArray:
     """Read a shift: a Coordinate, an array, a sequence; one number per dimension.
 
-    Raises:
-        ValueError: If it has another length, or an entry that is None.
+    Raises
+    ------
+    ValueError
+        If it has another length, or an entry that is None.
     """
     entries: tuple[Any, ...] = tuple(offset) if isinstance(offset, Iterable) else (offset,) * dims
     if len(entries) != dims or any(entry is None for entry in entries):
@@ -289,19 +203,29 @@ def as_locations(
 ) -> FloatArray:
     """Read locations of nodes.
 
-    Args:
-        values: An array-like of shape (count, dims), world units.
-        dtype: What they have to be; None: what they are.
-        dims: The number of dimensions that is wanted; None: any.
-        count: The number of locations that is wanted; None: any.
+    Parameters
+    ----------
+    values
+        An array-like of shape (count, dims), world units.
+    dtype
+        What they have to be; None: what they are.
+    dims
+        The number of dimensions that is wanted; None: any.
+    count
+        The number of locations that is wanted; None: any.
 
-    Returns:
+    Returns
+    -------
+    FloatArray
         A new array.
 
-    Raises:
-        ValueError: If the shape differs, a number is not finite, or a whole-number dtype would
-            lose a fraction.
-        TypeError: If they are no numbers.
+    Raises
+    ------
+    ValueError
+        If the shape differs, a number is not finite, or a whole-number dtype would
+        lose a fraction.
+    TypeError
+        If they are no numbers.
     """
     given = np.asarray(values)
     if given.dtype.kind == "O":
@@ -352,10 +276,14 @@ def as_pairs(edges: Any) -> IntArray:
 def has_duplicates(edges: IntArray, count: int, directed: bool) -> bool:
     """Whether an edge is there twice.
 
-    Args:
-        edges: Pairs of rows, shape (E, 2).
-        count: The number of nodes.
-        directed: Whether (u, v) and (v, u) are two edges.
+    Parameters
+    ----------
+    edges
+        Pairs of rows, shape (E, 2).
+    count
+        The number of nodes.
+    directed
+        Whether (u, v) and (v, u) are two edges.
     """
     first, second = edges[:, 0], edges[:, 1]
     if not directed:

@@ -11,8 +11,10 @@ _NONE: Mapping[int, int] = {}
 class Links:
     """The edges by their ends.
 
-    Args:
-        directed: Whether (u, v) and (v, u) are two edges.
+    Parameters
+    ----------
+    directed
+        Whether (u, v) and (v, u) are two edges.
     """
 
     __slots__ = ("_after", "_before", "directed")

@@ -24,21 +24,29 @@ class Node:
 
     A node that comes out of a graph is a view: what is set on it is set in the graph.
 
-    Args:
-        id: An integer, up to 2**64 - 1.
-        location: World units, one number for each dimension.
-        temporary: Whether the node was made by a pipeline (by `Graph.trim`, where an edge leaves
-            the region) and is none of the data's.
-        attrs: Further attributes. The dict is kept, not copied.
+    Parameters
+    ----------
+    id
+        An integer, up to 2**64 - 1.
+    location
+        World units, one number for each dimension.
+    temporary
+        Whether the node was made by a pipeline (by `Graph.trim`, where an edge leaves
+        the region) and is none of the data's.
+    attrs
+        Further attributes. The dict is kept, not copied.
 
-    Raises:
-        ValueError: If the location is not a flat sequence of numbers.
+    Raises
+    ------
+    ValueError
+        If the location is not a flat sequence of numbers.
 
-    Examples:
-        >>> node = Node(3, (10.5, 0), attrs={"radius": 2})
-        >>> node.color = "red"
-        >>> node.radius, node.color, hasattr(node, "type"), node == Node(3, (0, 0))
-        (2, 'red', False, True)
+    Examples
+    --------
+    >>> node = Node(3, (10.5, 0), attrs={"radius": 2})
+    >>> node.color = "red"
+    >>> node.radius, node.color, hasattr(node, "type"), node == Node(3, (0, 0))
+    (2, 'red', False, True)
     """
 
     __slots__ = ("_values",)
@@ -62,8 +70,10 @@ class Node:
     def from_attrs(cls, attrs: dict[str, Any]) -> Node:
         """A node of a dict with `id`, `location` and any other attributes.
 
-        Raises:
-            KeyError: If the dict has no `id` or no `location`.
+        Raises
+        ------
+        KeyError
+            If the dict has no `id` or no `location`.
         """
         for name in ("id", "location"):
             if name not in attrs:
@@ -164,16 +174,21 @@ class Edge:
 
     An edge that comes out of a graph is a view: its attributes are those in the graph.
 
-    Args:
-        u: The id of the node where the edge begins.
-        v: The id of the node where it ends.
-        attrs: Attributes. The dict is kept, not copied.
+    Parameters
+    ----------
+    u
+        The id of the node where the edge begins.
+    v
+        The id of the node where it ends.
+    attrs
+        Attributes. The dict is kept, not copied.
 
-    Examples:
-        >>> Edge(1, 2) == Edge(1, 2, {"weight": 3}), Edge(1, 2) == Edge(2, 1), Edge(1, 2) == 5
-        (True, False, False)
-        >>> Edge(1, 2).undirected_eq(Edge(2, 1)), tuple(Edge(1, 2))
-        (True, (1, 2))
+    Examples
+    --------
+    >>> Edge(1, 2) == Edge(1, 2, {"weight": 3}), Edge(1, 2) == Edge(2, 1), Edge(1, 2) == 5
+    (True, False, False)
+    >>> Edge(1, 2).undirected_eq(Edge(2, 1)), tuple(Edge(1, 2))
+    (True, (1, 2))
     """
 
     __slots__ = ("attrs", "u", "v")
@@ -191,8 +206,10 @@ class Edge:
     def from_attrs(cls, attrs: Mapping[str, Any]) -> Edge:
         """An edge of a mapping with `u`, `v` and any attributes.
 
-        Raises:
-            KeyError: If `u` or `v` is missing.
+        Raises
+        ------
+        KeyError
+            If `u` or `v` is missing.
         """
         for name in ("u", "v"):
             if name not in attrs:

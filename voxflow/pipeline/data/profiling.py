@@ -16,16 +16,20 @@ _Record = tuple[str, str | None, float | None, float | None, float]
 class Timing:
     """A stopwatch for one method of one node. It can be started and stopped many times.
 
-    Args:
-        node: The node that is timed, or its name. Of a node, the name is that of its class.
-        method_name: The method that is timed; None for the node as a whole.
+    Parameters
+    ----------
+    node
+        The node that is timed, or its name. Of a node, the name is that of its class.
+    method_name
+        The method that is timed; None for the node as a whole.
 
-    Examples:
-        >>> timing = Timing("Hdf5Source")
-        >>> timing.start()
-        >>> timing.stop()
-        >>> timing.get_node_name(), timing.elapsed() >= 0
-        ('Hdf5Source', True)
+    Examples
+    --------
+    >>> timing = Timing("Hdf5Source")
+    >>> timing.start()
+    >>> timing.stop()
+    >>> timing.get_node_name(), timing.elapsed() >= 0
+    ('Hdf5Source', True)
     """
 
     __slots__ = ("_elapsed", "_first", "_last", "_method", "_node", "_running_since")
@@ -89,17 +93,21 @@ class Timing:
 class TimingSummary:
     """All timings of one method of one node.
 
-    Attributes:
-        timings: The timings, in the order of their coming.
-        times: Their seconds.
+    Attributes
+    ----------
+    timings
+        The timings, in the order of their coming.
+    times
+        Their seconds.
 
-    Examples:
-        >>> stats = ProfilingStats()
-        >>> for seconds in (1.0, 2.0, 6.0):
-        ...     stats.record("Scan", None, 0.0, seconds)
-        >>> summary = stats.get_timing_summary("Scan")
-        >>> summary.counts(), summary.min(), summary.median(), summary.mean()
-        (3, 1.0, 2.0, 3.0)
+    Examples
+    --------
+    >>> stats = ProfilingStats()
+    >>> for seconds in (1.0, 2.0, 6.0):
+    ...     stats.record("Scan", None, 0.0, seconds)
+    >>> summary = stats.get_timing_summary("Scan")
+    >>> summary.counts(), summary.min(), summary.median(), summary.mean()
+    (3, 1.0, 2.0, 3.0)
     """
 
     __slots__ = ("times", "timings")
@@ -149,13 +157,14 @@ class ProfilingStats:
 
     Adding is cheap; timings are sorted into summaries only when somebody looks.
 
-    Examples:
-        >>> stats, other = ProfilingStats(), ProfilingStats()
-        >>> stats.record("Pad", "prepare", 10.0, 10.5)
-        >>> other.record("Pad", "process", 11.0, 12.0)
-        >>> stats.merge_with(other)
-        >>> stats.span_time(), sorted(stats.get_timing_summaries())
-        (2.0, [('Pad', 'prepare'), ('Pad', 'process')])
+    Examples
+    --------
+    >>> stats, other = ProfilingStats(), ProfilingStats()
+    >>> stats.record("Pad", "prepare", 10.0, 10.5)
+    >>> other.record("Pad", "process", 11.0, 12.0)
+    >>> stats.merge_with(other)
+    >>> stats.span_time(), sorted(stats.get_timing_summaries())
+    (2.0, [('Pad', 'prepare'), ('Pad', 'process')])
     """
 
     __slots__ = ("_records", "_summaries", "_summarised")
@@ -201,8 +210,10 @@ class ProfilingStats:
     def get_timing_summary(self, node_name: str, method_name: str | None = None) -> TimingSummary:
         """The timings of one method of one node.
 
-        Raises:
-            RuntimeError: If there are none. Says what has been timed.
+        Raises
+        ------
+        RuntimeError
+            If there are none. Says what has been timed.
         """
         summaries = self.get_timing_summaries()
         try:
@@ -215,8 +226,10 @@ class ProfilingStats:
     def span(self) -> tuple[float, float]:
         """The first start and the last stop of all timings, as of `time.time()`.
 
-        Raises:
-            ValueError: If nothing has been started and stopped.
+        Raises
+        ------
+        ValueError
+            If nothing has been started and stopped.
         """
         starts = [record[2] for record in self._records if record[2] is not None]
         stops = [record[3] for record in self._records if record[3] is not None]
@@ -227,8 +240,10 @@ class ProfilingStats:
     def span_time(self) -> float:
         """The seconds from the first start to the last stop.
 
-        Raises:
-            ValueError: If nothing has been started and stopped.
+        Raises
+        ------
+        ValueError
+            If nothing has been started and stopped.
         """
         start, stop = self.span()
         return stop - start

@@ -27,13 +27,18 @@ class Table:
     Appending takes constant time on average, and so does removing: a removed row is marked and
     leaves with all others in `compact`. Until then the numbers of the other rows do not change.
 
-    Args:
-        fixed: Columns in which every row has a value, by name.
-        free: Columns in which values may be missing: of any dtype while none is, of objects
-            otherwise, with `MISSING` in the gaps.
+    Parameters
+    ----------
+    fixed
+        Columns in which every row has a value, by name.
+    free
+        Columns in which values may be missing: of any dtype while none is, of objects
+        otherwise, with `MISSING` in the gaps.
 
-    Raises:
-        ValueError: If the columns differ in length.
+    Raises
+    ------
+    ValueError
+        If the columns differ in length.
     """
 
     __slots__ = ("_alive", "_columns", "_fixed", "_size", "removed")
@@ -64,8 +69,10 @@ class Table:
     def set_column(self, name: str, values: Column) -> None:
         """Replace a column, or add one.
 
-        Raises:
-            ValueError: If it has not one value for each row.
+        Raises
+        ------
+        ValueError
+            If it has not one value for each row.
         """
         if len(values) != self._size:
             raise ValueError(
@@ -124,9 +131,12 @@ class Table:
     def take(self, rows: Column, deep: bool = True) -> Table:
         """A new table of some rows.
 
-        Args:
-            rows: Booleans for all rows, or the numbers of the wanted ones in any order.
-            deep: Whether objects are copied too.
+        Parameters
+        ----------
+        rows
+            Booleans for all rows, or the numbers of the wanted ones in any order.
+        deep
+            Whether objects are copied too.
         """
         taken = {name: self.column(name)[rows] for name in self._columns}
         if deep:
@@ -180,12 +190,17 @@ class Table:
     def values(self, name: str, missing: Any = MISSING) -> Column:
         """A new array of one value for each row, of numbers where all are.
 
-        Args:
-            name: A free column.
-            missing: What stands in for values that are missing.
+        Parameters
+        ----------
+        name
+            A free column.
+        missing
+            What stands in for values that are missing.
 
-        Raises:
-            KeyError: If values are missing and nothing stands in for them.
+        Raises
+        ------
+        KeyError
+            If values are missing and nothing stands in for them.
         """
         if name in self._fixed or name not in self._columns:
             known = ", ".join(self.free_names) or "none"
@@ -216,10 +231,14 @@ def gather(
 ) -> dict[str, Column]:
     """Turn mappings, one for each row, into columns of objects, with `MISSING` in the gaps.
 
-    Args:
-        rows: The mappings.
-        count: How many there are.
-        without: Names that are left out.
+    Parameters
+    ----------
+    rows
+        The mappings.
+    count
+        How many there are.
+    without
+        Names that are left out.
     """
     columns: dict[str, Column] = {}
     for row, values in enumerate(rows):
@@ -234,8 +253,10 @@ def gather(
 def as_column(name: str, values: Any, count: int) -> Column:
     """Read one attribute of all rows: an array-like whose first axis has an entry for each row.
 
-    Raises:
-        ValueError: If it has another number of entries.
+    Raises
+    ------
+    ValueError
+        If it has another number of entries.
     """
     column = values.copy() if isinstance(values, np.ndarray) else _narrow(list(values))
     if column.ndim == 0 or len(column) != count:
