@@ -368,6 +368,35 @@ def test_checkpoints_come_when_they_are_due_and_hold_all(tmp_path):
     assert found.optimizer["state"]
 
 
+def two_trainings(tmp_path, first="a", second="b", model=None, other=None, **options):
+    model, other = model or convolution(), other or convolution(seed=9)
+    pipeline = training(tmp_path, model, checkpoint_basename=str(tmp_path / first), **options)
+    return pipeline + Train(
+        other,
+        torch.nn.MSELoss(),
+        torch.optim.SGD(other.parameters(), lr=0.1),
+        inputs={0: RAW},
+        outputs={0: GRADIENT},
+        loss_inputs={0: GRADIENT, 1: TARGET},
+        checkpoint_basename=str(tmp_path / second),
+        device="cpu",
+        **options,
+    )
+
+
+def test_two_nodes_do_not_share_their_checkpoints(tmp_path):
+    with (
+        pytest.raises(
+            gp.PipelineSetupError, match=r"Train and Train-2 would both save .*another checkpoint_b"
+        ),
+        gp.build(two_trainings(tmp_path, "a", "./a")),
+    ):
+        pass
+    # The name is free again.
+    losses(two_trainings(tmp_path, "a", "b", save_every=1), 1)
+    assert {path.name for path in tmp_path.iterdir()} == {"a_checkpoint_1", "b_checkpoint_1"}
+
+
 def test_without_a_checkpoint_a_node_counts_anew(tmp_path):
     pipeline = training(tmp_path, save_every=2)
     for _ in range(2):

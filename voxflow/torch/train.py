@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
+from voxflow.nodes.sinks.target import claim_place, release
 from voxflow.pipeline.data import ArrayKey, ArraySpec, Batch, BatchRequest, RunPosition
 from voxflow.pipeline.engine import BatchFilter, PipelineRequestError
 from voxflow.torch.calls import (
@@ -85,6 +87,7 @@ class Train(BatchFilter):
         Specs of outputs and gradients, where they are not those of the inputs.
     checkpoint_basename
         What the names of checkpoints begin with: ``<checkpoint_basename>_checkpoint_<iteration>``.
+        Each node needs one of its own.
     save_every
         After how many iterations a checkpoint is written.
     log_dir
@@ -100,6 +103,9 @@ class Train(BatchFilter):
     ------
     TypeError, ValueError, RuntimeError
         If names, keys, numbers or the device are wrong.
+    ValueError
+        At setup, if another node saves checkpoints under the same name, or if a checkpoint is of
+        another model or optimizer.
     NonFiniteLoss
         At a request, if the loss is infinite or not a number.
     """
@@ -158,8 +164,14 @@ class Train(BatchFilter):
             self.loss.to(self.device)
         if not self.model.training:
             logger.warning("%s: the model is in evaluation mode; call model.train()", self.name())
+        self._claim_checkpoints()
         self._resume()
         self.summary_writer = open_summary(self.log_dir, self.iteration)
+
+    def _claim_checkpoints(self) -> None:
+        names = checkpoint_path(self.checkpoint_basename, "")
+        remedy = f"save {names}<iteration>; give one of them another checkpoint_basename"
+        claim_place(self, os.path.realpath(names), remedy)
 
     def _resume(self) -> None:
         self._resumed = self._rng = None
@@ -200,6 +212,7 @@ class Train(BatchFilter):
 
     def teardown(self) -> None:
         """Close the log."""
+        release(self)
         if self.summary_writer is not None:
             self.summary_writer.close()
             self.summary_writer = None

@@ -157,14 +157,31 @@ def claim(owner: Any, store: Any, name: str) -> None:
     ValueError
         If another node of this process writes it.
     """
-    place = _identity(store, name)
+    remedy = f"write {name!r} of {store}; give one of them another name or file"
+    claim_place(owner, _identity(store, name), remedy)
+
+
+def claim_place(owner: Any, place: str, doing: str) -> None:
+    """Make a place one that only this node writes to, until `release`.
+
+    Parameters
+    ----------
+    owner
+        The node.
+    place
+        One text for one place.
+    doing
+        What two nodes would both do, and what to do instead.
+
+    Raises
+    ------
+    ValueError
+        If another node of this process writes to it.
+    """
     with _registry:
         other = _owners.get(place)
         if other is not None and other is not owner:
-            raise ValueError(
-                f"{other.label} and {owner.label} would both write {name!r} of {store}; give one "
-                "of them another name or file"
-            )
+            raise ValueError(f"{other.label} and {owner.label} would both {doing}")
         _owners[place] = owner
 
 
