@@ -204,7 +204,7 @@ def test_resuming():
         gp.build(pipeline, seed=8),
     ):
         pass
-    assert not any(node.in_use for node in pipeline.nodes())
+    assert not any(node._engine_in_use for node in pipeline.nodes())
 
 
 SCRIPT = """

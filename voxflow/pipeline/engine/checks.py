@@ -15,6 +15,7 @@ from voxflow.pipeline.data.array import (
     off_grid,
 )
 from voxflow.pipeline.engine.errors import BatchMismatch
+from voxflow.pipeline.engine.same_objects import SameObjects
 from voxflow.pipeline.geometry import describe
 from voxflow.pipeline.geometry.exact import format_exact, whole
 
@@ -132,6 +133,8 @@ def _roi_problems(
     asked_spec: Any, offered_spec: Any, voxel_size: Coordinate | None
 ) -> Iterator[tuple[str, str]]:
     asked, offered = asked_spec.roi, offered_spec.roi
+    if _fits(asked, offered, voxel_size) and not getattr(offered_spec, "nonspatial", False):
+        return
     if asked is None:
         if offered is not None:
             there = describe(offered, voxel_size)
@@ -151,6 +154,25 @@ def _roi_problems(
             "Ask for less, let downstream nodes add less context, or put Pad after the source."
         )
         yield "region", text
+
+
+def _compare(asked: Roi | None, offered: Roi | None, voxel_size: Coordinate | None) -> bool:
+    """Whether a region is there and on the grid, without reasons."""
+    if asked is None:
+        return offered is None
+    if voxel_size is not None and (
+        asked.dims != len(voxel_size) or asked.unbounded or is_off_grid(asked, voxel_size)
+    ):
+        return False
+    return offered is None or offered.contains(asked)
+
+
+def _count_voxels(roi: Roi, voxel_size: Coordinate) -> tuple[Any, ...]:
+    return tuple(map(floordiv, roi.shape, voxel_size))
+
+
+_fits = SameObjects(_compare)
+_shape = SameObjects(_count_voxels)
 
 
 def _grid_hint(asked: Roi, voxel_size: Coordinate) -> str:
@@ -245,7 +267,7 @@ def _array_mismatch(array: Array | None, asked: ArraySpec, offered: ArraySpec | 
     if offered is not None and voxel_size != offered.voxel_size:
         return f"voxel size {offered.voxel_size} was promised, got {voxel_size} (world units)"
     if roi is not None and voxel_size is not None:
-        wanted = tuple(map(floordiv, roi.shape, voxel_size))
+        wanted = _shape(roi, voxel_size)
         if array.data.shape[max(array.data.ndim - len(wanted), 0) :] != wanted:
             return (
                 f"the region {roi} has {wanted} voxels of {voxel_size}, the data have the shape "
