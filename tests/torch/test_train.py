@@ -422,6 +422,56 @@ def test_gunpowders_checkpoints_can_be_resumed(tmp_path, caplog):
         assert pipeline.request_batch(request()).iteration == 51
 
 
+# -- outside of the run -----------------------------------------------------------------------
+
+
+def test_a_replay_is_looked_at_and_not_trained_on(tmp_path):
+    def found(replays):
+        torch.manual_seed(11)
+        model = dropping()
+        folder = tmp_path / str(replays)
+        pipeline = training(folder, model, gradients={0: GRADIENT}, save_every=4, log_every=1)
+        losses = []
+        with gp.build(pipeline, seed=7):
+            batches = [pipeline.request_batch(request(OUT=1, GRADIENT=1)) for _ in range(3)]
+            before = weights(model)
+            for batch in batches[:replays]:
+                again = pipeline.replay(batch.token)
+                assert again.iteration is None
+                assert again.loss.shape == ()
+                np.testing.assert_array_equal(again[RAW].data, batch[RAW].data)
+                assert again[OUT].data.shape == again[GRADIENT].data.shape == (8, 8)
+                assert np.abs(again[GRADIENT].data).sum() > 0
+            assert torch.equal(weights(model), before)
+            for _ in range(5):
+                losses.append(float(pipeline.request_batch(request()).loss))
+        assert {path.name for path in folder.iterdir()} == {
+            "model_checkpoint_4",
+            "model_checkpoint_8",
+        }
+        return losses, weights(model).tolist()
+
+    assert found(3) == found(0)
+
+
+def test_requests_outside_of_the_run_leave_its_position(tmp_path):
+    own = gp.BatchRequest(request().array_specs, random_seed=3)
+    pipeline = training(tmp_path, save_every=1)
+    with gp.build(pipeline, seed=7):
+        for asked in (request(), request(), own):
+            batch = pipeline.request_batch(asked)
+        assert batch.iteration == 3
+    found = load_checkpoint(latest_checkpoint(tmp_path / "model"))
+    assert found.iteration == 3
+    assert (found.position.seed, found.position.index) == (7, 2)
+    # The same after a resume.
+    pipeline = training(tmp_path, save_every=1)
+    with gp.build(pipeline):
+        pipeline.request_batch(own)
+    found = load_checkpoint(latest_checkpoint(tmp_path / "model"))
+    assert (found.iteration, found.position.index) == (4, 2)
+
+
 # -- the log ----------------------------------------------------------------------------------
 
 

@@ -64,6 +64,11 @@ class Train(BatchFilter):
     goes on from it, with the batch that would have come next. What the training draws from torch's
     generators (dropout) goes on as it would have, too.
 
+    A batch that is made again with `Pipeline.replay` has the loss, the outputs and the gradients of
+    the model as it is now; it is no step: model, optimizer and iteration stay as they are. A
+    request with a seed of the user's own is a step outside of the run: a training that is resumed
+    goes on with what follows the last batch of the run.
+
     Parameters
     ----------
     model
@@ -149,7 +154,8 @@ class Train(BatchFilter):
         self.device = choose_device(device)
         self.iteration = 0
         self.summary_writer: Any = None
-        self._resumed: RunPosition | None = None
+        # What follows the last batch of the run, whatever else was trained on since.
+        self._next: RunPosition | None = None
         self._rng: dict[str, torch.Tensor] | None = None
 
     # -- life -----------------------------------------------------------------------------------
@@ -174,7 +180,7 @@ class Train(BatchFilter):
         claim_place(self, os.path.realpath(names), remedy)
 
     def _resume(self) -> None:
-        self._resumed = self._rng = None
+        self._next = self._rng = None
         remove_unfinished(self.checkpoint_basename)
         path = latest_checkpoint(self.checkpoint_basename)
         if path is None:
@@ -194,7 +200,7 @@ class Train(BatchFilter):
             self._load_optimizer(path, found.optimizer)
         self._rng = found.rng
         self.iteration = found.iteration
-        self._resumed = found.position
+        self._next = found.position
         logger.info("going on from iteration %d of %s", self.iteration, path)
 
     def _load_optimizer(self, path: Path, state: dict[str, Any]) -> None:
@@ -208,7 +214,7 @@ class Train(BatchFilter):
 
     def resume_position(self) -> RunPosition | None:
         """The batch that follows the last one in the checkpoint."""
-        return self._resumed
+        return self._next
 
     def teardown(self) -> None:
         """Close the log."""
@@ -235,11 +241,26 @@ class Train(BatchFilter):
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
         """Train one step."""
         start = time.time()
+        if request.replayed:
+            return self._looked_at(batch, request)
+        if request.position is not None:
+            self._next = request.position.next()
         if self._rng is not None:
             # Not before: who knows what was drawn since the checkpoint was loaded.
             restore_rng(self._rng)
             self._rng = None
-        buffers = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
+        made = self._computed(batch, request)
+        self.optimizer.step()
+        self.iteration += 1
+        made.iteration = self.iteration
+        self._log(float(made.loss), time.time() - start)
+        if self.iteration % self.save_every == 0:
+            self._save()
+        return made
+
+    def _computed(self, batch: Batch, request: BatchRequest) -> Batch:
+        """The outputs, the loss and its gradients, which the parameters have, too."""
+        buffers = self._buffers()
         wanted = {name: key for name, key in self.gradients.items() if key in request}
         with capturing(self.name(), self.model, [*self.outputs, *wanted]) as call:
             self.optimizer.zero_grad()
@@ -254,14 +275,24 @@ class Train(BatchFilter):
         made = self._arrays_of(self.outputs, outputs.__getitem__, request)
         made.loss = to_array(loss)
         loss.backward()
-        made = made.merge(self._arrays_of(wanted, lambda n: self._gradient(n, outputs), request))
-        self.optimizer.step()
-        self.iteration += 1
-        made.iteration = self.iteration
-        self._log(float(made.loss), time.time() - start)
-        if self.iteration % self.save_every == 0:
-            self._save(request.position)
-        return made
+        return made.merge(self._arrays_of(wanted, lambda n: self._gradient(n, outputs), request))
+
+    def _looked_at(self, batch: Batch, request: BatchRequest) -> Batch:
+        """What a step would compute; nothing of the training moves."""
+        buffers, states = self._buffers(), rng_states()
+        try:
+            return self._computed(batch, request)
+        finally:
+            self._put_back(buffers)
+            restore_rng(states)
+            self.optimizer.zero_grad()
+
+    def _buffers(self) -> dict[str, torch.Tensor]:
+        return {name: buffer.clone() for name, buffer in self.model.named_buffers()}
+
+    def _put_back(self, buffers: dict[str, torch.Tensor]) -> None:
+        for name, buffer in self.model.named_buffers():
+            buffer.copy_(buffers[name])
 
     def _from_upstream(self) -> list[ArrayKey]:
         made = {*self.outputs.values()}
@@ -293,8 +324,7 @@ class Train(BatchFilter):
             return
         broken = [n for n, p in self.model.named_parameters() if not bool(p.isfinite().all())]
         # Running means and the like have seen the batch already.
-        for name, buffer in self.model.named_buffers():
-            buffer.copy_(buffers[name])
+        self._put_back(buffers)
         before = (
             f"; it was broken before: {broken[0]} holds values that are not finite, as after a "
             "gradient that was not"
@@ -345,7 +375,7 @@ class Train(BatchFilter):
         if self.summary_writer is not None and self.iteration % self.log_every == 0:
             self.summary_writer.add_scalar("loss", loss, self.iteration)
 
-    def _save(self, position: RunPosition | None) -> None:
+    def _save(self) -> None:
         if self.summary_writer is not None:
             # A resumed run goes on with the curve from here.
             self.summary_writer.flush()
@@ -354,6 +384,6 @@ class Train(BatchFilter):
             optimizer=self.optimizer.state_dict(),
             iteration=self.iteration,
             rng=rng_states(),
-            position=None if position is None else position.next(),
+            position=self._next,
         )
         save_checkpoint(checkpoint_path(self.checkpoint_basename, self.iteration), checkpoint)

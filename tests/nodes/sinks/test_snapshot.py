@@ -365,8 +365,18 @@ def test_the_replay_token_makes_the_same_batch(tmp_path, suffix):
         again.request_batch(asking(RAW=WHERE))
         replayed = again.replay(text)
     np.testing.assert_array_equal(replayed[RAW].data, batches[2][RAW].data)
-    # It is written as it was, too.
-    assert names(tmp_path / "b") == [f"0000000{i}.{suffix}" for i in (1, 3)]
+    # It is not written again.
+    assert names(tmp_path / "b") == [f"00000001.{suffix}"]
+
+
+def test_a_replay_does_not_count(tmp_path):
+    seeded = gp.BatchRequest(asking(RAW=WHERE).array_specs, random_seed=4)
+    pipeline = raw() + gp.Snapshot({RAW: "raw"}, tmp_path, "{id}.hdf")
+    with gp.build(pipeline, seed=3):
+        tokens = [pipeline.request_batch(asking(RAW=WHERE)).token for _ in range(3)]
+        pipeline.replay(tokens[0])
+        pipeline.request_batch(seeded)
+    assert names(tmp_path) == [f"0000000{i}.hdf" for i in (1, 2, 3, 4)]
 
 
 def test_the_replay_of_a_batch_that_was_asked_for_more(tmp_path):

@@ -212,3 +212,19 @@ def test_equality_ignores_the_seed():
     assert gp.ProviderSpec(specs) != gp.BatchRequest(specs)
     with pytest.raises(TypeError):
         hash(gp.BatchRequest())
+
+
+def test_what_follows_from_a_replay_is_one():
+    request = gp.BatchRequest(random_seed=1)
+    assert not request.replayed
+    request.replayed = True
+    for follows in (
+        request.clone(),
+        request.copy(),
+        request.reseed("part", 1),
+        request.branch(1),
+        request.at(RunPosition(1, 2)),
+        request.merge(gp.BatchRequest()),
+        pickle.loads(pickle.dumps(request)),
+    ):
+        assert follows.replayed

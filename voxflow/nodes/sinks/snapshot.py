@@ -41,8 +41,9 @@ class Snapshot(Sink):
     It appears under its name when it is complete.
 
     The number of a batch is its number in the run, so that a resumed run goes on as it would have
-    without a break, and a replayed batch is written as it was. Where one batch of the run passes
-    in several parts (in a `Scan`), and for requests with a seed of their own, the node counts.
+    without a break. Where one batch of the run passes in several parts (in a `Scan`), and for
+    requests with a seed of their own, the node counts. A replayed batch is made as it was, and
+    neither counted nor written.
 
     Parameters
     ----------
@@ -129,7 +130,7 @@ class Snapshot(Sink):
             if key not in needed:
                 needed[key] = spec
         missing = [str(k) for k in self.dataset_names if k not in needed or needed[k].placeholder]
-        if missing and wanted:
+        if missing and wanted and not request.replayed:
             raise KeyError(
                 f"{self.name()} is to write {', '.join(missing)}, which is neither in the request "
                 "nor in additional_request; ask for it, or leave it out of dataset_names"
@@ -139,7 +140,7 @@ class Snapshot(Sink):
     def process(self, batch: Batch, request: BatchRequest) -> None:
         """Write."""
         recording: Recording = self.plan(request)
-        if not recording.wanted or not self.write_if(batch):
+        if not recording.wanted or request.replayed or not self.write_if(batch):
             return
         path = self._path(recording, batch.iteration)
         logger.info("%s writes %s", self.name(), path)
@@ -179,7 +180,7 @@ class _Counter:
             number = self._last + 1
             if position is not None and not position.path:
                 number = position.index + 1
-            if not request.planning:
+            if not request.planning and not request.replayed:
                 self._last = number
             return number
 

@@ -82,10 +82,13 @@ class BatchRequest(ProviderSpec):
     [14:70, 106:162] (56, 56)
     """
 
-    __slots__ = ("_legacy_seed", "_plans", "_position", "_seed", "planning", "token")
+    __slots__ = ("_legacy_seed", "_plans", "_position", "_seed", "planning", "replayed", "token")
 
     planning: bool
     """True while only the geometry is walked: no data are read, and no node may count it."""
+
+    replayed: bool
+    """True while a batch is made again, to look at it: no node may count it or learn from it."""
 
     token: ReplayToken | None
     """What it takes to make the whole batch again, of which this may be a part."""
@@ -106,7 +109,7 @@ class BatchRequest(ProviderSpec):
         self._set_seed(random_seed)
         self._position = None
         self._plans = None
-        self.planning = False
+        self.planning = self.replayed = False
         self.token = None
 
     # -- asking ---------------------------------------------------------------------------------
@@ -246,6 +249,7 @@ class BatchRequest(ProviderSpec):
         new._position = self._position
         new._plans = self._plans
         new.planning = self.planning
+        new.replayed = self.replayed
         new.token = self.token
         return new
 

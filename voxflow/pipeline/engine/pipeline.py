@@ -285,7 +285,7 @@ class Pipeline(Chainable):
         )
 
     def replay(self, token: ReplayToken | str) -> Batch:
-        """Make a batch again.
+        """Make a batch again, to look at it: no node counts it, learns from it or records it.
 
         Parameters
         ----------
@@ -294,7 +294,9 @@ class Pipeline(Chainable):
         """
         if isinstance(token, str):
             token = ReplayToken(token)
-        return self.request_batch(token.request())
+        request = token.request()
+        request.replayed = True
+        return self.request_batch(request)
 
     def check(self, request: BatchRequest) -> None:
         """Raise if a request cannot be served, without reading any data.
