@@ -9,7 +9,7 @@ EXAMPLE := $(BIN)/python examples/cremi
 RUN := runs/cremi
 
 .DEFAULT_GOAL := help
-.PHONY: help install format check test test-all bench docs cremi clean
+.PHONY: help install format check kernels test test-all bench docs cremi clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,10 +33,13 @@ check: $(STAMP)  ## style, types, and who imports whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: $(STAMP)  ## the tests that are quick, with coverage
+kernels: $(STAMP)  # compiled once, without the tracer that counts lines, which makes compiling slow
+	@echo "compiling the kernels"; $(PYTEST) -q -n 2 --dist loadfile tests/ops > /dev/null || true
+
+test: kernels  ## the tests that are quick, with coverage
 	$(PYTEST) -n 2 -m "not slow" $(COVERAGE)
 
-test-all: $(STAMP)  ## all tests
+test-all: kernels  ## all tests
 	$(PYTEST) -n 2 $(COVERAGE)
 
 bench: $(STAMP)  ## the benchmarks
