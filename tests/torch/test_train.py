@@ -454,6 +454,24 @@ def test_a_replay_is_looked_at_and_not_trained_on(tmp_path):
     assert found(3) == found(0)
 
 
+def test_nodes_that_were_not_saved_together_are_not_resumed_together(tmp_path):
+    losses(two_trainings(tmp_path, save_every=2), 4)
+    # As if it had been killed when only the first was saved.
+    (tmp_path / "b_checkpoint_4").unlink()
+    with (
+        pytest.raises(
+            gp.PipelineSetupError,
+            match=r"Train at batch 4 of seed=7, Train-2 at batch 2 of seed=7.*one at batch 2",
+        ),
+        gp.build(two_trainings(tmp_path)),
+    ):
+        pass
+    (tmp_path / "a_checkpoint_4").unlink()
+    pipeline = two_trainings(tmp_path)
+    with gp.build(pipeline):
+        assert pipeline.run.next_position.index == 2
+
+
 def test_requests_outside_of_the_run_leave_its_position(tmp_path):
     own = gp.BatchRequest(request().array_specs, random_seed=3)
     pipeline = training(tmp_path, save_every=1)

@@ -21,7 +21,7 @@ from voxflow.pipeline.engine.run import Run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from voxflow.pipeline.data import Batch, ProviderSpec
+    from voxflow.pipeline.data import Batch, ProviderSpec, RunPosition
     from voxflow.pipeline.engine.planning import NodePlan
 
 
@@ -235,6 +235,7 @@ class Pipeline(Chainable):
             run = Run(seed)
         else:
             node, position = resumed[-1]
+            _check_together(resumed)
             if seed is not None and seed != position.seed:
                 raise PipelineSetupError(
                     f"{node._who()} resumes a run that was made with seed={position.seed}, but "
@@ -344,6 +345,25 @@ def _feed(pipeline: Pipeline, inputs: list[Pipeline]) -> None:
         return
     for child in pipeline.children:
         _feed(child, inputs)
+
+
+def _check_together(resumed: list[tuple[Any, RunPosition]]) -> None:
+    """Raise if nodes would go on from different places, as after a kill between two checkpoints."""
+    if len({position for _, position in resumed}) == 1:
+        return
+    where = ", ".join(f"{n._who()} at batch {p.index} of seed={p.seed}" for n, p in resumed)
+    first = min(position.index for _, position in resumed)
+    remedy = (
+        f"remove the newer checkpoints, so that each has its latest one at batch {first}, or an "
+        "earlier one that all have"
+        if len({position.seed for _, position in resumed}) == 1
+        else "give all of them the checkpoints of one run"
+    )
+    raise PipelineSetupError(
+        f"the checkpoints of the nodes are from different places of a run ({where}), so that some "
+        f"would see batches twice or never; {remedy}. Or start a new run with other checkpoint "
+        "names. The same save_every for all makes this rare."
+    )
 
 
 def _not_chainable(other: object) -> RuntimeError:
