@@ -190,6 +190,19 @@ def test_the_users_random_state_stays(expected):
     assert (np.random.get_state()[1].tolist(), random.getstate()) == before
 
 
+@pytest.mark.parametrize("method", ["forkserver", "thread"])
+def test_in_the_workers_of_another_node_batches_are_made_directly(method):
+    def scanned(workers):
+        scan = gp.Scan(request(), workers, progress_callback=gp.ScanCallback(), method=method)
+        spec = gp.ArraySpec(voxel_size=(1, 1))
+        source = gp.ArraySource(RAW, np.arange(1600.0).reshape(40, 40), spec=spec)
+        pipeline = source + gp.NoiseAugment(RAW, clip=False) + gp.PreCache(4, 1) + scan
+        with gp.build(pipeline, seed=5) as built:
+            return digest(built.request_batch(request(30)))
+
+    assert scanned(2) == scanned(1)
+
+
 def children():
     return psutil.Process().children(recursive=True)
 

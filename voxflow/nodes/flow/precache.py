@@ -145,7 +145,9 @@ class PreCache(BatchFilter):
         return pool
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_state"}
+        # A copy in a worker, as of a scan downstream, has no workers of its own.
+        kept = {name: value for name, value in self.__dict__.items() if name != "_state"}
+        return {**kept, "_inline": True}
 
 
 class _Ahead:
