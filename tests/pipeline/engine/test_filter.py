@@ -182,6 +182,37 @@ def test_placeholders_reach_prepare_and_not_process():
     assert_ramp(serve(Source(RAW, LABELS), Sees(), request=request)[RAW])
 
 
+def test_returning_the_request_itself():
+    """With what the node makes in it, and with placeholders, which upstream has to see."""
+
+    class Returns(Derive):
+        def prepare(self, request):
+            request[RAW] = gp.ArraySpec(request[MADE].roi.grow(2, 2))
+            return request
+
+        def process(self, batch, request):
+            assert [key for key, _ in batch.items()] == [RAW]
+            return super().process(batch, request)
+
+    class Sees(Idle):
+        def prepare(self, request):
+            assert request.keys() == [LABELS, RAW]
+            assert request[LABELS].placeholder
+
+    request = asking(MADE)
+    request[LABELS] = gp.ArraySpec(gp.Roi((0, 0), (4, 4)), placeholder=True)
+    batch = serve(Source(RAW, LABELS), Sees(), Returns(), request=request)
+    np.testing.assert_array_equal(batch[MADE].data, -ramp(ROI, (2, 2)))
+
+
+def test_plans_stay_with_their_node():
+    with gp.build(Source() + Idle()) as pipeline:
+        request = asking(seed=1)
+        request._plans = {"draw": 1}
+        ((_, upstream),) = pipeline.output.upstream_requests(request)
+    assert not upstream._plans
+
+
 @pytest.mark.parametrize(
     ("half", "text"),
     [

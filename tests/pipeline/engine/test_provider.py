@@ -9,6 +9,7 @@ import pytest
 import voxflow as gp
 from tests.pipeline.engine.nodes import LABELS, MADE, RAW, Dice, Idle, Source, asking, chain, inside
 from voxflow.pipeline.data import Timing
+from voxflow.pipeline.engine import BatchMismatch
 
 
 class WithoutSuper(gp.BatchProvider):
@@ -188,6 +189,29 @@ def test_what_was_not_asked_for_is_dropped():
 
     with gp.build(Generous()) as node:
         assert [key for key, _ in node.request_batch(asking()).items()] == [RAW]
+
+
+@pytest.mark.parametrize("change", ["roi", "voxel_size", "data", "key"])
+def test_what_was_not_delivered_as_asked_is_said_at_the_node(change):
+    class Wrong(Source):
+        def provide(self, request):
+            batch = super().provide(request)
+            if change == "roi":
+                batch[RAW].spec.roi = gp.Roi((0, 0), (8, 8))
+            elif change == "voxel_size":
+                batch[RAW].spec.voxel_size = (4, 4)
+            elif change == "data":
+                batch[RAW].data = batch[RAW].data[..., :2]
+            else:
+                del batch[RAW]
+            return batch
+
+    with (
+        gp.build(Wrong() + Idle()) as pipeline,
+        pytest.raises(BatchMismatch, match="^Wrong, RAW: ") as caught,
+    ):
+        pipeline.request_batch(asking())
+    assert caught.value.__notes__[0].startswith("in Wrong -> Idle, asked for")
 
 
 @pytest.mark.parametrize("answer", [None, {}, np.zeros(3)])

@@ -211,6 +211,7 @@ class BatchFilter(BatchProvider):
             needed = needed.clone()
             _unite(request, needed)
             needed.remove_placeholders()
+            self.remove_provided(needed)  # it may be the request itself, with what the node makes
         if not skip:
             self._free_updated(request, needed)
         self.remove_provided(request)
