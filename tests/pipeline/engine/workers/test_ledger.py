@@ -64,3 +64,20 @@ def test_a_raising_outcome_counts_as_delivered():
     with pytest.raises(ZeroDivisionError):
         ledger.result()
     assert ledger.result() == "fine"
+
+
+def test_tasks_that_nobody_has_taken_can_be_dropped():
+    ledger = Ledger(ahead=2, on_room=lambda: None)
+    assert ledger.discard() == 0
+    for task in "abcd":
+        ledger.add(task)
+    assert ledger.take() == (0, "a")
+    assert ledger.discard() == 3
+    assert ledger.pending == 1
+    ledger.add("e")
+    assert ledger.take() == (1, "e")
+    ledger.finish(1, lambda: "E")
+    ledger.finish(0, lambda: "A")
+    assert [ledger.result(), ledger.result()] == ["A", "E"]
+    with pytest.raises(RuntimeError, match="No result is pending"):
+        ledger.result()

@@ -359,3 +359,25 @@ def test_wrong_arguments_are_refused(kwargs, text):
     arguments = {"num_workers": 1, "ahead": 1, "name": "test"} | kwargs
     with pytest.raises(ValueError, match=text):
         WorkerPool(abs, **arguments)
+
+
+@pytest.mark.parametrize("method", ALL)
+def test_tasks_that_no_worker_has_begun_can_be_dropped(method, tmp_path):
+    go = str(tmp_path / "go")
+
+    def serve(i):
+        deadline = time.monotonic() + 20
+        while not os.path.exists(go) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return i
+
+    with WorkerPool(serve, 1, method=method, ahead=10, name="test") as pool:
+        for i in range(10):
+            pool.submit(i)
+        dropped = pool.discard()
+        assert dropped >= 9
+        pool.submit("next")
+        (tmp_path / "go").touch()
+        expected = [*range(10 - dropped), "next"]
+        assert pool.pending == len(expected)
+        assert [pool.result() for _ in expected] == expected

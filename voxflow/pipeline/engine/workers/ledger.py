@@ -79,6 +79,14 @@ class Ledger:
                 self._cond.wait()
             return None
 
+    def discard(self) -> int:
+        """Drop the tasks that nobody has taken yet; return how many: the last that were added."""
+        with self._cond:
+            count = len(self._waiting)
+            self._waiting.clear()
+            self._submitted -= count
+            return count
+
     def finish(self, index: int, outcome: Outcome) -> None:
         """Put down the outcome of a task."""
         with self._cond:

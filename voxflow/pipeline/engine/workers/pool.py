@@ -143,6 +143,16 @@ class WorkerPool:
         """
         return self._started().ledger.result()
 
+    def discard(self) -> int:
+        """Drop the tasks that no worker has begun.
+
+        Returns
+        -------
+        int
+            How many: the last ones that were submitted. Results of the others still come.
+        """
+        return self._started().ledger.discard()
+
     @property
     def pending(self) -> int:
         """Tasks submitted whose result was not yet asked for."""
