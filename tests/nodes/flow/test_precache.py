@@ -138,6 +138,52 @@ def test_the_usual_request_may_change(expected):
         assert [digest(built.request_batch(request())) for _ in range(6)] == expected[3:9]
 
 
+def test_a_replay_and_a_jump_leave_the_line_alone(expected):
+    with gp.build(make_pipeline(2), seed=5) as built:
+        token = built.request_batch(request()).token
+        served(built, 2)
+        pending = built.output._state._pending
+        line = list(pending)
+        assert [position.index for position in line] == [3, 4, 5]
+        assert digest(built.replay(token)) == expected[0]
+        here = built.run.next_position
+        built.run.move_to(here.next(6))
+        assert served(built, 1) == expected[9:10]
+        built.run.move_to(here)
+        assert list(pending) == line
+        assert served(built, 2) == expected[3:5]
+        # Two in a row are a new line.
+        built.run.move_to(here.next(-2))
+        assert served(built, 1) == expected[1:2]
+        assert pending[0].index == 5
+        assert served(built, 1) == expected[2:3]
+        assert pending[0].index == 3
+        assert served(built, 4) == expected[3:7]
+
+
+def test_nothing_is_made_in_vain_when_the_usual_request_changes(tmp_path):
+    folder = str(tmp_path)
+
+    def slow(request):
+        import time
+        from pathlib import Path
+
+        shape, position = request[gp.ArrayKey("RAW")].roi.shape, request.position
+        if shape[0] == 20 and position.index >= 2:
+            (Path(folder) / str(position.index)).touch()
+            time.sleep(1)
+
+    expected = []
+    for workers in (0, 1):
+        with gp.build(make_pipeline(workers, act=slow), seed=5) as built:
+            served(built, 2)
+            found = [digest(built.request_batch(request(10))) for _ in range(5)]
+            expected = expected or found
+            assert found == expected
+    # The next one was begun already.
+    assert {path.name for path in tmp_path.iterdir()} <= {"2"}
+
+
 def test_after_an_interrupt_batches_are_still_their_own(expected):
     with gp.build(make_pipeline(2), seed=5) as built:
         served(built, 2)

@@ -25,8 +25,8 @@ class PreCache(BatchFilter):
     bit and in the same order, for any number of workers, for processes and threads, and with no
     workers at all. Workers start at the first request and make the batches that follow it in the
     run. A request that differs from the ones before (another region, other keys) is served
-    directly; when it becomes the usual one, the workers turn to it. A request to which the user
-    gave a seed of its own stands outside of the run and is served directly.
+    directly; when it becomes the usual one, the workers turn to it. What stands outside of the run
+    is served directly, too: a request to which the user gave a seed of its own, a replay.
 
     Parameters
     ----------
@@ -103,16 +103,16 @@ class PreCache(BatchFilter):
     def _provide(self, request: BatchRequest) -> Batch:
         asked = self._asked(request)
         position = asked.position
-        if position is None or self._inline:
+        if position is None or self._inline or asked.replayed:
             return self._serving()(asked)
         state: _Ahead = self._state
         with state.lock:
-            if not state.accepts(asked):
-                return self._serving()(asked)
-            if state.pool is None:
-                state.pool = self._start()
             try:
-                batch: Batch = state.take(asked, position)
+                if state.accepts(asked, position):
+                    if state.pool is None:
+                        state.pool = self._start()
+                    batch: Batch = state.take(asked, position)
+                    return batch
             except BaseException as error:
                 # After an interrupt nobody knows which results were taken: begin anew.
                 if isinstance(error, WorkerDied | WorkerStalled) or not isinstance(
@@ -120,7 +120,7 @@ class PreCache(BatchFilter):
                 ):
                     state.stop()
                 raise
-            return batch
+            return self._serving()(asked)
 
     @staticmethod
     def _asked(request: BatchRequest) -> BatchRequest:
@@ -164,6 +164,7 @@ class _Ahead:
         self._paths: list[Any] = []
         self._last_paths: list[Any] = []
         self._index = -1
+        self._stray: RunPosition | None = None
 
     def stop(self) -> None:
         self._pending.clear()
@@ -171,7 +172,11 @@ class _Ahead:
             self.pool.stop()
             self.pool = None
 
-    def accepts(self, request: BatchRequest) -> bool:
+    def accepts(self, request: BatchRequest, position: RunPosition) -> bool:
+        """Whether workers make this: the usual request, at a place in the line or next to it."""
+        return self._usual(request) and self._in_line(position)
+
+    def _usual(self, request: BatchRequest) -> bool:
         """Whether this is the usual request; it may become so."""
         self._recent.append(request)
         if self._template is None:
@@ -186,6 +191,19 @@ class _Ahead:
             self._drop_all()
             self._last_paths = []
             return True
+        return False
+
+    def _in_line(self, position: RunPosition) -> bool:
+        """Whether a batch is in the line or goes on with it; a new line takes two in a row."""
+        stray, self._stray = self._stray, None
+        if not self._pending or position in self._pending:
+            return True
+        if any(p is not None and _follows(position, p) for p in (self._pending[-1], stray)):
+            return True
+        self._stray = position
+        if position.index == self._index:
+            # One more part of the batch that the workers are at.
+            self._learn(position)
         return False
 
     def take(self, request: BatchRequest, position: RunPosition) -> Any:
@@ -224,6 +242,9 @@ class _Ahead:
         self._pending.append(position)
 
     def _drop_all(self) -> None:
+        if self.pool is not None:
+            for _ in range(self.pool.discard()):
+                self._pending.pop()
         while self._pending:
             self._drop_one()
 
@@ -241,3 +262,8 @@ class _Ahead:
         if self.pool is None:
             raise RuntimeError("the workers have been stopped")
         return self.pool
+
+
+def _follows(position: RunPosition, other: RunPosition) -> bool:
+    """Whether a position is that of the next batch, or of a part of it."""
+    return position.seed == other.seed and position.index == other.index + 1
