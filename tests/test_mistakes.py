@@ -144,6 +144,23 @@ def request_outside_of_build(folder):
     pipeline.request_batch(ask())
 
 
+@mistake
+def request_of_a_build_without_with(folder):
+    gp.build(volume()).request_batch(ask())
+
+
+@mistake
+def dictionary_for_a_request(folder):
+    run(volume(), {RAW: gp.Roi((40, 4), (80, 8))})
+
+
+@mistake
+def two_and_three_dimensions(folder):
+    request = gp.BatchRequest()
+    request.add(RAW, (10, 80, 8))
+    request.add(LABELS, (80, 8))
+
+
 # -- files ----------------------------------------------------------------------------------------
 
 
@@ -239,6 +256,16 @@ def node_in_two_pipelines(folder):
 @mistake
 def list_for_a_tuple(folder):
     [volume(RAW), volume(LABELS)] + gp.MergeProvider()
+
+
+@mistake
+def source_after_a_source(folder):
+    run(volume(RAW) + volume(LABELS))
+
+
+@mistake
+def class_for_a_node(folder):
+    run(volume() + gp.SimpleAugment)
 
 
 @mistake

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -54,6 +54,8 @@ class ArraySource(BatchProvider):
     >>> source.array_spec.roi
     [0:39.2, 0:12] (39.2, 12)
     """
+
+    takes_no_input: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -54,6 +54,8 @@ class DatasetSource(BatchProvider):
     ValueError
         At setup, if specs do not fit the file.
     """
+
+    takes_no_input: ClassVar[bool] = True
 
     def __init__(
         self,

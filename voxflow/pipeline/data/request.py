@@ -141,9 +141,17 @@ class BatchRequest(ProviderSpec):
         ------
         RuntimeError
             If `key` is no key.
+        ValueError
+            If something is asked for already in another number of dimensions.
         """
         size = Coordinate(shape)
         roi = Roi((0,) * len(size), size)
+        for other, spec in self.items():
+            if spec.roi is not None and spec.roi.dims != roi.dims and other != key:
+                raise ValueError(
+                    f"{key} is asked for in {roi.dims} dimensions, {size}, but {other} in "
+                    f"{spec.roi.dims}, {spec.roi.shape}; all have one entry for each spatial axis"
+                )
         if isinstance(key, ArrayKey):
             self.array_specs[key] = ArraySpec(roi, voxel_size, placeholder=placeholder)
         elif isinstance(key, GraphKey):

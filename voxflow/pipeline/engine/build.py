@@ -60,6 +60,11 @@ class build:  # noqa: N801 - used like a function
             self.pipeline._pipeline_run = self._built.run
         return self.pipeline
 
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"build has no {name!r}; use `with build(pipeline) as built:`, and built.{name} inside"
+        )
+
     def __exit__(
         self,
         kind: type[BaseException] | None,

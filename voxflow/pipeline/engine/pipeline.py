@@ -139,6 +139,7 @@ class Pipeline(Chainable):
         nodes = list(self.nodes())
         self._check_unused(nodes)
         self._label(nodes)
+        self._check_inputs()
         self._connect()
         self.initialized = True
         for node in nodes:
@@ -212,6 +213,19 @@ class Pipeline(Chainable):
             error = PipelineSetupError(f"{node.name()} {text}")
             error.provider = node
             raise error
+
+    def _check_inputs(self) -> None:
+        """Refuse inputs of nodes that take none, which would be left out in silence."""
+        for child in self.children:
+            child._check_inputs()
+            if self.output.takes_no_input:
+                error = PipelineSetupError(
+                    f"{self.output._engine_title()} takes no input, but "
+                    f"{child.output._engine_title()} is put before it; combine sources with "
+                    "(a, b) + MergeProvider()"
+                )
+                error.provider = self.output
+                raise error
 
     @staticmethod
     def _label(nodes: list[Any]) -> None:
@@ -370,6 +384,8 @@ def _not_chainable(other: object) -> RuntimeError:
     if isinstance(other, (list, tuple)):
         got = f"a {type(other).__name__}"
         hint = "; several inputs are a tuple, on the left: (a, b) + MergeProvider()"
+    elif isinstance(other, type) and issubclass(other, Chainable):
+        got, hint = f"the class {other.__name__}", f"; a node of it is {other.__name__}(...)"
     else:
         got, hint = repr(other), ""
     return RuntimeError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from voxflow.pipeline.data import Batch, BatchRequest, ProviderSpec
 from voxflow.pipeline.data.seeds import advance_legacy
@@ -41,6 +41,9 @@ class BatchProvider(Chainable):
     given_label
         What `named` was given, or None.
     """
+
+    takes_no_input: ClassVar[bool] = False
+    """True of sources: a node before them is a mistake."""
 
     label = _EngineLabel()
     given_label: str | None

@@ -98,6 +98,11 @@ class Run:
         """
         token = None
         try:
+            if not isinstance(request, BatchRequest):
+                raise TypeError(
+                    f"a pipeline takes a BatchRequest, got {type(request).__name__}; make one "
+                    "with BatchRequest({key: Roi(offset, shape)})"
+                )
             with self._lock:
                 known = request in self._checked
             if not known:
