@@ -588,6 +588,36 @@ def test_writers_further_upstream_are_refused(tmp_path):
         pass
 
 
+def test_workers_do_not_read_an_hdf5_file_that_is_written(tmp_path):
+    import h5py
+
+    with h5py.File(tmp_path / "io.hdf", "w") as file:
+        file["raw"] = np.arange(400.0).reshape(20, 20)
+        file["raw"].attrs["resolution"] = (1, 1)
+
+    def copied(name, file="io.hdf", **options):
+        pipeline = (
+            gp.Hdf5Source(str(tmp_path / "io.hdf"), {RAW: "raw"})
+            + gp.IntensityScaleShift(RAW, 1, 0)
+            + gp.Hdf5Write({RAW: name}, str(tmp_path), file)
+            + gp.Scan(asking(RAW=((0, 0), (10, 10))), progress_callback=Quiet(), **options)
+        )
+        with gp.build(pipeline):
+            pipeline.request_batch(gp.BatchRequest())
+        with h5py.File(tmp_path / "io.hdf") as read, h5py.File(tmp_path / file) as written:
+            np.testing.assert_array_equal(read["raw"], written[name])
+
+    for method in ("forkserver", "spawn"):
+        with pytest.raises(
+            gp.PipelineSetupError,
+            match="Hdf5Write writes to .*io.hdf, which the 2 workers of Scan.*because Hdf5Source",
+        ):
+            copied("copy", num_workers=2, method=method)
+    copied("one")
+    copied("two", num_workers=2, method="thread")
+    copied("three", "other.hdf", num_workers=2)
+
+
 @pytest.mark.parametrize("own", [False, True])
 def test_nodes_from_outside_that_come_after_draw_the_same_for_any_workers(own):
     class Noise(gp.BatchFilter):

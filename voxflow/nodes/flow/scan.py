@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from voxflow.nodes.flow.scan_blocks import ScanBlocks
 from voxflow.nodes.flow.scan_callback import ScanBar, ScanCallback
 from voxflow.nodes.flow.scan_result import ScanResult
-from voxflow.nodes.flow.scan_workers import serve_in_order, split_sinks
+from voxflow.nodes.flow.scan_workers import check_workers, serve_in_order
 from voxflow.pipeline.engine import BatchFilter, RequestRefused
 from voxflow.pipeline.engine.legacy_random import seed_globals
 
@@ -50,8 +50,8 @@ class Scan(BatchFilter):
     Raises
     ------
     ValueError
-        If a number is out of range. At setup, if a writer lies further upstream and there are
-        several workers.
+        If a number is out of range. At setup, if there are several workers, and a writer lies
+        further upstream, or writes to the HDF5 file that the workers read.
     RequestRefused
         At a request, if the reference fits nowhere into what is provided.
     """
@@ -80,9 +80,9 @@ class Scan(BatchFilter):
         self.stall_timeout = stall_timeout
 
     def setup(self) -> None:
-        """Check that workers would not write at once."""
+        """Check that workers would neither write at once, nor read a file that is written."""
         if self.num_workers > 1:
-            split_sinks(self)
+            check_workers(self)
 
     def upstream_requests(self, request: BatchRequest) -> list[tuple[Any, BatchRequest]]:
         """The first block, which stands for all."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import copy
+import os
 from typing import TYPE_CHECKING, Any
 
-from voxflow.nodes.flow.serving import Serving
+from voxflow.nodes.flow.serving import Serving, upstream_of
+from voxflow.nodes.sinks.dataset_write import DatasetWrite
 from voxflow.nodes.sinks.sink import Sink, writers_upstream
+from voxflow.nodes.sources.dataset_source import DatasetSource
 from voxflow.pipeline.engine import BatchProvider
 from voxflow.pipeline.engine.workers import WorkerPool
+from voxflow.stores.place import locate
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -48,6 +52,34 @@ def serve_in_order(scan: Scan, blocks: ScanBlocks) -> Generator[Batch, None, Non
                 ordered.append(ahead)
             ordered.pop(0)
             yield top.request_batch(block)
+
+
+def check_workers(scan: Scan) -> None:
+    """Check that workers would neither write at once, nor read a file that is written.
+
+    Raises
+    ------
+    ValueError
+        If they would.
+    """
+    head, sinks = split_sinks(scan)
+    if scan.method == "thread":
+        return
+    read = {_hdf5_file(node): node for node in upstream_of(head) if isinstance(node, DatasetSource)}
+    for sink in sinks:
+        file = _hdf5_file(sink) if isinstance(sink, DatasetWrite) else None
+        if file is not None and file in read:
+            raise ValueError(
+                f"{sink.label} writes to {file}, which the {scan.num_workers} workers of "
+                f"{scan.label} have open, because {read[file].label} reads it; HDF5 does not let "
+                "processes do both at once. Write to another file or to Zarr, or use "
+                "num_workers=1, or method='thread'"
+            )
+
+
+def _hdf5_file(node: DatasetSource | DatasetWrite) -> str | None:
+    place = locate(node.store, "")
+    return os.path.realpath(place.store) if place.kind == "hdf5" else None
 
 
 def split_sinks(scan: Any) -> tuple[Any, list[Sink]]:

@@ -21,7 +21,7 @@ class Serving:
 
     def __init__(self, provider: Any) -> None:
         self.provider = provider
-        self.foreign = any(is_foreign(node) for node in _upstream_of(provider))
+        self.foreign = any(is_foreign(node) for node in upstream_of(provider))
 
     @property
     def threadsafe(self) -> bool:
@@ -35,8 +35,9 @@ class Serving:
             return batch
 
 
-def _upstream_of(node: Any) -> list[Any]:
+def upstream_of(node: Any) -> list[Any]:
+    """A node, and all nodes upstream of it."""
     found = [node]
     for provider in node.get_upstream_providers():
-        found += _upstream_of(provider)
+        found += upstream_of(provider)
     return found
