@@ -220,8 +220,8 @@ class Pipeline(Chainable):
             child._check_inputs()
             if self.output.takes_no_input:
                 error = PipelineSetupError(
-                    f"{self.output._engine_title()} takes no input, but "
-                    f"{child.output._engine_title()} is put before it; combine sources with "
+                    f"{self.output._who()} takes no input, but "
+                    f"{child.output._who()} is put before it; combine sources with "
                     "(a, b) + MergeProvider()"
                 )
                 error.provider = self.output
