@@ -472,6 +472,20 @@ def test_nodes_that_were_not_saved_together_are_not_resumed_together(tmp_path):
         assert pipeline.run.next_position.index == 2
 
 
+def test_a_node_that_starts_anew_in_a_run_that_goes_on_says_so(tmp_path, caplog):
+    losses(two_trainings(tmp_path, save_every=2), 2)
+    assert "starts anew" not in caplog.text
+    # As if it had been killed when only the first was saved.
+    (tmp_path / "b_checkpoint_2").unlink()
+    pipeline = two_trainings(tmp_path)
+    with gp.build(pipeline):
+        for _ in range(2):
+            pipeline.request_batch(request())
+    (said,) = [record.getMessage() for record in caplog.records if "anew" in record.getMessage()]
+    assert said.startswith("Train-2 found no checkpoint")
+    assert "starts anew with batch 2 of the run" in said
+
+
 def test_requests_outside_of_the_run_leave_its_position(tmp_path):
     own = gp.BatchRequest(request().array_specs, random_seed=3)
     pipeline = training(tmp_path, save_every=1)

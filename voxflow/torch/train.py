@@ -244,7 +244,7 @@ class Train(BatchFilter):
         if request.replayed:
             return self._looked_at(batch, request)
         if request.position is not None:
-            self._next = request.position.next()
+            self._go_on_from(request.position)
         if self._rng is not None:
             # Not before: who knows what was drawn since the checkpoint was loaded.
             restore_rng(self._rng)
@@ -257,6 +257,17 @@ class Train(BatchFilter):
         if self.iteration % self.save_every == 0:
             self._save()
         return made
+
+    def _go_on_from(self, position: RunPosition) -> None:
+        if self._next is None and self.iteration == 0 and position.index > 0:
+            logger.warning(
+                "%s found no checkpoint and starts anew with batch %d of the run. If another node "
+                "resumed the run, and this one was stopped before it was saved for the first time, "
+                "then remove the checkpoints of the other, too",
+                self._who(),
+                position.index,
+            )
+        self._next = position.next()
 
     def _computed(self, batch: Batch, request: BatchRequest) -> Batch:
         """The outputs, the loss and its gradients, which the parameters have, too."""
