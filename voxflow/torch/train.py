@@ -109,8 +109,7 @@ class Train(BatchFilter):
     TypeError, ValueError, RuntimeError
         If names, keys, numbers or the device are wrong.
     ValueError
-        At setup, if another node saves checkpoints under the same name, or if a checkpoint is of
-        another model or optimizer.
+        At setup, if another node saves under the same name, or a checkpoint is of something else.
     NonFiniteLoss
         At a request, if the loss is infinite or not a number.
     """
