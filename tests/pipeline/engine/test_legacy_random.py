@@ -107,12 +107,20 @@ def test_the_state_comes_back_after_an_error_too():
     assert (random.getstate(), np.random.get_state()[1].tolist()) == before
 
 
+class Widens(Coin):
+    """What upstream is asked for depends on the coin."""
+
+    def prepare(self, request):
+        needed = gp.BatchRequest()
+        needed[RAW] = request[RAW].roi.grow(2, 2)
+        return needed
+
+
 def test_plans_of_nodes_from_outside_are_reproducible():
-    node = Coin()
-    with gp.build(Source() + node) as pipeline:
-        for seed in (1, 2):
-            texts = {str(pipeline.plan(asking(seed=seed))) for _ in range(5)}
-            assert len(texts) == 1
+    with gp.build(Source() + Widens()) as pipeline:
+        plans = [[str(pipeline.plan(asking(seed=s))) for _ in range(5)] for s in (1, 2)]
+    assert [len(set(texts)) for texts in plans] == [1, 1]
+    assert plans[0] != plans[1]
 
 
 def test_whose_nodes():
