@@ -8,7 +8,6 @@ on from the latest one.
 
 import argparse
 import logging
-import math
 from pathlib import Path
 
 import torch
@@ -58,14 +57,6 @@ def train(files, planes=None, out=FOLDER, iterations=500, workers=1, seed=0):
             for file in files
         )
         + vf.RandomProvider()
-        + vf.ElasticAugment(
-            control_point_spacing=[4, 40, 40],  # voxels, as jitter_sigma
-            jitter_sigma=[0, 2, 2],
-            rotation_interval=[0, math.pi / 2],
-            prob_slip=0.05,
-            prob_shift=0.05,
-            max_misalign=3,
-        )
         + vf.SimpleAugment(transpose_only=[1, 2])
         + vf.IntensityAugment(raw, 0.85, 1.15, -0.08, 0.08, z_section_wise=True)
         + vf.IntensityScaleShift(raw, 2, -1)
