@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from voxflow.pipeline.data import BatchRequest
 from voxflow.pipeline.engine import BatchFilter
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from voxflow.pipeline.data import ArrayKey, BatchRequest
+    from voxflow.pipeline.data import ArrayKey
 
 
 class Augment(BatchFilter):
@@ -57,3 +58,29 @@ def check_floating(node: Augment, key: ArrayKey, dtype: np.dtype[Any]) -> None:
             f"{node.name()} needs floating point values of {key}, which is {dtype}; put Normalize "
             "upstream"
         )
+
+
+class ValueAugment(Augment):
+    """An augmentation of the values of one array, which has to be of floating point.
+
+    Attributes
+    ----------
+    array
+        The array; set by the constructor of the subclass.
+    """
+
+    array: ArrayKey
+
+    def setup(self) -> None:
+        """Say that the array changes."""
+        self.enable_autoskip()
+        spec = self.spec[self.array].copy()
+        if spec.dtype is not None:
+            check_floating(self, self.array, spec.dtype)
+        self.updates(self.array, spec)
+
+    def prepare(self, request: BatchRequest) -> BatchRequest:
+        """Need the array."""
+        needed = BatchRequest()
+        needed[self.array] = request[self.array]
+        return needed

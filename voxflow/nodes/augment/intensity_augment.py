@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from voxflow.nodes.augment.augment import Augment, check_floating, probability
+from voxflow.nodes.augment.augment import ValueAugment, check_floating, probability
 from voxflow.pipeline.data import Array, Batch, BatchRequest
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from voxflow.pipeline.data import ArrayKey
 
 
-class IntensityAugment(Augment):
+class IntensityAugment(ValueAugment):
     """Scales values about their mean and shifts them: ``mean + (array - mean) * scale + shift``.
 
     Parameters
@@ -75,20 +75,6 @@ class IntensityAugment(Augment):
         self.clip = clip
         self.p = probability("p", p)
         self.slab = None if slab is None else tuple(slab)
-
-    def setup(self) -> None:
-        """Say that the array changes."""
-        self.enable_autoskip()
-        spec = self.spec[self.array].copy()
-        if spec.dtype is not None:
-            check_floating(self, self.array, spec.dtype)
-        self.updates(self.array, spec)
-
-    def prepare(self, request: BatchRequest) -> BatchRequest:
-        """Need the array."""
-        needed = BatchRequest()
-        needed[self.array] = request[self.array]
-        return needed
 
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
         """Scale and shift."""

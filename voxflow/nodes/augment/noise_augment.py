@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from voxflow.nodes.augment.augment import Augment, check_floating, probability
+from voxflow.nodes.augment.augment import ValueAugment, check_floating, probability
 from voxflow.pipeline.data import Array, Batch, BatchRequest
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _MODES = ("gaussian", "localvar", "poisson", "salt", "pepper", "s&p", "speckle")
 
 
-class NoiseAugment(Augment):
+class NoiseAugment(ValueAugment):
     """Adds noise with `skimage.util.random_noise`.
 
     Parameters
@@ -67,20 +67,6 @@ class NoiseAugment(Augment):
         self.clip = clip
         self.p = probability("p", p)
         self.kwargs = kwargs
-
-    def setup(self) -> None:
-        """Say that the array changes."""
-        self.enable_autoskip()
-        spec = self.spec[self.array].copy()
-        if spec.dtype is not None:
-            check_floating(self, self.array, spec.dtype)
-        self.updates(self.array, spec)
-
-    def prepare(self, request: BatchRequest) -> BatchRequest:
-        """Need the array."""
-        needed = BatchRequest()
-        needed[self.array] = request[self.array]
-        return needed
 
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
         """Add noise."""
