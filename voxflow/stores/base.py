@@ -99,8 +99,8 @@ class Dataset(Protocol):
 class StoredDataset(ABC):
     """What all formats share: the checks around reading and writing.
 
-    A format gives the properties of `Dataset`, and ``_read`` and ``_write``, which may trust
-    their arguments.
+    A format sets ``_shape`` and ``_dtype``, and gives the other properties of `Dataset` and
+    ``_read`` and ``_write``, which may trust their arguments.
 
     Parameters
     ----------
@@ -108,18 +108,21 @@ class StoredDataset(ABC):
         ``"r"`` or ``"r+"``.
     """
 
+    _shape: tuple[int, ...]
+    _dtype: np.dtype[Any]
+
     def __init__(self, mode: Mode) -> None:
         self.mode: Mode = parse_choice("mode", mode, ("r", "r+"))
 
     @property
-    @abstractmethod
     def shape(self) -> tuple[int, ...]:
         """Extent in voxels, channels included."""
+        return self._shape
 
     @property
-    @abstractmethod
     def dtype(self) -> np.dtype[Any]:
         """Type of a voxel, in native byte order."""
+        return self._dtype
 
     @property
     @abstractmethod

@@ -83,16 +83,6 @@ class Hdf5Dataset(StoredDataset):
             self._fill = dataset.fillvalue
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Extent in voxels, channels included."""
-        return self._shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of a voxel, in native byte order."""
-        return self._dtype
-
-    @property
     def chunks(self) -> tuple[int, ...] | None:
         """The grid of writing in voxels; None if stored in one piece."""
         return self._chunks

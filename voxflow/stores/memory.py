@@ -64,16 +64,6 @@ class ArrayDataset(StoredDataset):
         self._uri = name or f"<{type(array).__name__} in memory>"
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Extent in voxels, channels included."""
-        return self._shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of a voxel, in native byte order."""
-        return self._dtype
-
-    @property
     def chunks(self) -> tuple[int, ...] | None:
         """The grid of writing in voxels; None for an array in memory."""
         chunks = getattr(self._array, "chunks", None)

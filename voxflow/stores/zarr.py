@@ -73,16 +73,6 @@ class ZarrDataset(StoredDataset):
         self._chunks = tuple(int(size) for size in array.shards or array.chunks)
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Extent in voxels, channels included."""
-        return self._shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of a voxel, in native byte order."""
-        return self._dtype
-
-    @property
     def chunks(self) -> tuple[int, ...] | None:
         """The grid of writing in voxels: shards where there are such, else chunks."""
         return self._chunks
