@@ -50,7 +50,7 @@ class IdleWithNeeds(Idle):
         return request
 
 
-class IdleWithDice(IdleWithNeeds):
+class IdleWithDice(Idle):
     """Rolls one die."""
 
     def draw(self, request, rng):

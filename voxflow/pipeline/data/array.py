@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from operator import mod
+from operator import floordiv, mod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from voxflow.pipeline.data.deferred import Deferred
 from voxflow.pipeline.data.spec import ArraySpec
 from voxflow.pipeline.geometry import Coordinate, Roi, describe, nearest_on_grid
 
@@ -41,22 +42,67 @@ class Array:
     (3, 2, 1)
     """
 
-    __slots__ = ("attrs", "data", "spec")
+    __slots__ = ("_data", "_filled", "attrs", "spec")
 
-    data: np.ndarray[Any, Any]
+    _data: np.ndarray[Any, Any] | Deferred
+    _filled: tuple[Roi, Coordinate] | None
     spec: ArraySpec
     attrs: dict[str, Any]
 
     def __init__(
         self,
-        data: ArrayLike,
+        data: ArrayLike | Deferred,
         spec: ArraySpec | None = None,
         attrs: dict[str, Any] | None = None,
     ) -> None:
-        self.data = np.asarray(data)
+        self.data = data if isinstance(data, Deferred) else np.asarray(data)
         self.spec = ArraySpec() if spec is None else spec.copy()
         self.attrs = {} if attrs is None else attrs
-        check_fit(self.data, self.spec)
+        check_fit(self, self.spec)
+
+    @property
+    def data(self) -> np.ndarray[Any, Any]:
+        """The voxels; where they were deferred, they are made now."""
+        data = self._data
+        if isinstance(data, Deferred):
+            data = self._data = data.make()
+        return data
+
+    @data.setter
+    def data(self, data: np.ndarray[Any, Any] | Deferred) -> None:
+        self._data = data
+        self._filled = None
+
+    @property
+    def deferred(self) -> Deferred | None:
+        """How the voxels will be made, if they are not there yet."""
+        data = self._data
+        return data if isinstance(data, Deferred) else None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the voxels, of deferred ones too."""
+        return self._data.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the voxels, of deferred ones too."""
+        return self._data.dtype
+
+    def fills(self, roi: Roi, voxel_size: Coordinate) -> bool:
+        """Whether the shape is that of a region in voxels of a size."""
+        filled = self._filled
+        if filled is not None and filled[0] is roi and filled[1] is voxel_size:
+            return True
+        wanted, shape = tuple(map(floordiv, roi.shape, voxel_size)), self._data.shape
+        if shape[max(len(shape) - len(wanted), 0) :] != wanted:
+            return False
+        self._filled = roi, voxel_size
+        return True
+
+    def placed(self, spec: ArraySpec) -> Array:
+        """The same voxels and attributes under another spec, which is copied."""
+        return self._with(self._data, spec)
 
     def crop(self, roi: Roi, copy: bool = True) -> Array:
         """The part of the array in a region.
@@ -77,37 +123,44 @@ class Array:
         own, voxel_size = self.spec.roi, self.spec.voxel_size
         if own is None or voxel_size is None:
             raise ValueError(f"an array without roi and voxel size has no part at {roi}")
-        if roi == own:
-            return self if not copy else self._with_data(self.data.copy(), own)
+        if roi is own or roi == own:
+            return self if not copy else self.copy()
         if not own.contains(roi):
             raise ValueError(
                 f"the array covers {describe(own, voxel_size)}, "
                 f"which does not contain {describe(roi, voxel_size)}"
             )
         data = self.data[_slices(roi, own.offset, voxel_size)]
-        return self._with_data(data.copy() if copy else data, roi)
+        spec = self.spec.copy()
+        spec.roi = roi
+        return self._with(data.copy() if copy else data, spec)
 
     def copy(self) -> Array:
         """A copy that shares nothing with this array."""
-        return self._with_data(self.data.copy(), self.spec.roi)
+        return self._with(self.data.copy(), self.spec)
 
     def merge(self, array: Array, copy_from_self: bool = False, copy: bool = False) -> Array:
         """Not available: arrays are replaced, not merged."""
         raise NotImplementedError("arrays of one key cannot be merged; replace the array instead")
 
-    def _with_data(self, data: np.ndarray[Any, Any], roi: Roi | None) -> Array:
+    def _with(self, data: np.ndarray[Any, Any] | Deferred, spec: ArraySpec) -> Array:
         new = object.__new__(Array)
         new.data = data
-        new.spec = self.spec.copy()
-        new.spec.roi = roi
+        new.spec = spec.copy()
         new.attrs = copy.deepcopy(self.attrs) if self.attrs else {}
         return new
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self._data, self.spec, self.attrs
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.data, self.spec, self.attrs = state
 
     def __repr__(self) -> str:
         return repr(self.spec)
 
 
-def check_fit(data: np.ndarray[Any, Any], spec: ArraySpec) -> None:
+def check_fit(data: Array, spec: ArraySpec) -> None:
     """Raise if an array cannot be what its spec says.
 
     Raises
@@ -122,11 +175,10 @@ def check_fit(data: np.ndarray[Any, Any], spec: ArraySpec) -> None:
             raise ValueError(f"a roi of {dims} dimensions cannot have the voxel size {voxel_size}")
         if is_off_grid(roi, voxel_size):
             raise ValueError(off_grid(roi, voxel_size))
-        wanted = tuple(roi.shape // voxel_size)
-        if data.shape[max(data.ndim - dims, 0) :] != wanted:
+        if not data.fills(roi, voxel_size):
             raise ValueError(
                 f"data of shape {data.shape} do not fit {describe(roi, voxel_size)}: "
-                f"the last {dims} axes have to be {wanted}"
+                f"the last {dims} axes have to be {tuple(roi.shape // voxel_size)}"
             )
     if spec.dtype is not None and data.dtype != spec.dtype:
         raise ValueError(f"data are {data.dtype}, but the spec says {spec.dtype}")

@@ -149,18 +149,29 @@ class Batch:
             If a region is not inside what the batch holds.
         """
         cropped = self._like()
+        cropped.arrays, cropped.graphs = self.arrays, self.graphs
+        cropped.cut(request)
+        if copy:
+            cropped.arrays = {key: array.copy() for key, array in cropped.arrays.items()}
+        return cropped
+
+    def cut(self, request: BatchRequest) -> None:
+        """Crop this batch itself to just what a request asks for; else like `crop`."""
+        arrays: dict[ArrayKey, Array] = {}
         for key, array_spec in request.array_specs.items():
-            array = self[key]
-            roi = array_spec.roi
-            if roi is None:
-                cropped.arrays[key] = array.copy() if copy else array
-            else:
-                cropped.arrays[key] = array.crop(roi, copy)
+            array, roi = self.arrays.get(key), array_spec.roi
+            if array is None:
+                array = self[key]  # raises, and says what there is
+            if roi is not None and roi is not array.spec.roi:
+                array = array.crop(roi, copy=False)
+            arrays[key] = array
+        self.arrays = arrays
+        graphs: dict[GraphKey, Graph] = {}
         for graph_key, graph_spec in request.graph_specs.items():
             graph = self[graph_key]
             same = graph_spec.roi is None or graph_spec.roi == graph.spec.roi
-            cropped.graphs[graph_key] = graph if same else graph.crop(graph_spec.roi)
-        return cropped
+            graphs[graph_key] = graph if same else graph.crop(graph_spec.roi)
+        self.graphs = graphs
 
     def merge(self, batch: Batch, merge_profiling_stats: bool = True) -> Batch:
         """A batch with everything of this one and of another, which wins where both have a key."""

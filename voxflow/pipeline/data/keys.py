@@ -1,12 +1,13 @@
 """Names of the arrays and graphs that travel through a pipeline.
 
-A key is a value: two keys of one kind and one name are equal and hash alike, in this process and
-in every worker, whatever its start method.
+A key is a value, and there is one object for each kind and name in a process: keys are equal where
+they are the same object, which is what makes looking them up cheap. Workers find the object of
+their own process, whatever its start method.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, Self
 
 
 class _Key:
@@ -16,27 +17,23 @@ class _Key:
 
     identifier: str
     _registry: ClassVar[type]
+    _made: ClassVar[dict[tuple[type, str], Any]] = {}
 
-    def __init__(self, identifier: str) -> None:
-        object.__setattr__(self, "identifier", str(identifier))
-        setattr(self._registry, self.identifier, self)
+    def __new__(cls, identifier: str) -> Self:
+        name = str(identifier)
+        key = cls._made.get((cls, name))
+        if key is None:
+            new = object.__new__(cls)
+            object.__setattr__(new, "identifier", name)
+            # Two threads that make the same key get the same one.
+            key = cls._made.setdefault((cls, name), new)
+            setattr(cls._registry, name, key)
+        return key  # type: ignore[no-any-return]
 
     @property
     def hash(self) -> int:
         """The key's hash in this process."""
         return hash(self)
-
-    def __eq__(self, other: object) -> bool:
-        if self is other:
-            return True
-        if not isinstance(other, _Key):
-            return NotImplemented
-        return self._registry is other._registry and self.identifier == other.identifier
-
-    def __hash__(self) -> int:
-        # A str keeps its own hash, so this costs no more than a look-up. It is never pickled:
-        # string hashes differ between processes.
-        return hash(self.identifier)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise TypeError(
@@ -44,7 +41,7 @@ class _Key:
         )
 
     def __reduce__(self) -> tuple[type, tuple[str]]:
-        # Rebuilding through the constructor registers the key in the receiving process too.
+        # Rebuilding through the constructor finds the key of the receiving process.
         return type(self), (self.identifier,)
 
     def __copy__(self) -> _Key:
@@ -84,8 +81,8 @@ class ArrayKey(_Key):
     Examples
     --------
     >>> raw = ArrayKey("RAW")
-    >>> raw == ArrayKey("RAW"), raw is ArrayKeys.RAW
-    (True, False)
+    >>> raw is ArrayKey("RAW"), raw is ArrayKeys.RAW
+    (True, True)
     """
 
     __slots__ = ()

@@ -105,8 +105,18 @@ class ProviderSpec:
         """The spec of a key, or None if there is none."""
         return self[key] if key in self else None  # noqa: SIM401 - this is the get
 
+    @property
+    def has_placeholders(self) -> bool:
+        """Whether there are specs of which only the region matters."""
+        for spec in self.array_specs.values():
+            if spec.placeholder:
+                return True
+        return any(spec.placeholder for spec in self.graph_specs.values())
+
     def remove_placeholders(self) -> None:
         """Drop, in place, the specs of which only the region matters."""
+        if not self.has_placeholders:
+            return
         self.array_specs = {k: s for k, s in self.array_specs.items() if not s.placeholder}
         self.graph_specs = {k: s for k, s in self.graph_specs.items() if not s.placeholder}
 

@@ -82,7 +82,16 @@ class BatchRequest(ProviderSpec):
     [14:70, 106:162] (56, 56)
     """
 
-    __slots__ = ("_legacy_seed", "_plans", "_position", "_seed", "planning", "replayed", "token")
+    __slots__ = (
+        "_legacy_seed",
+        "_legacy_steps",
+        "_plans",
+        "_position",
+        "_seed",
+        "planning",
+        "replayed",
+        "token",
+    )
 
     planning: bool
     """True while only the geometry is walked: no data are read, and no node may count it."""
@@ -95,6 +104,7 @@ class BatchRequest(ProviderSpec):
 
     _seed: int | None
     _legacy_seed: int | None
+    _legacy_steps: int
     _position: RunPosition | None
     _plans: dict[str, Any] | None
 
@@ -183,7 +193,12 @@ class BatchRequest(ProviderSpec):
 
         Without a seed, a fresh one at every access.
         """
-        return fresh_seed() % 2**32 if self._legacy_seed is None else self._legacy_seed
+        if self._legacy_seed is None:
+            return fresh_seed() % 2**32
+        while self._legacy_steps:  # counted until somebody looks, since hardly anybody does
+            self._legacy_seed = advance_legacy(self._legacy_seed)
+            self._legacy_steps -= 1
+        return self._legacy_seed
 
     def is_deterministic(self) -> bool:
         """Whether the request has a seed."""
@@ -228,7 +243,8 @@ class BatchRequest(ProviderSpec):
         """
         new = self.clone()
         if new._legacy_seed is not None:
-            new._legacy_seed = derive_seed(new._legacy_seed, "branch", index) % 2**32
+            new._legacy_seed = derive_seed(self.random_seed, "branch", index) % 2**32
+            new._legacy_steps = 0
         return new
 
     def at(self, position: RunPosition) -> BatchRequest:
@@ -244,6 +260,7 @@ class BatchRequest(ProviderSpec):
             seed = whole_seed("random_seed", seed)
         self._seed = seed
         self._legacy_seed = None if seed is None else seed % 2**32
+        self._legacy_steps = 0
 
     # -- copies ---------------------------------------------------------------------------------
 
@@ -251,9 +268,11 @@ class BatchRequest(ProviderSpec):
         """An exact copy, with the same seed."""
         new = object.__new__(type(self))
         new.array_specs = {key: spec.copy() for key, spec in self.array_specs.items()}
-        new.graph_specs = {key: spec.copy() for key, spec in self.graph_specs.items()}
+        graphs = self.graph_specs
+        new.graph_specs = {key: spec.copy() for key, spec in graphs.items()} if graphs else {}
         new._seed = self._seed
         new._legacy_seed = self._legacy_seed
+        new._legacy_steps = self._legacy_steps
         new._position = self._position
         new._plans = self._plans
         new.planning = self.planning
@@ -267,8 +286,7 @@ class BatchRequest(ProviderSpec):
         The seed of voxflow's own nodes stays the same.
         """
         new = self.clone()
-        if new._legacy_seed is not None:
-            new._legacy_seed = advance_legacy(new._legacy_seed)
+        new._legacy_steps += 1
         return new
 
     def update_with(self, request: BatchRequest) -> BatchRequest:

@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from hashlib import blake2b
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.random import Generator, Philox
+from numpy.random.bit_generator import ISeedSequence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +93,7 @@ def derive_seed(seed: int, *parts: int | str) -> int:
     return int.from_bytes(_digest(seed, parts, 8), "little") >> (64 - _SEED_BITS)
 
 
-def generator(seed: int, label: str) -> np.random.Generator:
+def generator(seed: int, label: str) -> Generator:
     """The generator of one label under one seed (Philox-4x64, 128-bit key).
 
     Parameters
@@ -106,8 +108,23 @@ def generator(seed: int, label: str) -> np.random.Generator:
     >>> float(generator(1, "a").random()) == float(generator(1, "a").random())
     True
     """
-    key = int.from_bytes(_digest(seed, (label,), 16), "little")
-    return np.random.Generator(np.random.Philox(key=key))
+    return Generator(Philox(_Key(_digest(seed, (label,), 16))))  # type: ignore[arg-type]
+
+
+_WORD = np.dtype("<u8")
+
+
+class _Key(ISeedSequence):
+    """Hands a finished key to a bit generator, which else asks the system for entropy first."""
+
+    __slots__ = ("_digest",)
+
+    def __init__(self, digest: bytes) -> None:
+        self._digest = digest
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> np.ndarray[Any, Any]:
+        """The key, as two little-endian words of 64 bits."""
+        return np.frombuffer(self._digest, _WORD)
 
 
 def advance_legacy(seed: int) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 from fractions import Fraction
-from operator import floordiv
 from typing import TYPE_CHECKING, Any
 
 from voxflow.pipeline.data.array import (
@@ -61,6 +60,27 @@ class Problem:
         if self.key is None:
             return f"{self.node}: {self.text}" if self.node else self.text
         return f"{self.node}, {self.key}: {self.text}"
+
+
+def request_fits(offered: ProviderSpec, request: BatchRequest) -> bool:
+    """Whether a node can serve a request: no `request_problems`, found out without reasons."""
+    arrays = offered.array_specs
+    for key, asked in request.array_specs.items():
+        there = arrays.get(key)
+        if there is None or (there.nonspatial and asked.roi is not None):
+            return False
+        size, wanted = there._voxel_size, asked._voxel_size
+        if wanted is not None and wanted is not size and size is not None and wanted != size:
+            return False
+        if not _fits(asked._roi, there._roi, size):
+            return False
+    for graph_key, graph_asked in request.graph_specs.items():
+        graph = offered.graph_specs.get(graph_key)
+        if graph is None or not _fits(graph_asked._roi, graph._roi, None):
+            return False
+        if graph_asked.directed is not None and graph_asked.directed != graph.directed:
+            return False
+    return True
 
 
 def request_problems(name: str, offered: ProviderSpec, request: BatchRequest) -> list[Problem]:
@@ -167,12 +187,7 @@ def _compare(asked: Roi | None, offered: Roi | None, voxel_size: Coordinate | No
     return offered is None or offered.contains(asked)
 
 
-def _count_voxels(roi: Roi, voxel_size: Coordinate) -> tuple[Any, ...]:
-    return tuple(map(floordiv, roi.shape, voxel_size))
-
-
 _fits = SameObjects(_compare)
-_shape = SameObjects(_count_voxels)
 
 
 def _grid_hint(asked: Roi, voxel_size: Coordinate) -> str:
@@ -238,6 +253,31 @@ def _count(number: Any, noun: str = "voxel") -> str:
     return f"{format_exact(whole(number))} {noun}{'' if number == 1 else 's'}"
 
 
+def batch_fits(offered: ProviderSpec, request: BatchRequest, batch: Batch) -> bool:
+    """Whether a node delivered what it was asked for: `check_batch`, found out without reasons."""
+    arrays, there = batch.arrays, offered.array_specs
+    for key, asked in request.array_specs.items():
+        if asked.placeholder:
+            continue
+        array, known = arrays.get(key), there.get(key)
+        if array is None:
+            return False
+        roi, spec = asked._roi, array.spec
+        size = spec._voxel_size
+        if roi is not None and spec._roi is not roi and spec._roi != roi:
+            return False
+        if known is not None and size is not known._voxel_size and size != known._voxel_size:
+            return False
+        if asked._dtype is not None and array.dtype != asked._dtype:
+            return False
+        if roi is not None and size is not None and not array.fills(roi, size):
+            return False
+    return all(
+        graph_asked.placeholder or _graph_mismatch(batch.graphs.get(graph_key), graph_asked) is None
+        for graph_key, graph_asked in request.graph_specs.items()
+    )
+
+
 def check_batch(name: str, offered: ProviderSpec, request: BatchRequest, batch: Batch) -> None:
     """Raise if a node did not deliver what it was asked for.
 
@@ -266,16 +306,14 @@ def _array_mismatch(array: Array | None, asked: ArraySpec, offered: ArraySpec | 
         return f"asked for {describe(roi, voxel_size)}, got {spec.roi}"
     if offered is not None and voxel_size != offered.voxel_size:
         return f"voxel size {offered.voxel_size} was promised, got {voxel_size} (world units)"
-    if roi is not None and voxel_size is not None:
-        wanted = _shape(roi, voxel_size)
-        if array.data.shape[max(array.data.ndim - len(wanted), 0) :] != wanted:
-            return (
-                f"the region {roi} has {wanted} voxels of {voxel_size}, the data have the shape "
-                f"{array.data.shape}. Spatial axes come last; a node that makes voxels larger or "
-                "smaller says so in setup(), with updates(), and sets the spec of the array"
-            )
-    if asked.dtype is not None and array.data.dtype != asked.dtype:
-        return _dtype_text(asked.dtype, array.data.dtype)
+    if roi is not None and voxel_size is not None and not array.fills(roi, voxel_size):
+        return (
+            f"the region {roi} has {tuple(roi.shape // voxel_size)} voxels of {voxel_size}, the "
+            f"data have the shape {array.shape}. Spatial axes come last; a node that makes voxels "
+            "larger or smaller says so in setup(), with updates(), and sets the spec of the array"
+        )
+    if asked.dtype is not None and array.dtype != asked.dtype:
+        return _dtype_text(asked.dtype, array.dtype)
     return None
 
 

@@ -6,10 +6,9 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 from voxflow.pipeline.data import Batch, BatchRequest, ProviderSpec
-from voxflow.pipeline.data.seeds import advance_legacy
 from voxflow.pipeline.engine.errors import BatchFilterError
 from voxflow.pipeline.engine.own_time import OwnTime, is_told
-from voxflow.pipeline.engine.provider import BatchProvider
+from voxflow.pipeline.engine.provider import BatchProvider, drop_unrequested
 
 if TYPE_CHECKING:
     from voxflow.pipeline.data import Key, Spec
@@ -157,40 +156,57 @@ class BatchFilter(BatchProvider):
 
     def provide(self, request: BatchRequest) -> Batch:
         """Ask upstream, and do the node's work on what comes."""
-        skip = self._skips(request)
-        start = time.time()
-        downstream = None if skip else request.copy()
-        upstream, needed = self._upstream_request(request, skip)
-        prepared = time.time()
-        batch = self.get_upstream_provider().request_batch(upstream)
-        if downstream is None:
-            return batch
+        return self._filtered(request, request.clone())
+
+    def _timed_provide(self, visit: BatchRequest, request: BatchRequest) -> Batch:
+        if type(self).provide is BatchFilter.provide:  # records its two halves itself
+            return self._filtered(visit, request)
+        with OwnTime() as own:
+            batch = self.provide(visit)
+        if not isinstance(batch, Batch):
+            raise BatchFilterError(self, f"provide() has to return a Batch, it returned {batch!r}")
+        batch.profiling_stats.record(type(self).__name__, None, own.start, own.stop, own.seconds)
+        drop_unrequested(batch, request)
+        return batch
+
+    def _filtered(self, request: BatchRequest, asked: BatchRequest) -> Batch:
+        """The node's work. `request` may be changed, `asked` is the same and stays as it is."""
         started = time.time()
-        downstream.remove_placeholders()
+        skip = self._skips(request)
+        downstream = None if skip else self._downstream(request, asked)
+        upstream, needed = self._upstream_request(request, skip)
+        provider = self.get_upstream_provider()
+        prepared = time.time()
+        batch = provider.request_batch(upstream)
+        if downstream is None:
+            drop_unrequested(batch, asked)
+            return batch
+        resumed = time.time()
         seen = batch if needed is None else batch.crop(needed)
         made = self.process(seen, downstream)
         if made is not None and not isinstance(made, Batch):
             raise BatchFilterError(
                 self, f"process() has to return a Batch or None, it returned {made!r}"
             )
-        result = batch.merge(seen if made is None else made).crop(downstream)
-        stats, name = result.profiling_stats, type(self).__name__
+        if made is not None or needed is not None:
+            batch = batch.merge(seen if made is None else made)
+        batch.cut(downstream)
+        stats, name = batch.profiling_stats, type(self).__name__
         done = time.time()
-        stats.record(name, "prepare", start, prepared)
-        stats.record(name, "process", started, done)
-        is_told(prepared - start + done - started)
-        return result
-
-    def _timed_provide(self, request: BatchRequest) -> Batch:
-        with OwnTime() as own:
-            batch = self.provide(request)
-        if not isinstance(batch, Batch):
-            raise BatchFilterError(self, f"provide() has to return a Batch, it returned {batch!r}")
-        # Our own `provide` records its two halves, another one nothing.
-        name = type(self).__name__
-        if type(self).provide is not BatchFilter.provide:
-            batch.profiling_stats.record(name, None, own.start, own.stop, own.seconds)
+        stats.record(name, "prepare", started, prepared)
+        stats.record(name, "process", resumed, done)
+        is_told(prepared - started + done - resumed)
         return batch
+
+    def _downstream(self, request: BatchRequest, asked: BatchRequest) -> BatchRequest:
+        """What `process` gets to see as the request."""
+        if not self._engine_foreign and not asked.has_placeholders:
+            # Our own nodes do not change it, so it need not be copied.
+            asked._plans = request._plans
+            return asked
+        downstream = request.copy()
+        downstream.remove_placeholders()
+        return downstream
 
     def _upstream_request(
         self, request: BatchRequest, skip: bool | None = None
@@ -216,8 +232,7 @@ class BatchFilter(BatchProvider):
             self._free_updated(request, needed)
         self.remove_provided(request)
         request._plans = None
-        if request._legacy_seed is not None:
-            request._legacy_seed = advance_legacy(request._legacy_seed)
+        request._legacy_steps += 1
         return request, needed
 
     def _free_updated(self, upstream: BatchRequest, needed: BatchRequest | None) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from voxflow.pipeline.data import Batch, BatchRequest, ProviderSpec
-from voxflow.pipeline.data.seeds import advance_legacy
-from voxflow.pipeline.engine.checks import check_batch, request_problems
+from voxflow.pipeline.engine.checks import (
+    batch_fits,
+    check_batch,
+    request_fits,
+    request_problems,
+)
 from voxflow.pipeline.engine.errors import BatchRequestError, RequestRefused
-from voxflow.pipeline.engine.legacy_random import seed_globals
+from voxflow.pipeline.engine.legacy_random import is_foreign, seed_globals
 from voxflow.pipeline.engine.notes import note_visit
 from voxflow.pipeline.engine.own_time import OwnTime
 from voxflow.pipeline.engine.pipeline import Chainable
@@ -54,6 +58,7 @@ class BatchProvider(Chainable):
     _placeholders_wanted: bool
     _pipeline_run: Run | None
     _engine_state: str
+    _engine_foreign: bool
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: D102
         # State is made here, since subclasses need not call super().__init__().
@@ -66,6 +71,7 @@ class BatchProvider(Chainable):
         node._placeholders_wanted = False
         node._pipeline_run = None
         node._engine_state = ""
+        node._engine_foreign = is_foreign(node)
         return node
 
     # -- for authors of nodes -------------------------------------------------------------------
@@ -120,13 +126,15 @@ class BatchProvider(Chainable):
 
     def plan(self, request: BatchRequest) -> Any:
         """The value that `draw` returned for this request: drawn once, then kept with it."""
-        if request._plans is None:
-            request._plans = {}
-        if "draw" not in request._plans:
-            if not request.is_deterministic():
-                request._set_seed(request.random_seed)
-            request._plans["draw"] = self.draw(request, request.rng(self._engine_label))
-        return request._plans["draw"]
+        plans = request._plans
+        if plans is None:
+            plans = request._plans = {}
+        elif "draw" in plans:
+            return plans["draw"]
+        if request._seed is None:
+            request._set_seed(request.random_seed)
+        drawn = plans["draw"] = self.draw(request, request.rng(self._engine_label))
+        return drawn
 
     def draw(self, request: BatchRequest, rng: np.random.Generator) -> Any:
         """All the dice of this node for one request, as a small value that does not change."""
@@ -234,42 +242,46 @@ class BatchProvider(Chainable):
     def _serve_request(self, request: BatchRequest) -> Batch:
         visit = request.clone()
         visit._plans = {}
-        if not visit.is_deterministic():
+        if visit._seed is None:
             visit._set_seed(visit.random_seed)
+        offered = self._own_spec()
         try:
             seed_globals(visit)
-            if visit._legacy_seed is not None:
-                visit._legacy_seed = advance_legacy(visit._legacy_seed)
+            visit._legacy_steps += 1
             if self.remove_placeholders:
                 visit.remove_placeholders()
-            problems = request_problems(self._who(), self.spec, visit)
-            if problems:
-                raise RequestRefused(problems)
-            batch = self._timed_provide(visit)
-            check_batch(self._who(), self.spec, request, batch)
+            if not request_fits(offered, visit):
+                raise RequestRefused(request_problems(self._who(), offered, visit))
+            batch = self._timed_provide(visit, request)
+            if not batch_fits(offered, request, batch):
+                check_batch(self._who(), offered, request, batch)
         except Exception as error:
             note_visit(error, self._who(), request, self._spec)
             raise
-        _drop_unrequested(batch, request)
         return batch
 
-    def _timed_provide(self, request: BatchRequest) -> Batch:
+    def _timed_provide(self, visit: BatchRequest, request: BatchRequest) -> Batch:
+        """What `provide` makes of a request that is its own, stripped to what was asked for."""
         with OwnTime() as own:
-            batch = self.provide(request)
+            batch = self.provide(visit)
         if not isinstance(batch, Batch):
             raise TypeError(
                 f"{self.name()}: provide() has to return a Batch, it returned {batch!r}"
             )
         name = type(self).__name__
         batch.profiling_stats.record(name, None, own.start, own.stop, own.seconds)
+        drop_unrequested(batch, request)
         return batch
 
     def __repr__(self) -> str:
         return f"{self.name()}, providing: {self._spec}"
 
 
-def _drop_unrequested(batch: Batch, request: BatchRequest) -> None:
-    for key in [key for key in batch.arrays if key not in request.array_specs]:
-        del batch.arrays[key]
-    for graph_key in [key for key in batch.graphs if key not in request.graph_specs]:
-        del batch.graphs[graph_key]
+def drop_unrequested(batch: Batch, request: BatchRequest) -> None:
+    """Leave out of a batch, in place, what was not asked for."""
+    if not batch.arrays.keys() <= request.array_specs.keys():
+        for key in batch.arrays.keys() - request.array_specs.keys():
+            del batch.arrays[key]
+    if not batch.graphs.keys() <= request.graph_specs.keys():
+        for graph_key in batch.graphs.keys() - request.graph_specs.keys():
+            del batch.graphs[graph_key]

@@ -19,14 +19,14 @@ class SameObjects(Generic[T]):
     Parameters
     ----------
     function
-        Its result depends on nothing but its arguments, which cannot be changed.
+        Its result depends on nothing but its three arguments, which cannot be changed.
     size
         How many results are kept; then all are forgotten.
 
     Examples
     --------
-    >>> length = SameObjects(len)
-    >>> length("text"), length("text")
+    >>> longest = SameObjects(lambda a, b, c: max(len(a), len(b), len(c)))
+    >>> longest("text", "to", "read"), longest("text", "to", "read")
     (4, 4)
     """
 
@@ -34,16 +34,16 @@ class SameObjects(Generic[T]):
         self._function = function
         self._size = size
         # The objects are kept with their results, so that no other one gets their id.
-        self._known: dict[tuple[int, ...], tuple[tuple[Any, ...], T]] = {}
+        self._known: dict[tuple[int, int, int], tuple[tuple[Any, Any, Any], T]] = {}
 
-    def __call__(self, *objects: Any) -> T:
+    def __call__(self, a: Any, b: Any, c: Any) -> T:
         """The result for these objects."""
-        key = tuple(map(id, objects))
+        key = (id(a), id(b), id(c))
         known = self._known.get(key)
         if known is not None:
             return known[1]
-        result = self._function(*objects)
+        result = self._function(a, b, c)
         if len(self._known) >= self._size:
             self._known.clear()
-        self._known[key] = objects, result
+        self._known[key] = (a, b, c), result
         return result
