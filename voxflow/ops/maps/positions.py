@@ -9,7 +9,19 @@ import numpy as np
 from numba import njit
 
 from ..resampling.program import NDIM, pack
-from ..resampling.spline import POSITION, SPACING, basis, cell_of, slope
+from ..resampling.rows import HEAD
+from ..resampling.spline import (
+    BEGIN,
+    COMPONENT,
+    COUNT,
+    POSITION,
+    SPACING,
+    STRIDE,
+    active,
+    basis,
+    cell_of,
+    slope,
+)
 from ..resampling.stages import Field, Floats, SectionTable, Stage, linear
 
 _STEPS = 50  # Newton steps, far more than a field that does not fold needs
@@ -57,49 +69,48 @@ def _with_field(kernel: Any, field: Field, positions: Floats) -> Floats:
     packed = pack([stage, linear(np.eye(NDIM), np.zeros(NDIM))])
     lifted = np.pad(np.asarray(positions, np.float64), ((0, 0), (NDIM - ndim, 0)))
     out = np.empty_like(lifted)
-    kernel(packed.coefficients, packed.ints, packed.floats, lifted, out)
+    kernel(*packed, lifted, out)
     return np.ascontiguousarray(out[:, NDIM - ndim :])
 
 
 @njit(cache=True, nogil=True)
-def _look(
-    coef: Any, ints: Any, pars: Any, p: Any, weights: Any, slopes: Any, value: Any, turn: Any
-) -> None:
+def _look(ints: Any, numbers: Any, p: Any, weights: Any, value: Any, turn: Any) -> None:
     """The field at `p`, and its derivatives ``turn[c, a] = d value[c] / d p[a]``."""
-    base = ints[0, 1]
+    base = ints[HEAD + BEGIN]
     beyond = np.zeros(3)
     for a in range(3):
-        u = (p[a] - pars[0, POSITION + a]) * pars[0, SPACING + a]
-        k, t = cell_of(u, ints[0, 2 + a])
-        basis(t, ints[0, 2 + a] == 1, weights, a)
-        slope(t, ints[0, 2 + a] == 1, slopes, a)
-        base += k * ints[0, 5 + a]
-        beyond[a] = 0.0 if u < 0.0 or u > ints[0, 2 + a] - 1.0 else pars[0, SPACING + a]
+        count = ints[HEAD + COUNT + a]
+        u = (p[a] - numbers[POSITION + a]) * numbers[SPACING + a]
+        k, t = cell_of(u, count)
+        basis(t, count == 1, weights, 4 * a)
+        slope(t, count == 1, weights, 12 + 4 * a)
+        base += k * ints[HEAD + STRIDE + a]
+        beyond[a] = 0.0 if u < 0.0 or u > count - 1.0 else numbers[SPACING + a]
     value[:] = 0.0
     turn[:] = 0.0
-    taps0 = 1 if ints[0, 2] == 1 else 4
-    taps1 = 1 if ints[0, 3] == 1 else 4
-    taps2 = 1 if ints[0, 4] == 1 else 4
+    taps0 = 1 if ints[HEAD + COUNT] == 1 else 4
+    taps1 = 1 if ints[HEAD + COUNT + 1] == 1 else 4
+    taps2 = 1 if ints[HEAD + COUNT + 2] == 1 else 4
     for c in range(3):
-        if not (ints[0, 9] >> c) & 1:
+        if not active(ints, HEAD, c):
             continue
         for i in range(taps0):
             for j in range(taps1):
                 for k in range(taps2):
-                    at = base + c * ints[0, 8] + i * ints[0, 5] + j * ints[0, 6] + k * ints[0, 7]
-                    w0, w1, w2 = weights[0, i], weights[1, j], weights[2, k]
-                    value[c] += w0 * w1 * w2 * coef[at]
-                    turn[c, 0] += slopes[0, i] * w1 * w2 * coef[at] * beyond[0]
-                    turn[c, 1] += w0 * slopes[1, j] * w2 * coef[at] * beyond[1]
-                    turn[c, 2] += w0 * w1 * slopes[2, k] * coef[at] * beyond[2]
+                    at = base + c * ints[HEAD + COMPONENT] + i * ints[HEAD + STRIDE]
+                    at += j * ints[HEAD + STRIDE + 1] + k * ints[HEAD + STRIDE + 2]
+                    w0, w1, w2 = weights[i], weights[4 + j], weights[8 + k]
+                    value[c] += w0 * w1 * w2 * numbers[at]
+                    turn[c, 0] += weights[12 + i] * w1 * w2 * numbers[at] * beyond[0]
+                    turn[c, 1] += w0 * weights[16 + j] * w2 * numbers[at] * beyond[1]
+                    turn[c, 2] += w0 * w1 * weights[20 + k] * numbers[at] * beyond[2]
 
 
 @njit(cache=True, nogil=True)
-def _values(coef: Any, ints: Any, pars: Any, positions: Any, out: Any) -> None:
-    weights, slopes = np.empty((3, 4)), np.empty((3, 4))
-    value, turn = np.empty(3), np.empty((3, 3))
+def _values(ints: Any, numbers: Any, positions: Any, out: Any) -> None:
+    weights, value, turn = np.empty(24), np.empty(3), np.empty((3, 3))
     for n in range(positions.shape[0]):
-        _look(coef, ints, pars, positions[n], weights, slopes, value, turn)
+        _look(ints, numbers, positions[n], weights, value, turn)
         out[n] = value
 
 
@@ -130,17 +141,16 @@ def _distance(target: Any, p: Any, value: Any, rest: Any) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _solve(coef: Any, ints: Any, pars: Any, targets: Any, out: Any) -> None:
-    weights, slopes = np.empty((3, 4)), np.empty((3, 4))
-    value, turn = np.empty(3), np.empty((3, 3))
+def _solve(ints: Any, numbers: Any, targets: Any, out: Any) -> None:
+    weights, value, turn = np.empty(24), np.empty(3), np.empty((3, 3))
     rest, step, p, trial = np.empty(3), np.empty(3), np.empty(3), np.empty(3)
-    close = _CLOSE / pars[0, SPACING : SPACING + 3].max()
+    close = _CLOSE / numbers[SPACING : SPACING + 3].max()
     for n in range(targets.shape[0]):
         target = targets[n]
-        _look(coef, ints, pars, target, weights, slopes, value, turn)
+        _look(ints, numbers, target, weights, value, turn)
         for a in range(3):
             p[a] = target[a] - value[a]
-        _look(coef, ints, pars, p, weights, slopes, value, turn)
+        _look(ints, numbers, p, weights, value, turn)
         far = _distance(target, p, value, rest)
         for _ in range(_STEPS):
             if far <= close:
@@ -152,7 +162,7 @@ def _solve(coef: Any, ints: Any, pars: Any, targets: Any, out: Any) -> None:
                 for a in range(3):
                     trial[a] = p[a] + step[a]
                     step[a] *= 0.5
-                _look(coef, ints, pars, trial, weights, slopes, value, turn)
+                _look(ints, numbers, trial, weights, value, turn)
                 now = _distance(target, trial, value, rest)
                 if now < far:
                     better = True

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from . import kernels
 from .program import NDIM, build, lift, pack
+from .rows import BLOCK, make_scratch
 from .stages import Field, Floats, Stage, fuse, scaling
 
 Indices = NDArray[np.int64]
 
-_SLACK = 0.15  # voxels by which the box may be too large, per axis that has gaps between looks
+_SLACK = 0.3  # voxels by which the box may be too large, per axis that has gaps between looks
 _LOOKS_PER_CELL = 8.0  # looks between two control points where no voxels say how fine to look
 _NOISE = 1e-6  # voxels
 
@@ -105,9 +106,10 @@ def _look_apart(program: list[Stage], shape: Indices) -> tuple[list[Stage], Indi
 
 def _extremes(program: Sequence[Stage], looks: Indices, gaps: Any) -> tuple[Floats, Floats]:
     """Least and greatest source index over all looks, and over the `gaps` between them."""
-    packed = pack(program)
     low, high = np.empty(NDIM), np.empty(NDIM)
-    kernels.bounds(looks, *packed.tables, low, high)
+    packed = pack(program)
+    scratch = make_scratch(packed.ints, int(looks[2]) + BLOCK)
+    kernels.bounds(looks, *packed, scratch, low, high)
     margin = _between_looks(program, gaps)
     return low - margin, high + margin
 

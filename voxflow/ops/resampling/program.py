@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .rows import LINEAR, TABLE
-from .spline import FIELD, POSITION, SPACING
+from .rows import HEAD, INTS, LINEAR, NUMBERS, PIECE, PIECES, TABLE
+from .spline import ACTIVE, BEGIN, COMPONENT, COUNT, FIELD, POSITION, SPACING, STRIDE
 from .stages import Field, Floats, SectionTable, Stage, fuse, linear, scaling
 
 #: The kernels always work on this many spatial axes.
 NDIM = 3
 
-_N_INTS, _N_FLOATS = 13, 18
-
 _PARALLEL = 1e-9  # matrix entries closer than this to a whole number are that number
 _ON_GRID = 1e-6  # voxels: shifts closer than this to a half or whole voxel are exactly there
 
 
-@dataclass(frozen=True, eq=False)
-class Packed:
+class Packed(NamedTuple):
     """A program as the kernels read it (see `rows.trace_row`)."""
 
     ints: NDArray[np.int64]
-    floats: Floats
-    coefficients: Floats
-
-    @property
-    def tables(self) -> tuple[NDArray[np.int64], Floats, Floats]:
-        """The three tables, as kernels take them."""
-        return self.ints, self.floats, self.coefficients
+    numbers: Floats
 
 
 def lift(values: Sequence[float], filler: float) -> Floats:
@@ -112,48 +103,54 @@ def _touches(row: Floats, stage: Stage) -> bool:
 
 
 def pack(program: Sequence[Stage]) -> Packed:
-    """Write a program into the flat tables that the kernels read, one row per stage.
+    """Write a program into the two flat arrays that the kernels read.
 
-    Floats: 0-8 matrix, 9-11 shift; field: 12-14 first control point, 15-17 inverse spacing;
-    table: 12 begin, 13 inverse thickness. Integers: 0 kind, 1 where its coefficients begin; field:
-    2-4 control points, 5-7 strides of the coefficients, 8 stride of a component, 9 the components
-    that are not zero (bits), 10-12 shape of the coefficients; table: 2 axis, 3 sections.
+    Integers: a head (see `rows`), then a record for each stage: kind, and where its coefficients
+    begin in the numbers; of a field what `spline` says, of a table its axis and the number of
+    sections. Numbers: a record for each stage, with matrix (9), shift (3), and of a field its first
+    control point (3) and inverse spacing (3), of a table its begin and inverse thickness; then all
+    coefficients.
     """
-    ints = np.zeros((len(program), _N_INTS), np.int64)
-    floats = np.zeros((len(program), _N_FLOATS))
-    numbers: list[Floats] = [np.zeros(1)]
-    used = 1
+    ints = np.zeros(HEAD + INTS * len(program), np.int64)
+    numbers = [np.zeros(NUMBERS * len(program))]
+    used, longest, most = numbers[0].size, 4, 16
     for at, stage in enumerate(program):
-        floats[at, :9] = stage.matrix.ravel()
-        floats[at, 9:12] = stage.shift
-        ints[at, 0], ints[at, 1] = LINEAR, used
+        record = ints[HEAD + INTS * at :]
+        values = numbers[0][NUMBERS * at :]
+        values[:9] = stage.matrix.ravel()
+        values[9:12] = stage.shift
+        record[0], record[BEGIN] = LINEAR, used
         if stage.field is not None:
-            ints[at, 0] = FIELD
-            values = _pack_field(stage.field, ints[at], floats[at])
+            record[0] = FIELD
+            coefficients = _pack_field(stage.field, record, values)
+            a, b, c = coefficients.shape[1:]
+            longest, most = max(longest, a, b, c), max(most, a * b, a * c, b * c)
         elif stage.table is not None:
-            ints[at, 0] = TABLE
-            values = _pack_table(stage.table, ints[at], floats[at])
+            record[0] = TABLE
+            coefficients = _pack_table(stage.table, record, values)
         else:
             continue
-        numbers.append(values.ravel())
-        used += values.size
-    return Packed(ints, floats, np.concatenate(numbers))
+        numbers.append(coefficients.ravel())
+        used += coefficients.size
+    line = PIECES + PIECE * (longest + 2)
+    memory = line + 3 * longest
+    ints[:HEAD] = len(program), line, memory, memory + 2 + 3 * most
+    return Packed(ints, np.concatenate(numbers))
 
 
-def _pack_field(field: Field, ints: NDArray[np.int64], floats: Floats) -> Floats:
+def _pack_field(field: Field, ints: NDArray[np.int64], numbers: Floats) -> Floats:
     values = np.ascontiguousarray(field.coefficients)
     strides = [s // values.itemsize for s in values.strides]
-    ints[2:5] = field.counts
-    ints[5:8] = strides[1:]
-    ints[8] = strides[0]
-    ints[10:13] = values.shape[1:]
-    ints[9] = sum(1 << axis for axis in range(NDIM) if values[axis].any())
-    floats[POSITION : POSITION + 3] = field.origin
-    floats[SPACING : SPACING + 3] = 1.0 / field.spacing
+    ints[COUNT : COUNT + 3] = field.counts
+    ints[STRIDE : STRIDE + 3] = strides[1:]
+    ints[COMPONENT] = strides[0]
+    ints[ACTIVE] = sum(1 << axis for axis in range(NDIM) if values[axis].any())
+    numbers[POSITION : POSITION + 3] = field.origin
+    numbers[SPACING : SPACING + 3] = 1.0 / field.spacing
     return values
 
 
-def _pack_table(table: SectionTable, ints: NDArray[np.int64], floats: Floats) -> Floats:
+def _pack_table(table: SectionTable, ints: NDArray[np.int64], numbers: Floats) -> Floats:
     ints[2], ints[3] = table.axis, len(table.offsets)
-    floats[POSITION : POSITION + 2] = table.origin, 1.0 / table.thickness
+    numbers[POSITION : POSITION + 2] = table.origin, 1.0 / table.thickness
     return np.ascontiguousarray(table.offsets)

@@ -193,21 +193,24 @@ def _interpolate(
     kept = kept_axis(program) if order == "linear" else None
     loop = [0, 1, 2] if kept is None else [kept[1], *(a for a in range(NDIM) if a != kept[1])]
     ordered = Stage(program[0].matrix[:, loop], program[0].shift)
-    tables = pack([ordered, *program[1:]]).tables
+    packed = pack([ordered, *program[1:]])
     out_shape = (flat_shape[0], *shape)
+    n = out_shape[1 + loop[2]]
     if order == "nearest":
         bits = np.dtype(f"u{native.itemsize}")
         source = np.ascontiguousarray(volume, native).view(bits).reshape(flat_shape)
         out = np.empty(out_shape, bits)
         outside = np.array([fill], native).view(bits)[0]
-        kernels.nearest(*_flat(source, [0, 1, 2]), *_flat(out, loop, True), *tables, outside)
+        space = kernels.workspace(packed.ints, n, bits, np.float32)
+        arrays = *_flat(source, [0, 1, 2]), *_flat(out, loop, True)
+        kernels.nearest(*arrays, *packed, space, outside)
         return out.view(native).astype(target, copy=False).reshape(*lead, *shape)
     work = _work_type(native)
     known = native if native in _KNOWN else work
     source = np.ascontiguousarray(volume, known).reshape(flat_shape)
     out = np.empty(out_shape, target if target in (known, work) else work)
-    scratch = np.zeros(9 * out_shape[1 + loop[2]], work)
-    arguments = (*_flat(source, [0, 1, 2]), *_flat(out, loop, True), *tables, scratch)
+    space = kernels.workspace(packed.ints, n, known, work)
+    arguments = (*_flat(source, [0, 1, 2]), *_flat(out, loop, True), *packed, space)
     rounded, outside = out.dtype.kind in "ui", out.dtype.type(fill)
     if kept is None:
         kernels.linear_volume(*arguments, rounded, outside)

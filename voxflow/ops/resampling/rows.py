@@ -1,14 +1,14 @@
 """Where the voxels of one output row come from: the map, evaluated row by row.
 
 A row starts as a straight line (a start and a step), stays one as long as stages are linear, and
-becomes three lists of coordinates at the first field. A field is evaluated along an axis-aligned
-line without a lookup per voxel: the control points around the line are summed to one short list of
-weights, and between two control points every voxel is a cubic polynomial in its index. The
-coordinates of a row stay in the first-level cache; nothing of the array's size is built.
+becomes a few cubic polynomials at the first field. A field is evaluated along an axis-aligned line
+without a lookup per voxel: the control points around the line are summed to one short list of
+weights, and between two control points every coordinate is a cubic polynomial in the voxel's index.
+Only where something else follows is a row written out as coordinates. All of this stays in the
+first-level cache; nothing of the array's size is built.
 
-Two rules keep the loops fast. No function makes a view of an array, since views are counted, which
-costs more than the work on a row; places in flat arrays are passed instead. And an index that is
-not plainly positive is cast to unsigned, since signed ones are tested for counting from the end.
+Everything that a row needs lies in one piece of memory, ``scratch``; all functions take pointers
+(see `pointers`).
 """
 
 from __future__ import annotations
@@ -18,148 +18,168 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
-from .spline import FIELD, POSITION, SPACING, active, basis, cell_of, field_at
+from .spline import (
+    BEGIN,
+    COMPONENT,
+    COUNT,
+    FIELD,
+    POSITION,
+    SPACING,
+    STRIDE,
+    active,
+    basis,
+    cell_of,
+    field_at,
+)
 
-#: Kinds of stages, as the kernels know them (first column of the integer table).
+#: Kinds of stages, as the kernels know them (first integer of a record).
 LINEAR, TABLE = 0, 2
+#: The integers begin with the number of stages, and with the places in ``scratch`` of weights along
+#: a line, of what is kept from row to row, and of coordinates that are written out.
+STAGES, LINE, MEMORY, COORDINATES, HEAD = 0, 1, 2, 3, 4
+#: How many integers and numbers the record of a stage has.
+INTS, NUMBERS = 10, 18
 #: Rows are written in blocks of this many voxels: coordinates need room for one more block.
 BLOCK = 16
+#: Where the pieces of a row begin in ``scratch``. Numbers of a piece: where it begins and ends,
+#: then four coefficients for each axis.
+PIECES, PIECE, COEFFICIENTS = 32, 14, 2
 
-# Rows of the small table of a row's state: position and step before and after a stage, weights.
-_P, _D, _Q, _E, _WEIGHTS = 0, 1, 2, 3, 4
+# Places in scratch: position and step before and after a stage, weights.
+_P, _D, _Q, _E, _WEIGHTS = 0, 4, 8, 12, 16
 
 _SECTION_EDGE = 1e-6  # sections begin this early, so that centres on an edge always fall upwards
 
 
-@njit(cache=True, nogil=True)
-def scratch(ints: Any, n: int) -> Any:
-    """Arrays that `trace_row` works in: coordinates, state, memory, line of weights, ramp.
+def make_scratch(ints: NDArray[np.int64], room: int) -> NDArray[np.float64]:
+    """The memory that a row is worked in.
 
-    The memory holds what the next row may use again. The coordinates of axis `c` of the traced row
-    begin at ``c * (n + BLOCK)``.
+    With ``room`` numbers for each axis, the coordinates of axis `c` of a row that is written out
+    begin at ``ints[COORDINATES] + c * room``; then come 0, 1, 2, ..., as many.
     """
-    most, longest = 0, 4
-    for s in range(ints.shape[0]):
-        a, b, c = ints[s, 10], ints[s, 11], ints[s, 12]
-        most = max(most, a * b, a * c, b * c)
-        longest = max(longest, a, b, c)
-    memory = np.empty(3 + 3 * most)
-    memory[:3] = -1.0
-    ramp = np.arange(n + BLOCK) * 1.0
-    x = np.zeros(3 * (n + BLOCK))
-    return x, np.zeros((8, 4)), memory, np.empty(3 * longest), ramp
+    end = int(ints[COORDINATES]) + 3 * room
+    scratch = np.zeros(end + room)
+    scratch[ints[MEMORY]] = -1.0
+    scratch[end:] = np.arange(room)
+    return scratch
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def section_of(z: float, origin: float, inverse: float, count: int) -> int:
     """Number of the section that holds `z`, clamped to the table."""
     return min(max(floor((z - origin) * inverse + _SECTION_EDGE), 0), count - 1)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _weigh(
-    source: Any,
-    at: int,
-    far: int,
-    taps: int,
-    near: int,
-    size: int,
-    state: Any,
-    row: int,
-    out: Any,
-    to: int,
+    source: Any, at: int, far: int, near: int, size: int, taps: int, scratch: Any, w: int, to: int
 ) -> None:
-    """``out[to + k] = sum of weight i * source[at + i * far + k * near]`` over 1 or 4 `taps`."""
-    w0, w1, w2, w3 = state[row, 0], state[row, 1], state[row, 2], state[row, 3]
+    """Sum 1 or 4 `taps`: ``scratch[to + k] = sum of weight i * source[at + i * far + k * near]``.
+
+    The weights are ``scratch[w:]``.
+    """
+    w0, w1, w2, w3 = scratch[w], scratch[w + 1], scratch[w + 2], scratch[w + 3]
     for k in range(size):
         here = at + k * near
-        total = w0 * source[np.uint64(here)]
+        total = w0 * source[here]
         if taps > 1:
-            total += w1 * source[np.uint64(here + far)]
-            total += w2 * source[np.uint64(here + 2 * far)]
-            total += w3 * source[np.uint64(here + 3 * far)]
-        out[np.uint64(to + k)] = total
+            total += w1 * source[here + far]
+            total += w2 * source[here + 2 * far]
+            total += w3 * source[here + 3 * far]
+        scratch[to + k] = total
 
 
-@njit(cache=True, nogil=True)
-def _contract(
-    coef: Any, ints: Any, pars: Any, s: int, run: int, state: Any, memory: Any, line: Any
-) -> int:
+@njit(cache=True, nogil=True, error_model="numpy")
+def _contract(ints: Any, numbers: Any, scratch: Any, i: int, f: int, run: int) -> int:
     """Sum the control points around an axis-aligned line to one weight per point on it.
 
-    The weights of component `c` begin at ``line[c * n]``, with the returned `n`. The sum over the
-    first of the two axes across the line is kept in `memory` for the next row, which mostly has
-    the same position along that axis; its first three entries say whose sum it is.
+    The weights of component `c` begin at ``scratch[ints[LINE] + c * n]``, with the returned `n`.
+    The sum over the first of the two axes across the line is kept for the next row, which mostly
+    has the same position along that axis; the first three numbers there say whose sum it is.
     """
     a = 0 if run != 0 else 1
     b = 2 if run != 2 else 1
-    u = (state[_P, a] - pars[s, POSITION + a]) * pars[s, SPACING + a]
-    ka, ta = cell_of(u, ints[s, 2 + a])
-    v = (state[_P, b] - pars[s, POSITION + b]) * pars[s, SPACING + b]
-    kb, tb = cell_of(v, ints[s, 2 + b])
-    basis(ta, ints[s, 2 + a] == 1, state, _WEIGHTS)
-    basis(tb, ints[s, 2 + b] == 1, state, _WEIGHTS + 1)
-    taps_a, taps_b = 4 - 3 * int(ints[s, 2 + a] == 1), 4 - 3 * int(ints[s, 2 + b] == 1)
-    n, n_b, place = ints[s, 10 + run], ints[s, 10 + b], 1.0 * (3 * s + run)
-    kept = memory[0] == place and memory[1] == state[_P, a] and memory[2] == n
-    memory[0], memory[1], memory[2] = place, state[_P, a], n
+    count_a, count_b = ints[i + COUNT + a], ints[i + COUNT + b]
+    u = (scratch[_P + a] - numbers[f + POSITION + a]) * numbers[f + SPACING + a]
+    ka, ta = cell_of(u, count_a)
+    v = (scratch[_P + b] - numbers[f + POSITION + b]) * numbers[f + SPACING + b]
+    kb, tb = cell_of(v, count_b)
+    taps_a, taps_b = 4 - 3 * int(count_a == 1), 4 - 3 * int(count_b == 1)
+    n_b = count_b + 2 if count_b > 1 else 4
+    n = ints[i + COUNT + run] + 2 if ints[i + COUNT + run] > 1 else 4
+    memory, place = ints[MEMORY], 3.0 * i + run
+    kept = scratch[memory] == place and scratch[memory + 1] == scratch[_P + a]
+    scratch[memory], scratch[memory + 1] = place, scratch[_P + a]
+    basis(tb, count_b == 1, scratch, _WEIGHTS + 4)
+    if not kept:
+        basis(ta, count_a == 1, scratch, _WEIGHTS)
     for c in range(3):
-        if not active(ints, s, c):
+        if not active(ints, i, c):
             continue
-        plane = 3 + c * n_b * n
+        plane = memory + 2 + c * n_b * n
         if not kept:
-            at = ints[s, 1] + c * ints[s, 8] + ka * ints[s, 5 + a]
+            at = ints[i + BEGIN] + c * ints[i + COMPONENT] + ka * ints[i + STRIDE + a]
+            far, near = ints[i + STRIDE + a], ints[i + STRIDE + run]
             for j in range(n_b):
-                start, to = at + j * ints[s, 5 + b], plane + j * n
-                far, near = ints[s, 5 + a], ints[s, 5 + run]
-                _weigh(coef, start, far, taps_a, near, n, state, _WEIGHTS, memory, to)
-        _weigh(memory, plane + kb * n, n, taps_b, 1, n, state, _WEIGHTS + 1, line, c * n)
+                start, to = at + j * ints[i + STRIDE + b], plane + j * n
+                _weigh(numbers, start, far, near, n, taps_a, scratch, _WEIGHTS, to)
+        to = ints[LINE] + c * n
+        _weigh(scratch, plane + kb * n, n, 1, n, taps_b, scratch, _WEIGHTS + 4, to)
     return int(n)
 
 
-@njit(cache=True, nogil=True)
-def _line(x: Any, at: int, size: int, q: float, e: float, ramp: Any) -> None:
-    """Write ``q + e * k`` to `x[at + k]` for the first `size` numbers, in whole blocks."""
-    for k in range((size + BLOCK - 1) // BLOCK * BLOCK):
-        x[np.uint64(at + k)] = q + e * ramp[k]
+@njit(cache=True, nogil=True, error_model="numpy")
+def _cubic(scratch: Any, to: int, t: float, du: float, at: int, q: float, e: float) -> None:
+    """Write the coefficients of ``q + e * k`` plus the cubic of one cell, in `k`.
 
-
-@njit(cache=True, nogil=True, inline="always")
-def _cubic(
-    x: Any,
-    at: int,
-    size: int,
-    t: float,
-    du: float,
-    line: Any,
-    cell: int,
-    q: float,
-    e: float,
-    ramp: Any,
-) -> None:
-    """Write ``q + e * k`` plus the cubic of one cell to `x[at + k]`.
-
-    ``line[cell:][:4]`` are the weights around the cell and ``t + du * k`` the fraction within it;
-    the sum is one cubic in `k`. Writes whole blocks, so that all are vector instructions; the next
-    cell overwrites the surplus.
+    ``scratch[at:][:4]`` are the weights around the cell, ``t + du * k`` is the fraction within it.
     """
-    i = np.uint64(cell)
-    c0, c1, c2, c3 = line[i], line[i + np.uint64(1)], line[i + np.uint64(2)], line[i + np.uint64(3)]
-    a0 = (c0 + 4.0 * c1 + c2) / 6.0
+    c0, c1, c2, c3 = scratch[at], scratch[at + 1], scratch[at + 2], scratch[at + 3]
+    a0 = (c0 + 4.0 * c1 + c2) * (1.0 / 6.0)
     a1 = (c2 - c0) * 0.5
     a2 = (c0 - 2.0 * c1 + c2) * 0.5
-    a3 = (c3 - c0 + 3.0 * (c1 - c2)) / 6.0
-    b0 = ((a3 * t + a2) * t + a1) * t + a0 + q
-    b1 = ((3.0 * a3 * t + 2.0 * a2) * t + a1) * du + e
-    b2 = (3.0 * a3 * t + a2) * du * du
-    b3 = a3 * du * du * du
-    for k in range((size + BLOCK - 1) // BLOCK * BLOCK):
-        r = ramp[k]
-        x[np.uint64(at + k)] = ((b3 * r + b2) * r + b1) * r + b0
+    a3 = (c3 - c0 + 3.0 * (c1 - c2)) * (1.0 / 6.0)
+    scratch[to] = ((a3 * t + a2) * t + a1) * t + a0 + q
+    scratch[to + 1] = ((3.0 * a3 * t + 2.0 * a2) * t + a1) * du + e
+    scratch[to + 2] = (3.0 * a3 * t + a2) * du * du
+    scratch[to + 3] = a3 * du * du * du
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
+def _line(scratch: Any, to: int, q: float, e: float) -> None:
+    """Write the coefficients of ``q + e * k``."""
+    scratch[to], scratch[to + 1], scratch[to + 2], scratch[to + 3] = q, e, 0.0, 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def coordinate(scratch: Any, piece: int, axis: int, k: float) -> float:
+    """A coordinate of the `k`-th voxel of a piece."""
+    at = PIECES + piece * PIECE + COEFFICIENTS + 4 * axis
+    b0, b1, b2, b3 = scratch[at], scratch[at + 1], scratch[at + 2], scratch[at + 3]
+    return float(((b3 * k + b2) * k + b1) * k + b0)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def ends(scratch: Any, piece: int) -> tuple[int, int]:
+    """Where a piece of a row begins and ends."""
+    at = PIECES + piece * PIECE
+    return int(scratch[at]), int(scratch[at + 1])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def write_out(ints: Any, scratch: Any, used: int, room: int) -> None:
+    """Write the coordinates of a row in pieces."""
+    for p in range(used):
+        begin, end = ends(scratch, p)
+        for c in range(3):
+            for i in range(begin, end):
+                value = coordinate(scratch, p, c, 1.0 * (i - begin))
+                scratch[ints[COORDINATES] + c * room + i] = value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _cell_end(i: int, u0: float, du: float, count: int, n: int) -> tuple[int, int]:
     """Index up to which a row stays in the cell of voxel `i` (exclusive); and that cell.
 
@@ -177,167 +197,158 @@ def _cell_end(i: int, u0: float, du: float, count: int, n: int) -> tuple[int, in
     return max(end, i + 1), cell
 
 
-@njit(cache=True, nogil=True)
-def _field_along_axis(
-    coef: Any,
-    ints: Any,
-    pars: Any,
-    s: int,
-    n: int,
-    state: Any,
-    memory: Any,
-    line: Any,
-    ramp: Any,
-    x: Any,
-) -> None:
-    """After a field stage, for a row along one axis: ``q + e * i + field(p + d * i)``."""
+@njit(cache=True, nogil=True, error_model="numpy")
+def _field_along_axis(ints: Any, numbers: Any, scratch: Any, i: int, f: int, n: int) -> int:
+    """After a field stage, along one axis: ``q + e * k + field(p + d * k)``, in pieces."""
     run = 2
-    if state[_D, 0] != 0.0:
+    if scratch[_D] != 0.0:
         run = 0
-    elif state[_D, 1] != 0.0:
+    elif scratch[_D + 1] != 0.0:
         run = 1
-    size = _contract(coef, ints, pars, s, run, state, memory, line)
-    count = ints[s, 2 + run]
-    u0 = (state[_P, run] - pars[s, POSITION + run]) * pars[s, SPACING + run]
-    du = state[_D, run] * pars[s, SPACING + run]
-    for c in range(3):
-        at, q, e = c * (n + BLOCK), state[_Q, c], state[_E, c]
-        if not active(ints, s, c):
-            _line(x, at, n, q, e, ramp)
-        elif count == 1:
-            _line(x, at, n, q + line[c * size], e, ramp)
-    i = 0 if count > 1 else n
-    while i < n:
-        end, cell = _cell_end(i, u0, du, count, n)
+    size = _contract(ints, numbers, scratch, i, f, run)
+    count = ints[i + COUNT + run]
+    u0 = (scratch[_P + run] - numbers[f + POSITION + run]) * numbers[f + SPACING + run]
+    du = scratch[_D + run] * numbers[f + SPACING + run]
+    used, k = 0, 0
+    while k < n:
+        end, cell = (n, 0) if count == 1 else _cell_end(k, u0, du, count, n)
+        at = PIECES + used * PIECE
+        scratch[at], scratch[at + 1] = k, end
         for c in range(3):
-            if not active(ints, s, c):
-                continue
-            at, q, e = c * (n + BLOCK) + i, state[_Q, c] + state[_E, c] * i, state[_E, c]
-            k = c * size + max(cell, 0)
-            if 0 <= cell < count - 1:
-                _cubic(x, at, end - i, u0 + du * i - cell, du, line, k, q, e, ramp)
+            to = at + COEFFICIENTS + 4 * c
+            q, e = scratch[_Q + c] + scratch[_E + c] * k, scratch[_E + c]
+            w = ints[LINE] + c * size + max(cell, 0)
+            if not active(ints, i, c):
+                _line(scratch, to, q, e)
+            elif count == 1:
+                _line(scratch, to, q + scratch[w], e)
+            elif 0 <= cell < count - 1:
+                _cubic(scratch, to, u0 + du * k - cell, du, w, q, e)
             else:
-                flat = (line[k] + 4.0 * line[k + 1] + line[k + 2]) / 6.0
-                _line(x, at, end - i, q + flat, e, ramp)
-        i = end
+                flat = (scratch[w] + 4.0 * scratch[w + 1] + scratch[w + 2]) / 6.0
+                _line(scratch, to, q + flat, e)
+        used += 1
+        k = end
+    return used
 
 
-@njit(cache=True, nogil=True)
-def _stage_per_voxel(coef: Any, ints: Any, pars: Any, s: int, n: int, state: Any, x: Any) -> None:
-    """Apply a stage to coordinates that no longer lie on an axis-aligned line."""
-    step = n + BLOCK
-    for i in range(n):
-        for c in range(3):
-            state[_P, c] = x[c * step + i]
-        _linear(pars, s, state, _P, _Q, 1.0)
-        if ints[s, 0] == FIELD:
-            field_at(coef, ints, pars, s, state, _P, _Q, _WEIGHTS)
-        elif ints[s, 0] == TABLE:
-            _add_section(coef, ints, pars, s, state)
-        for c in range(3):
-            x[c * step + i] = state[_Q, c]
-
-
-@njit(cache=True, nogil=True)
-def _linear(pars: Any, s: int, state: Any, row: int, to: int, shift: float) -> None:
+@njit(cache=True, nogil=True, error_model="numpy")
+def _linear(numbers: Any, f: int, scratch: Any, at: int, to: int, shift: float) -> None:
     """Write the stage's matrix times a position or step (plus `shift` times its translation)."""
-    x, y, z = state[row, 0], state[row, 1], state[row, 2]
+    x, y, z = scratch[at], scratch[at + 1], scratch[at + 2]
     for c in range(3):
-        total = pars[s, 3 * c] * x + pars[s, 3 * c + 1] * y + pars[s, 3 * c + 2] * z
-        state[to, c] = total + shift * pars[s, 9 + c]
+        row = f + 3 * c
+        total = numbers[row] * x + numbers[row + 1] * y + numbers[row + 2] * z
+        scratch[to + c] = total + shift * numbers[f + 9 + c]
 
 
-@njit(cache=True, nogil=True)
-def _add_section(coef: Any, ints: Any, pars: Any, s: int, state: Any) -> None:
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_section(ints: Any, numbers: Any, scratch: Any, i: int, f: int) -> None:
     """Add what the section at position P is displaced by to position Q."""
-    z = state[_P, ints[s, 2]]
-    k = section_of(z, pars[s, POSITION], pars[s, POSITION + 1], ints[s, 3])
+    z = scratch[_P + ints[i + 2]]
+    k = section_of(z, numbers[f + POSITION], numbers[f + POSITION + 1], ints[i + 3])
     for c in range(3):
-        state[_Q, c] += coef[ints[s, 1] + 3 * k + c]
+        scratch[_Q + c] += numbers[ints[i + BEGIN] + 3 * k + c]
 
 
-@njit(cache=True, nogil=True)
-def _snap(state: Any) -> None:
+@njit(cache=True, nogil=True, error_model="numpy")
+def _stage_per_voxel(
+    ints: Any, numbers: Any, scratch: Any, i: int, f: int, n: int, room: int
+) -> None:
+    """Apply a stage to coordinates that no longer lie on an axis-aligned line."""
+    x = ints[COORDINATES]
+    for k in range(n):
+        for c in range(3):
+            scratch[_P + c] = scratch[x + c * room + k]
+        _linear(numbers, f, scratch, _P, _Q, 1.0)
+        if ints[i] == FIELD:
+            field_at(ints, numbers, i, f, scratch, _P, _Q, _WEIGHTS)
+        elif ints[i] == TABLE:
+            _add_section(ints, numbers, scratch, i, f)
+        for c in range(3):
+            scratch[x + c * room + k] = scratch[_Q + c]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _snap(scratch: Any) -> None:
     """Remove rounding noise, so that what is meant to fall on voxel centres or edges does."""
     for c in range(3):
-        half = np.rint(2.0 * state[_P, c]) * 0.5
-        if abs(state[_P, c] - half) < 1e-6:
-            state[_P, c] = half
-        whole = np.rint(state[_D, c])
-        if abs(state[_D, c] - whole) < 1e-9:
-            state[_D, c] = whole
+        half = np.rint(2.0 * scratch[_P + c]) * 0.5
+        if abs(scratch[_P + c] - half) < 1e-6:
+            scratch[_P + c] = half
+        whole = np.rint(scratch[_D + c])
+        if abs(scratch[_D + c] - whole) < 1e-9:
+            scratch[_D + c] = whole
 
 
-@njit(cache=True, nogil=True)
-def _straight(x: Any, n: int, state: Any, ramp: Any) -> None:
+@njit(cache=True, nogil=True, error_model="numpy")
+def _straight(scratch: Any, n: int) -> int:
+    """A straight row, in one piece."""
+    scratch[PIECES], scratch[PIECES + 1] = 0.0, n
     for c in range(3):
-        _line(x, c * (n + BLOCK), n, state[_P, c], state[_D, c], ramp)
+        _line(scratch, PIECES + COEFFICIENTS + 4 * c, scratch[_P + c], scratch[_D + c])
+    return 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def trace_row(
-    a: int,
-    b: int,
-    n: int,
-    ints: Any,
-    pars: Any,
-    coef: Any,
-    x: Any,
-    state: Any,
-    memory: Any,
-    line: Any,
-    ramp: Any,
-) -> None:
-    """Write the source coordinates of the `n` voxels of output row (a, b).
+    ints: Any, numbers: Any, scratch: Any, a: int, b: int, first: int, n: int, room: int
+) -> int:
+    """Find the source coordinates of `n` voxels of output row (a, b), from voxel `first` on.
+
+    Coordinates are in input voxels (centre of voxel k = k).
 
     Parameters
     ----------
+    ints
+        the packed program's integers (see `program.pack`).
+    numbers
+        the packed program's numbers.
+    scratch
+        see `make_scratch`; the result is in it.
     a
         index of the row along the outer axis of the loop.
     b
         index of the row along the middle axis of the loop.
+    first
+        index of the first voxel along the inner axis of the loop.
     n
-        voxels in the row.
-    ints
-        the packed program's integers (see `program.pack`).
-    pars
-        the packed program's floats.
-    coef
-        spline coefficients and section tables, flat.
-    x
-        the result, in input voxels (centre of voxel k = k); see `scratch` for this and the rest.
-    state
-        scratch.
-    memory
-        scratch, kept from row to row.
-    line
-        scratch.
-    ramp
-        0, 1, 2, ...
+        number of voxels.
+    room
+        as of `scratch`.
+
+    Returns
+    -------
+    int
+        The number of pieces that the row is, or 0 if it is written out.
     """
-    state[_P, 0], state[_P, 1], state[_P, 2] = a, b, 0.0
-    state[_D, 0], state[_D, 1], state[_D, 2] = 0.0, 0.0, 1.0
-    straight = True
-    for s in range(ints.shape[0]):
-        kind = ints[s, 0]
-        moves = (state[_D, 0] != 0.0) + (state[_D, 1] != 0.0) + (state[_D, 2] != 0.0)
-        keeps = kind == LINEAR or (kind == TABLE and state[_D, ints[s, 2]] == 0.0)
+    scratch[_P], scratch[_P + 1], scratch[_P + 2] = a, b, first
+    scratch[_D], scratch[_D + 1], scratch[_D + 2] = 0.0, 0.0, 1.0
+    straight, used = True, 0
+    for s in range(ints[STAGES]):
+        i, f = HEAD + INTS * s, NUMBERS * s
+        kind = ints[i]
+        moves = (scratch[_D] != 0.0) + (scratch[_D + 1] != 0.0) + (scratch[_D + 2] != 0.0)
+        keeps = kind == LINEAR or (kind == TABLE and scratch[_D + ints[i + 2]] == 0.0)
         if not straight or not (keeps or (kind == FIELD and moves <= 1)):
             if straight:
-                _straight(x, n, state, ramp)
-            straight = False
-            _stage_per_voxel(coef, ints, pars, s, n, state, x)
+                used = _straight(scratch, n)
+            if used:
+                write_out(ints, scratch, used, room)
+            straight, used = False, 0
+            _stage_per_voxel(ints, numbers, scratch, i, f, n, room)
             continue
-        _linear(pars, s, state, _P, _Q, 1.0)
-        _linear(pars, s, state, _D, _E, 0.0)
+        _linear(numbers, f, scratch, _P, _Q, 1.0)
+        _linear(numbers, f, scratch, _D, _E, 0.0)
         if kind == FIELD:
-            _field_along_axis(coef, ints, pars, s, n, state, memory, line, ramp, x)
+            used = _field_along_axis(ints, numbers, scratch, i, f, n)
             straight = False
             continue
         if kind == TABLE:
-            _add_section(coef, ints, pars, s, state)
+            _add_section(ints, numbers, scratch, i, f)
         for c in range(3):
-            state[_P, c], state[_D, c] = state[_Q, c], state[_E, c]
+            scratch[_P + c], scratch[_D + c] = scratch[_Q + c], scratch[_E + c]
     if straight:
-        _snap(state)
-        _straight(x, n, state, ramp)
+        _snap(scratch)
+        used = _straight(scratch, n)
+    return used

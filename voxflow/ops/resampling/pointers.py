@@ -1,0 +1,77 @@
+"""Plain pointers inside of compiled functions.
+
+An array costs seven arguments at each call, and is counted. Loops that call a function for every
+row take pointers instead, which are one argument and nothing else. Nobody checks an index, and
+nobody keeps the memory: whoever calls the outermost function holds the arrays.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba.extending
+from llvmlite import ir
+from numba.core import types
+
+__all__ = ["as_element", "move_pair", "pointer", "prefetch"]
+
+# Typed as what it is called with in Python, not as what compiled functions call.
+intrinsic: Any = numba.extending.intrinsic
+
+
+@intrinsic
+def pointer(typingctx: Any, array: Any) -> Any:
+    """A pointer to the first element of an array."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return context.make_array(signature.args[0])(context, builder, arguments[0]).data
+
+    return types.CPointer(array.dtype)(array), generate  # type: ignore[no-untyped-call]
+
+
+@intrinsic
+def as_element(typingctx: Any, target: Any, value: Any) -> Any:
+    """A number in the type that a pointer points to."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return context.cast(builder, arguments[1], signature.args[1], signature.return_type)
+
+    return target.dtype(target, value), generate
+
+
+@intrinsic
+def move_pair(typingctx: Any, source: Any, at: Any, target: Any, to: Any) -> Any:
+    """``target[to], target[to + 1] = source[at], source[at + 1]``, as one load and one store.
+
+    Neighbours along the last axis are what linear interpolation reads most, and what costs most is
+    the number of loads. Both pointers are of the same type.
+    """
+    wide = ir.IntType(2 * source.dtype.bitwidth)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def place(number: int) -> Any:
+            first = builder.gep(arguments[number], [arguments[number + 1]])
+            return builder.bitcast(first, wide.as_pointer())
+
+        # Not at multiples of the width.
+        builder.store(builder.load(place(0), align=1), place(2), align=1)
+        return context.get_dummy_value()
+
+    return types.none(source, types.intp, target, types.intp), generate
+
+
+@intrinsic
+def prefetch(typingctx: Any, source: Any, at: Any) -> Any:
+    """Say that ``source[at]`` will be read soon. It does not have to exist."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        place = builder.gep(arguments[0], [arguments[1]])
+        place = builder.bitcast(place, ir.IntType(8).as_pointer())
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [place.type, number, number, number])
+        function = builder.module.declare_intrinsic("llvm.prefetch", (place.type,), kind)
+        # For reading; to be kept in the second-level cache; data.
+        builder.call(function, [place, number(0), number(2), number(1)])
+        return context.get_dummy_value()
+
+    return types.none(source, types.intp), generate
