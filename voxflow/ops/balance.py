@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
+
+from .runs import pieces_of, runs
 
 __all__ = ["balance"]
 
@@ -72,25 +72,15 @@ def balance(
                 f"a mask has shape {mask.shape}, the labels {labels.shape}; "
                 "they have to cover the same voxels"
             )
-    pieces = _slab_shape(labels.shape, slab)
+    pieces = pieces_of(labels.shape, slab, "the labels")
     flat = _flat(labels)
     weights = _product(given, labels.shape)
     out = weights.reshape(-1)
-    for starts, length in _runs(labels.shape, pieces):
-        _balance_piece(flat, out, starts, length, bool(given), (num_classes, clipmin, clipmax))
+    rule = num_classes, clipmin, clipmax
+    for starts, length in runs(labels.shape, pieces):
+        for piece in starts:
+            _balance_piece(flat, out, piece, length, bool(given), rule)
     return weights
-
-
-def _slab_shape(shape: tuple[int, ...], slab: Sequence[int] | None) -> tuple[int, ...]:
-    if slab is None:
-        return shape
-    sizes = tuple(slab)
-    if len(sizes) != len(shape) or any(size == 0 or size < -1 for size in sizes):
-        raise ValueError(
-            "a slab has one size per axis of the labels, each positive or -1 for the full axis; "
-            f"got {sizes} for labels of shape {shape}"
-        )
-    return tuple(n if size == -1 else size for n, size in zip(shape, sizes, strict=True))
 
 
 def _flat(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -109,27 +99,6 @@ def _product(masks: Sequence[npt.NDArray[Any]], shape: tuple[int, ...]) -> npt.N
         else:
             out *= mask
     return out
-
-
-def _runs(
-    shape: tuple[int, ...], pieces: tuple[int, ...]
-) -> Iterator[tuple[npt.NDArray[np.int64], int]]:
-    """The pieces of an array as runs of its flat memory: where each run starts, how long it is."""
-    if not shape:
-        yield np.zeros(1, dtype=np.int64), 1
-        return
-    # Trailing axes that are not cut are one run, together with the last axis that is.
-    cut = max((axis for axis, n in enumerate(shape) if pieces[axis] < n), default=0)
-    strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
-    corners = [range(0, n, size or 1) for n, size in zip(shape, pieces, strict=True)]
-    for corner in itertools.product(*corners):
-        starts = np.zeros(1, dtype=np.int64)
-        for axis in range(cut):
-            stop = min(corner[axis] + pieces[axis], shape[axis])
-            places = np.arange(corner[axis], stop, dtype=np.int64) * strides[axis]
-            starts = (starts[:, None] + places).reshape(-1)
-        stop = min(corner[cut] + pieces[cut], shape[cut])
-        yield starts + corner[cut] * strides[cut], (stop - corner[cut]) * strides[cut]
 
 
 def _balance_piece(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from voxflow.nodes.augment.augment import ValueAugment, check_floating, probability
+from voxflow.ops.recipe import Recipe, value_range
+from voxflow.ops.runs import pieces_of
+from voxflow.ops.values import Change, Clip, Contrast
 from voxflow.pipeline.data import Array, Batch, BatchRequest
 
 if TYPE_CHECKING:
@@ -79,55 +80,38 @@ class IntensityAugment(ValueAugment):
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
         """Scale and shift."""
         array = batch[self.array]
-        data = array.data
-        self._check(data)
+        self._check(array)
         pieces = self._pieces(array)
-        # How many dice there are is known only now, with the data.
+        # How many dice there are is known only now, with the shape of the data.
         rng = request.rng(self.label)
-        counts = [math.ceil(n / size) for n, size in zip(data.shape, pieces, strict=True)]
+        counts = [math.ceil(n / size) for n, size in zip(array.shape, pieces, strict=True)]
         scale = rng.uniform(*self.scale_range, counts)
-        shift = rng.uniform(*self.shift_range, counts)
-        out = np.empty_like(data, order="C")
-        for index in np.ndindex(*counts):
-            where = tuple(
-                slice(i * size, (i + 1) * size) for i, size in zip(index, pieces, strict=True)
-            )
-            _augment(data[where], out[where], float(scale[index]), float(shift[index]), self.clip)
+        changes: list[Change] = [Contrast(pieces, scale, rng.uniform(*self.shift_range, counts))]
+        if self.clip:
+            changes.append(Clip(0.0, 1.0))
         made = Batch()
-        made[self.array] = Array(out, array.spec, dict(array.attrs))
+        recipe = Recipe.of(array).changed(changes, array.dtype)
+        made[self.array] = Array(recipe, array.spec, dict(array.attrs))
         return made
 
-    def _check(self, data: np.ndarray[Any, Any]) -> None:
-        check_floating(self, self.array, data.dtype)
-        if self.clip and data.size and not (data.min() >= 0 and data.max() <= 1):
+    def _check(self, array: Array) -> None:
+        check_floating(self, self.array, array.dtype)
+        if not self.clip:
+            return
+        low, high = value_range(array, within=(0, 1))
+        if not (low >= 0 and high <= 1):
             raise ValueError(
-                f"{self.name()} clips to [0, 1], but {self.array} has values in [{data.min():g}, "
-                f"{data.max():g}]; put Normalize upstream, or use clip=False"
+                f"{self.name()} clips to [0, 1], but {self.array} has values in [{low:g}, "
+                f"{high:g}]; put Normalize upstream, or use clip=False"
             )
 
     def _pieces(self, array: Array) -> tuple[int, ...]:
-        shape: tuple[int, ...] = array.data.shape
         slab = self.slab
         if self.z_section_wise:
-            dims = array.spec.roi.dims if array.spec.roi is not None else len(shape)
-            first = len(shape) - dims
-            slab = tuple(1 if axis == first else -1 for axis in range(len(shape)))
-        if slab is None:
-            return shape
-        if len(slab) != len(shape):
-            raise ValueError(
-                f"{self.name()}: slab {slab} needs an entry for each of the {len(shape)} axes of "
-                f"{self.array}, whose shape is {shape}"
-            )
-        return tuple(n if size == -1 else size for n, size in zip(shape, slab, strict=True))
-
-
-def _augment(
-    data: np.ndarray[Any, Any], out: np.ndarray[Any, Any], scale: float, shift: float, clip: bool
-) -> None:
-    # mean + (data - mean) * scale + shift, as one product and one sum
-    mean = float(data.mean(dtype=np.float64))
-    np.multiply(data, data.dtype.type(scale), out=out)
-    out += data.dtype.type(mean * (1 - scale) + shift)
-    if clip:
-        np.clip(out, 0, 1, out=out)
+            dims = array.spec.roi.dims if array.spec.roi is not None else len(array.shape)
+            first = len(array.shape) - dims
+            slab = tuple(1 if axis == first else -1 for axis in range(len(array.shape)))
+        try:
+            return pieces_of(array.shape, slab, str(self.array))
+        except ValueError as error:
+            raise ValueError(f"{self.name()}: {error}") from None

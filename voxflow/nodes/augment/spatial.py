@@ -6,6 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from voxflow.nodes.augment.augment import Augment
+from voxflow.ops.maps import Compose
+from voxflow.ops.recipe import Recipe
 from voxflow.pipeline.data import Array, Batch, BatchRequest, GraphKey
 from voxflow.pipeline.geometry import Coordinate, Roi
 
@@ -20,14 +22,17 @@ class SpatialAugment(Augment):
     """Shows a batch through a random map of positions.
 
     Subclasses only draw the map, once for all arrays and graphs of a request: see
-    `voxflow.ops.maps`. Upstream is asked for the regions that the map reads, every array is
-    resampled once, points are moved exactly. Arrays that are not interpolatable (labels, masks)
-    take the nearest voxel; so do arrays of which it is not known. Points that end up outside of
-    the region are dropped.
+    `voxflow.ops.maps`. Upstream is asked for the regions that the map reads. Maps of nodes that
+    follow one another are one map, through which every array is resampled once, together with
+    changes of its values; points are moved exactly. Arrays that are not interpolatable (labels,
+    masks) take the nearest voxel; so do arrays of which it is not known. Points that end up
+    outside of the region are dropped.
 
     Values are moved, not turned: what speaks of directions or neighbours (affinities, flows) has to
     be made downstream, from what was moved.
     """
+
+    looks_at_nothing = True
 
     def draw(self, request: BatchRequest, rng: Any) -> Map:
         """The map from output to input positions."""
@@ -38,14 +43,23 @@ class SpatialAugment(Augment):
         warp: Map = self.plan(request)
         if warp.is_identity:
             return
+        shown = dict(request.shown or {})
         for key, spec in request.items():
             if spec.roi is None:
                 continue
             if isinstance(key, GraphKey):
                 spec.roi = self._graph_source(key, warp, spec.roi)
+                continue
+            after, region = shown.get(key, (None, spec.roi))
+            if after is None or after.ndim != warp.ndim:
+                whole, region = warp, spec.roi
             else:
-                begin, end = warp.source(spec.roi, self._voxel_size(key), self._order(key))
-                spec.roi = Roi(begin, Coordinate(end) - Coordinate(begin))
+                whole = Compose([after, warp])
+            begin, end = whole.source(region, self._voxel_size(key), self._order(key))
+            spec.roi = Roi(begin, Coordinate(end) - Coordinate(begin))
+            if warp.ndim <= 3:
+                shown[key] = whole, region
+        request.shown = shown
 
     def process(self, batch: Batch, request: BatchRequest) -> None:
         """Resample arrays, move graphs."""
@@ -54,25 +68,22 @@ class SpatialAugment(Augment):
             return
         for key, spec in request.array_specs.items():
             if spec.roi is not None:
-                batch[key] = self._warped(warp, key, batch[key], spec.roi)
+                partial = request.shown is not None and key in request.shown
+                batch[key] = self._warped(warp, key, batch[key], spec.roi, partial)
         for graph_key, graph_spec in request.graph_specs.items():
             if graph_spec.roi is not None:
                 batch[graph_key] = _moved(warp, batch[graph_key], graph_spec.roi)
 
-    def _warped(self, warp: Map, key: ArrayKey, array: Array, roi: Roi) -> Array:
+    def _warped(self, warp: Map, key: ArrayKey, array: Array, roi: Roi, partial: bool) -> Array:
         voxel_size = self._voxel_size(key)
         spec = array.spec.copy()
-        have: Any = spec.roi
+        here: Any = spec.roi
         spec.roi = roi
-        data = warp.resample(
-            array.data,
-            have.offset,
-            voxel_size,
-            roi.offset,
-            tuple(roi.shape / voxel_size),
-            order=self._order(key),
+        extent = tuple(roi.shape / voxel_size)
+        recipe = Recipe.of(array).seen_through(
+            warp, here.offset, roi.offset, extent, self._order(key), partial
         )
-        return Array(data, spec, dict(array.attrs))
+        return Array(recipe, spec, dict(array.attrs))
 
     def _voxel_size(self, key: ArrayKey) -> Coordinate:
         voxel_size = self.spec[key].voxel_size

@@ -18,6 +18,8 @@ class MergeProvider(BatchProvider):
         At setup, if two inputs provide the same key.
     """
 
+    looks_at_nothing = True
+
     def setup(self) -> None:
         """Offer what the inputs offer."""
         self.enable_placeholders()

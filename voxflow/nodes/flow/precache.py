@@ -129,12 +129,12 @@ class PreCache(BatchFilter):
         asked._plans = None
         return asked
 
-    def _serving(self) -> Serving:
-        return Serving(self.get_upstream_provider())
+    def _serving(self, made: bool = False) -> Serving:
+        return Serving(self.get_upstream_provider(), made)
 
     def _start(self) -> WorkerPool:
         pool = WorkerPool(
-            self._serving(),
+            self._serving(made=self.method == "thread"),
             self.num_workers,
             method=self.method,
             ahead=self.cache_size,

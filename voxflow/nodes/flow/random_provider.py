@@ -34,6 +34,8 @@ class RandomProvider(BatchProvider):
         there are more or fewer probabilities than inputs, or if inputs differ in voxel size.
     """
 
+    looks_at_nothing = True
+
     def __init__(
         self,
         probabilities: Sequence[float] | None = None,

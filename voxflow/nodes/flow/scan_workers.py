@@ -29,7 +29,7 @@ def serve_in_order(scan: Scan, blocks: ScanBlocks) -> Generator[Batch, None, Non
     deliver; the workers run everything upstream of those.
     """
     head, sinks = split_sinks(scan)
-    serving = Serving(head)
+    serving = Serving(head, made=scan.method == "thread")
     if scan.method == "thread" and not serving.threadsafe:
         upstream = scan.get_upstream_provider()
         yield from (upstream.request_batch(block) for block in blocks)

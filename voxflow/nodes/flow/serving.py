@@ -17,10 +17,14 @@ class Serving:
     ----------
     provider
         The node.
+    made
+        Make all voxels here, as in a thread that works ahead. If not, they are made where they are
+        looked at, or where they are sent from.
     """
 
-    def __init__(self, provider: Any) -> None:
+    def __init__(self, provider: Any, made: bool = False) -> None:
         self.provider = provider
+        self.made = made
         self.foreign = any(is_foreign(node) for node in upstream_of(provider))
 
     @property
@@ -32,7 +36,9 @@ class Serving:
         """The batch for a request."""
         with borrowed_state(self.foreign):
             batch: Batch = self.provider.request_batch(request)
-            return batch
+        if self.made:
+            batch.make()
+        return batch
 
 
 def upstream_of(node: Any) -> list[Any]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
 from voxflow.pipeline.data import Array, Batch, BatchRequest
+from voxflow.pipeline.data.deferred import Deferred
 from voxflow.pipeline.engine import BatchFilter
 
 if TYPE_CHECKING:
+    from voxflow.pipeline.data import ArrayKey
     from voxflow.pipeline.engine import BatchProvider
 
 
@@ -49,10 +51,40 @@ class Stack(BatchFilter):
             stacked.profiling_stats.merge_with(batch.profiling_stats)
         for key, spec in request.array_specs.items():
             if not spec.placeholder:
-                data = np.stack([batch[key].data for batch in batches])
-                stacked[key] = Array(data, batches[0][key].spec)
+                together = _Stacked(key, [batch[key] for batch in batches])
+                stacked[key] = Array(together, batches[0][key].spec)
         for graph_key, graph_spec in request.graph_specs.items():
             if not graph_spec.placeholder:
                 stacked[graph_key] = batches[0][graph_key]
         stacked.affinity_neighborhood = batches[0].affinity_neighborhood
         return stacked
+
+
+@final
+class _Stacked(Deferred):
+    """Arrays along a new first axis, each of them made where it will lie."""
+
+    def __init__(self, key: ArrayKey, parts: list[Array]) -> None:
+        shapes, types = {part.shape for part in parts}, {part.dtype for part in parts}
+        if len(shapes) > 1 or len(types) > 1:
+            raise ValueError(
+                f"repetitions of {key} cannot be stacked, since they differ in shape or type: "
+                f"{', '.join(f'{part.shape} of {part.dtype}' for part in parts)}"
+            )
+        self._parts = parts
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self._parts), *self._parts[0].shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._parts[0].dtype
+
+    def make(self, out: np.ndarray[Any, Any] | None = None) -> np.ndarray[Any, Any]:
+        if out is None and len(self._parts) == 1:
+            return self._parts[0].data[None]
+        made = np.empty(self.shape, self.dtype) if out is None else out
+        for i, part in enumerate(self._parts):
+            part.write_to(made[i, ...])
+        return made

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from voxflow.pipeline.data import Array, ArrayKey, Batch, BatchRequest
+from voxflow.pipeline.data import ArrayKey, Batch, BatchRequest
 from voxflow.pipeline.data.graph_ops import limits
 from voxflow.pipeline.engine import BatchFilter
 from voxflow.pipeline.engine.legacy_random import borrowed_state
@@ -52,7 +52,7 @@ class Located(BatchFilter):
                 array = batch[key]
                 placed = array.spec.copy()
                 placed.roi = spec.roi
-                batch[key] = Array(array.data, placed, array.attrs)
+                batch[key] = array.placed(placed)
             else:
                 batch[key] = _moved_back(batch[key], spec.roi, shift)
 

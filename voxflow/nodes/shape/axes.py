@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from voxflow.pipeline.data import Array, ArrayKey, Batch, BatchRequest
 from voxflow.pipeline.engine import BatchFilter
@@ -10,7 +10,7 @@ from voxflow.pipeline.engine import BatchFilter
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import numpy as np
+    from voxflow.pipeline.data.deferred import Deferred
 
 
 class ChannelAxes(BatchFilter):
@@ -31,6 +31,8 @@ class ChannelAxes(BatchFilter):
         If `axis` is negative.
     """
 
+    looks_at_nothing = True
+
     def __init__(self, arrays: Iterable[ArrayKey], axis: int = 0) -> None:
         self.arrays = [arrays] if isinstance(arrays, ArrayKey) else list(arrays)
         for key in self.arrays:
@@ -43,7 +45,7 @@ class ChannelAxes(BatchFilter):
             )
         self.axis = axis
 
-    def change(self, key: ArrayKey, array: Array) -> np.ndarray[Any, Any]:
+    def change(self, key: ArrayKey, array: Array) -> Deferred:
         """The data with the axis changed."""
         raise NotImplementedError
 
@@ -81,11 +83,11 @@ class ChannelAxes(BatchFilter):
         if self.axis >= choices:
             dims = array.spec.roi.dims if array.spec.roi is not None else 0
             raise ValueError(
-                f"{self.name()} got axis={self.axis}, but {key} has {array.data.ndim - dims} axes "
-                f"before the {dims} spatial ones: its shape is {array.data.shape}"
+                f"{self.name()} got axis={self.axis}, but {key} has {len(array.shape) - dims} axes "
+                f"before the {dims} spatial ones: its shape is {array.shape}"
             )
 
 
 def leading(array: Array) -> int:
     """How many axes are not spatial."""
-    return array.data.ndim - (array.spec.roi.dims if array.spec.roi is not None else 0)
+    return len(array.shape) - (array.spec.roi.dims if array.spec.roi is not None else 0)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from voxflow.nodes.shape.axes import ChannelAxes, leading
+from voxflow.ops.recipe import Recipe
 
 if TYPE_CHECKING:
     from voxflow.pipeline.data import Array, ArrayKey
@@ -30,12 +29,12 @@ class Squeeze(ChannelAxes):
         If `axis` is negative. At a request: if it is spatial, or longer than 1.
     """
 
-    def change(self, key: ArrayKey, array: Array) -> np.ndarray[Any, Any]:
+    def change(self, key: ArrayKey, array: Array) -> Recipe:
         """The data without the axis: a view."""
         self.check_axis(key, array, leading(array))
-        if array.data.shape[self.axis] != 1:
+        if array.shape[self.axis] != 1:
             raise ValueError(
                 f"{self.name()} can only remove an axis of length 1, but axis {self.axis} of {key} "
-                f"has the length {array.data.shape[self.axis]}"
+                f"has the length {array.shape[self.axis]}"
             )
-        return np.squeeze(array.data, self.axis)
+        return Recipe.of(array).without_axis(self.axis)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from voxflow.nodes.shape.axes import ChannelAxes, leading
+from voxflow.ops.recipe import Recipe
 
 if TYPE_CHECKING:
     from voxflow.pipeline.data import Array, ArrayKey
@@ -30,7 +29,7 @@ class Unsqueeze(ChannelAxes):
         If `axis` is negative. At a request: if it would lie among the spatial ones.
     """
 
-    def change(self, key: ArrayKey, array: Array) -> np.ndarray[Any, Any]:
+    def change(self, key: ArrayKey, array: Array) -> Recipe:
         """The data with the axis: a view."""
         self.check_axis(key, array, leading(array) + 1)
-        return np.expand_dims(array.data, self.axis)
+        return Recipe.of(array).with_axis(self.axis)

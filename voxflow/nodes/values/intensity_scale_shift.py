@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from voxflow.ops.recipe import Recipe
+from voxflow.ops.values import Scale
 from voxflow.pipeline.data import Array, ArrayKey, Batch, BatchRequest
 from voxflow.pipeline.engine import BatchFilter
 
@@ -43,6 +45,7 @@ class IntensityScaleShift(BatchFilter):
         spec = self.spec[self.array].copy()
         if spec.dtype is not None:
             spec.dtype = self._result_dtype(spec.dtype)
+            self.looks_at_nothing = spec.dtype.kind == "f"
         self.updates(self.array, spec)
 
     def process(self, batch: Batch, request: BatchRequest) -> None:
@@ -50,14 +53,18 @@ class IntensityScaleShift(BatchFilter):
         if self.array not in batch:
             return
         array = batch[self.array]
-        dtype = self._result_dtype(array.data.dtype)
+        spec = array.spec.copy()
+        spec.dtype = self._result_dtype(array.dtype)
+        batch[self.array] = Array(self._changed(array, spec.dtype), spec, dict(array.attrs))
+
+    def _changed(self, array: Array, dtype: np.dtype[Any]) -> Any:
+        if dtype.kind == "f":
+            return Recipe.of(array).changed([Scale(self.scale, self.shift)], dtype)
         if dtype.kind in "ui":
             self._check_range(array.data)
         data = np.multiply(array.data, _number(self.scale, dtype), dtype=dtype, casting="unsafe")
         data += _number(self.shift, dtype)
-        spec = array.spec.copy()
-        spec.dtype = dtype
-        batch[self.array] = Array(data, spec, dict(array.attrs))
+        return data
 
     def _result_dtype(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
         if dtype.kind in "fc":

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from voxflow.ops.recipe import Recipe, value_range
+from voxflow.ops.values import Scale
 from voxflow.pipeline.data import Array, ArrayKey, Batch, BatchRequest
 from voxflow.pipeline.engine import BatchFilter
 
@@ -63,6 +65,7 @@ class Normalize(BatchFilter):
         spec = self.spec[self.array].copy()
         if spec.dtype is not None:
             self._factor_for(spec.dtype)
+            self.looks_at_nothing = self.factor is not None or spec.dtype.kind != "f"
         spec.dtype = self.dtype
         self.updates(self.array, spec)
 
@@ -76,13 +79,14 @@ class Normalize(BatchFilter):
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
         """Cast and scale."""
         array = batch[self.array]
-        factor = self._factor_for(array.data.dtype)
-        if self.factor is None and array.data.dtype.kind == "f":
-            self._check_range(array.data)
+        factor = self._factor_for(array.dtype)
+        if self.factor is None and array.dtype.kind == "f":
+            self._check_range(array)
         spec = array.spec.copy()
         spec.dtype = self.dtype
+        scaled = Recipe.of(array).changed([Scale(factor)], self.dtype)
         made = Batch()
-        made[self.array] = Array(_scaled(array.data, factor, self.dtype), spec, dict(array.attrs))
+        made[self.array] = Array(scaled, spec, dict(array.attrs))
         return made
 
     def _factor_for(self, dtype: np.dtype[Any]) -> float:
@@ -97,22 +101,10 @@ class Normalize(BatchFilter):
             )
         return _FACTORS[dtype]
 
-    def _check_range(self, data: np.ndarray[Any, Any]) -> None:
-        low, high = (float(data.min()), float(data.max())) if data.size else (0.0, 1.0)
+    def _check_range(self, array: Array) -> None:
+        low, high = value_range(array, within=(0, 1))
         if not (low >= 0 and high <= 1):
             raise ValueError(
                 f"{self.name()} expects floating point values of {self.array} in [0, 1], found "
                 f"[{low:g}, {high:g}]. Give factor=... to scale them."
             )
-
-
-def _scaled(
-    data: np.ndarray[Any, Any], factor: float, dtype: np.dtype[Any]
-) -> np.ndarray[Any, Any]:
-    """Cast and multiply in one go; never in place, `data` may be shared."""
-    if factor == 1:
-        return data.astype(dtype, copy=False)
-    # float16 cannot hold what uint16 holds, so that it must not be multiplied as such.
-    wide = np.promote_types(dtype, np.float32)
-    scaled = np.multiply(data, np.asarray(factor, wide), dtype=wide, casting="unsafe")
-    return np.asarray(scaled).astype(dtype, copy=False)

@@ -4,9 +4,11 @@ Each row is traced (`rows.trace_row`), its coordinates are split into whole and 
 the voxels are loaded, and at last interpolated (`lookup`). Leading axes (channels, samples) share
 the first passes.
 
-All kernels take: ``data``, ``out``: flat arrays; ``size``, ``stride``: int64 (4,), of the input's
-three axes and of its leading axis; ``shape``, ``step``: the same of the output, in the order of
-the loop; a packed program, ``ints`` and ``numbers``; a `Workspace`; ``fill``.
+All kernels take: ``data``, ``out``: the first element of each; ``size``, ``stride``: int64 (4,), of
+the input's three axes and of its leading axis; ``shape``, ``step``: the same of the output, in the
+order of the loop; a packed program, ``ints`` and ``numbers``; a `Workspace`; ``fill``. Linear ones
+also take ``steps``, changes of the values that are made before they are written (see
+`voxflow.ops.values.changes.packed`).
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import DTypeLike, NDArray
 
+from ..pointers import pointer
+from ..values.kernels import change_row
 from . import lookup
-from .pointers import pointer
 from .rows import (
     BLOCK,
     COEFFICIENTS,
@@ -82,15 +85,18 @@ def linear_sections(
     ints: Any,
     numbers: Any,
     space: Any,
-    kept: int,
+    steps: Any,
+    count: int,
     rounded: bool,
     fill: Any,
+    kept: int,
 ) -> None:
     """Bilinear, where input axis `kept` follows the outer axis of the loop from voxel to voxel."""
     tile, room = space.tile, space.tile + BLOCK
     source, target = pointer(data), pointer(out)
     i, f, scratch, x = pointer(ints), pointer(numbers), pointer(space.scratch), ints[COORDINATES]
     index, work, pairs = pointer(space.indices), pointer(space.work), pointer(space.pairs)
+    todo = pointer(steps)
     u, v = (1 if kept == 0 else 0), (1 if kept == 2 else 2)
     u_size, u_step, v_size, v_step = size[u], stride[u], size[v], stride[v]
     du, dv = lookup.neighbour(u_size, u_step), lookup.neighbour(v_size, v_step)
@@ -117,6 +123,7 @@ def linear_sections(
                     to = a * step[0] + b * step[1] + first * step[2] + c * step[3]
                     lookup.load(source, base, index, u * room, v * room, n, du, dv, pairs)
                     lookup.lerp(pairs, n, work, u * room, v * room, 3 * room)
+                    change_row(work, 3 * room, n, todo, count)
                     lookup.store(work, 3 * room, n, target, to, step[2], rounded)
                     if outside:
                         lookup.fill_outside(
@@ -135,6 +142,8 @@ def linear_volume(
     ints: Any,
     numbers: Any,
     space: Any,
+    steps: Any,
+    count: int,
     rounded: bool,
     fill: Any,
 ) -> None:
@@ -143,6 +152,7 @@ def linear_volume(
     source, target = pointer(data), pointer(out)
     i, f, scratch, x = pointer(ints), pointer(numbers), pointer(space.scratch), ints[COORDINATES]
     index, work, pairs = pointer(space.indices), pointer(space.work), pointer(space.pairs)
+    todo = pointer(steps)
     sizes = pointer(size)
     dt = lookup.neighbour(size[0], stride[0])
     du, dv = lookup.neighbour(size[1], stride[1]), lookup.neighbour(size[2], stride[2])
@@ -166,6 +176,7 @@ def linear_volume(
                     lookup.load(source, base + dt, index, room, 2 * room, n, du, dv, pairs)
                     lookup.lerp(pairs, n, work, room, 2 * room, 4 * room)
                     lookup.blend(work, n, 3 * room, 4 * room, 0)
+                    change_row(work, 3 * room, n, todo, count)
                     lookup.store(work, 3 * room, n, target, to, step[2], rounded)
                     if outside:
                         lookup.fill_outside(

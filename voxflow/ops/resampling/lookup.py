@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from .pointers import as_element, move_pair, prefetch
+from ..pointers import as_element, move_pair, prefetch
 from .rows import BLOCK, COEFFICIENTS, PIECE, PIECES, coordinate, ends
 
 _EDGE = 1e-6  # in voxels: rounding noise that still counts as inside

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from ..values.changes import Pointwise, packed
+from ..values.make import KNOWN, changed, flat_axes, work_type
 from . import kernels
 from .program import NDIM, build, exact_moves, kept_axis, lift, pack
 from .stages import Stage, scaling
@@ -15,10 +18,8 @@ from .stages import Stage, scaling
 Order = Literal["linear", "nearest"]
 Array = NDArray[Any]
 
-# Types that the linear kernels are compiled for; others are converted to what is computed in.
-_KNOWN = [np.dtype(name) for name in ("u1", "u2", "f4", "f8")]
-
-_MAX_VOXELS = 2**32  # indices within one leading element are 32 bits wide
+# Indices within one leading element are 32 bits wide.
+_MAX_VOXELS = 2**31
 
 
 def resample(
@@ -33,12 +34,30 @@ def resample(
     order: Order = "linear",
     fill: float = 0,
     dtype: DTypeLike | None = None,
+    changes: Sequence[Pointwise] = (),
+    out: Array | None = None,
 ) -> Array:
-    """What `data` looks like through a map; see `Map.resample`, which says it all."""
+    """What `data` looks like through a map; see `Map.resample`, which says most of it.
+
+    Parameters
+    ----------
+    stages
+        the map.
+    ndim
+        the number of its axes.
+    data, in_offset, voxel_size, out_offset, out_shape, order, fill, dtype
+        as there.
+    changes
+        what to do to the values afterwards, in the same pass; then `dtype` is of floating point,
+        and `fill` is not changed.
+    out
+        where to, of the shape and type of the result.
+    """
     data = np.asarray(data)
     target = data.dtype if dtype is None else np.dtype(dtype)
-    _check_shapes(data, in_offset, voxel_size, out_offset, out_shape, ndim)
-    _check_values(data, order, target, fill)
+    check(data, target, in_offset, voxel_size, out_offset, out_shape, ndim, order, bool(changes))
+    if not _fits(fill, target):
+        raise ValueError(f"fill {fill!r} is not a value of type {target}")
     extra = len(out_shape) - ndim
     if extra:
         data = _crop_passive(data, extra, in_offset, voxel_size, out_offset, out_shape)
@@ -50,23 +69,53 @@ def resample(
     program = build(stages, origin, scaling(size, between + 0.5 * size), size)
     shape = [1] * (NDIM - ndim) + [int(n) for n in out_shape[extra:]]
     lead = data.shape[: data.ndim - ndim]
+    whole = (*lead, *shape[NDIM - ndim :])
     volume = data.reshape(*lead, *[1] * (NDIM - ndim), *data.shape[data.ndim - ndim :])
     moves = exact_moves(program)
     if moves is not None:
-        result = _move(volume, *moves, shape, fill).astype(target, copy=False)
-    else:
-        result = _interpolate(volume, program, shape, order, fill, target)
-    return result.reshape(*lead, *shape[NDIM - ndim :])
+        moved, pads = _move(volume, *moves, shape)
+        if any(pad != (0, 0) for pad in pads):
+            there = finished(moved, changes, target, None)
+            moved = np.pad(there, pads, constant_values=np.asarray(fill, target))
+            changes = ()
+        return finished(moved.reshape(whole), changes, target, out)
+    if order == "nearest" and changes:  # what hardly anybody asks for need not be one pass
+        volume, changes = changed(volume, changes, target), ()
+    room = None if out is None else out.reshape(*lead, *shape)
+    if room is not None and not np.may_share_memory(room, out):
+        room = None  # of a layout that no kernel writes to
+    made = _interpolate(volume, program, shape, order, fill, target, changes, room).reshape(whole)
+    if out is None:
+        return made
+    if not np.may_share_memory(made, out):
+        np.copyto(out, made)
+    return out
 
 
-def _check_shapes(
+def finished(
+    moved: Array, changes: Sequence[Pointwise], target: np.dtype[Any], out: Array | None
+) -> Array:
+    """What was only moved, with its values changed; a view where nothing is left to do."""
+    if changes or (out is not None and target != moved.dtype):
+        return changed(moved, changes, target, out)
+    if out is None:
+        return moved.astype(target, copy=False)
+    np.copyto(out, moved)
+    return out
+
+
+def check(
     data: Array,
+    target: np.dtype[Any],
     in_offset: Sequence[Any],
     voxel_size: Sequence[Any],
     out_offset: Sequence[Any],
     out_shape: Sequence[int],
     ndim: int,
+    order: str,
+    changed: bool = False,
 ) -> None:
+    """Raise `ValueError` if `resample` cannot do what it is to do, except for a wrong fill."""
     lengths = {len(in_offset), len(voxel_size), len(out_offset), len(out_shape)}
     if len(lengths) != 1 or data.ndim < len(out_shape) or len(out_shape) < ndim:
         raise ValueError(
@@ -80,14 +129,15 @@ def _check_shapes(
             f"there is nothing to resample from shape {data.shape} to {tuple(out_shape)}: "
             "both must have at least one voxel"
         )
-    if np.prod([float(n) for n in data.shape[data.ndim - ndim :]]) >= _MAX_VOXELS:
+    if math.prod(data.shape[data.ndim - ndim :]) >= _MAX_VOXELS:
         raise ValueError(
-            f"data of shape {data.shape} have 2**32 voxels or more in their last {ndim} axes: "
+            f"data of shape {data.shape} have 2**31 voxels or more in their last {ndim} axes: "
             "resample them in blocks"
         )
+    _check_values(data, order, target, changed)
 
 
-def _check_values(data: Array, order: str, target: np.dtype[Any], fill: float) -> None:
+def _check_values(data: Array, order: str, target: np.dtype[Any], changed: bool) -> None:
     if order not in ("linear", "nearest"):
         raise ValueError(f"order is {order!r}; it can be 'linear' or 'nearest'")
     if order == "linear" and (data.dtype.kind not in "uif" or data.dtype.itemsize > 8):
@@ -100,13 +150,14 @@ def _check_values(data: Array, order: str, target: np.dtype[Any], fill: float) -
             f"values of type {data.dtype} cannot be moved: resample real and imaginary parts "
             "or fields one by one"
         )
-    if target != data.dtype and (order == "nearest" or target.kind != "f" or target.itemsize > 8):
+    if changed and target.kind != "f":
+        raise ValueError(f"values change in floating point, not in {target}: give dtype=")
+    exact = order == "nearest" and not changed
+    if target != data.dtype and (exact or target.kind != "f" or target.itemsize > 8):
         raise ValueError(
             f"data of type {data.dtype} were asked for as {target}: only linear interpolation "
             "changes the type, and only to floats; leave dtype out and convert the result"
         )
-    if not _fits(fill, target):
-        raise ValueError(f"fill {fill!r} is not a value of type {target}")
 
 
 def _fits(value: float, dtype: np.dtype[Any]) -> bool:
@@ -145,16 +196,12 @@ def _crop_passive(
 
 
 def _move(
-    volume: Array,
-    matrix: NDArray[np.int64],
-    shift: NDArray[np.int64],
-    shape: Sequence[int],
-    fill: float,
-) -> Array:
-    """Flip, transpose and crop; a view unless something lies outside the data."""
+    volume: Array, matrix: NDArray[np.int64], shift: NDArray[np.int64], shape: Sequence[int]
+) -> tuple[Array, list[tuple[int, int]]]:
+    """Flip, transpose and crop: a view, and how much of the result lies outside on each side."""
     lead = volume.ndim - NDIM
     takes = [0] * NDIM  # the input axis that each output axis shows
-    slices, pads = [slice(None)] * lead, [(0, 0)] * lead
+    slices, pads = [slice(None)] * lead, [(0, 0)] * NDIM
     for axis in range(NDIM):
         out_axis = int(np.flatnonzero(matrix[axis])[0])
         takes[out_axis] = axis
@@ -164,11 +211,10 @@ def _move(
         before = min(max(low - begin, 0), n) if high > low else n
         pad = (before, n - before - (high - low))
         slices.append(slice(low, high) if sign > 0 else _backwards(low, high))
-        pads.append(pad if sign > 0 else (pad[1], pad[0]))
+        pads[out_axis] = pad if sign > 0 else (pad[1], pad[0])
     view = volume[tuple(slices)]
-    if any(pad != (0, 0) for pad in pads):
-        view = np.pad(view, pads, constant_values=np.asarray(fill, volume.dtype))
-    return view.transpose(*range(lead), *[lead + axis for axis in takes])
+    turned = view.transpose(*range(lead), *[lead + axis for axis in takes])
+    return turned, [*[(0, 0)] * lead, *pads]
 
 
 def _backwards(low: int, high: int) -> slice:
@@ -185,38 +231,70 @@ def _interpolate(
     order: Order,
     fill: float,
     target: np.dtype[Any],
+    changes: Sequence[Pointwise],
+    out: Array | None,
 ) -> Array:
-    """Run the kernel that fits; `volume` has any leading axes and three spatial ones."""
+    """Run the kernel that fits; `volume` and `out` have any leading axes and three spatial ones."""
     lead = volume.shape[: volume.ndim - NDIM]
-    flat_shape = (int(np.prod(lead)), *volume.shape[-NDIM:])
     native = volume.dtype.newbyteorder("=")
     kept = kept_axis(program) if order == "linear" else None
     loop = [0, 1, 2] if kept is None else [kept[1], *(a for a in range(NDIM) if a != kept[1])]
     ordered = Stage(program[0].matrix[:, loop], program[0].shift)
-    packed = pack([ordered, *program[1:]])
-    out_shape = (flat_shape[0], *shape)
-    n = out_shape[1 + loop[2]]
+    tables = pack([ordered, *program[1:]])
+    n = shape[loop[2]]
     if order == "nearest":
         bits = np.dtype(f"u{native.itemsize}")
-        source = np.ascontiguousarray(volume, native).view(bits).reshape(flat_shape)
-        out = np.empty(out_shape, bits)
+        source = _readable(volume, native).view(bits)
+        made = np.empty((*lead, *shape), native) if out is None else out
         outside = np.array([fill], native).view(bits)[0]
-        space = kernels.workspace(packed.ints, n, bits, np.float32)
-        arrays = *_flat(source, [0, 1, 2]), *_flat(out, loop, True)
-        kernels.nearest(*arrays, *packed, space, outside)
-        return out.view(native).astype(target, copy=False).reshape(*lead, *shape)
-    work = _work_type(native)
-    known = native if native in _KNOWN else work
-    source = np.ascontiguousarray(volume, known).reshape(flat_shape)
-    out = np.empty(out_shape, target if target in (known, work) else work)
-    space = kernels.workspace(packed.ints, n, known, work)
-    arguments = (*_flat(source, [0, 1, 2]), *_flat(out, loop, True), *packed, space)
-    rounded, outside = out.dtype.kind in "ui", out.dtype.type(fill)
-    if kept is None:
-        kernels.linear_volume(*arguments, rounded, outside)
-    else:
-        kernels.linear_sections(*arguments, kept[0], rounded, outside)
-    return _cast(out, target).reshape(*lead, *shape)
+        space = kernels.workspace(tables.ints, n, bits, np.float32)
+        for part, to in _channels(source, made.view(bits)):
+            kernels.nearest(*_axes(part, [0, 1, 2]), *_axes(to, loop), *tables, space, outside)
+        return made.astype(target, copy=False)
+    work = work_type(native, target)
+    known = native if native in KNOWN else work
+    source = _readable(volume, known)
+    wanted = work if changes or target != known else known
+    fits = out is not None and out.dtype == wanted
+    made = out if fits and out is not None else np.empty((*lead, *shape), wanted)
+    rounded, outside = wanted.kind in "ui", wanted.type(fill)
+    space = kernels.workspace(tables.ints, n, known, work)
+    steps = packed(changes)
+    rest: Any = (*tables, space, steps, len(steps), rounded, outside)
+    kernel: Any = kernels.linear_volume if kept is None else kernels.linear_sections
+    rest = (*rest, *(() if kept is None else kept[:1]))
+    for part, to in _channels(source, made):
+        kernel(*_axes(part, [0, 1, 2]), *_axes(to, loop), *rest)
+    return _cast(made, target)
+
+
+def _readable(volume: Array, dtype: np.dtype[Any]) -> Array:
+    """A volume of this type that kernels can index: the volume itself where that goes."""
+    strides = [stride // dtype.itemsize for stride in volume.strides[-NDIM:]]
+    span = sum((n - 1) * s for n, s in zip(volume.shape[-NDIM:], strides, strict=True))
+    plain = volume.dtype == dtype and volume.flags.aligned
+    if plain and min(strides) >= 0 and span < _MAX_VOXELS:
+        return volume
+    return np.ascontiguousarray(volume, dtype)
+
+
+def _channels(source: Array, out: Array) -> Any:
+    """Both arrays with one leading axis: all leading axes as one, or one after the other."""
+    if source.ndim == NDIM:
+        yield source[None], out[None]
+        return
+    if source.ndim == NDIM + 1:
+        yield source, out
+        return
+    for part, to in zip(source, out, strict=True):
+        yield from _channels(part, to)
+
+
+def _axes(array: Array, order: Sequence[int]) -> tuple[Array, NDArray[np.int64], NDArray[np.int64]]:
+    """The first element of an array; its three spatial axes in `order`, then its leading one."""
+    first, counts, steps = flat_axes(array)
+    axes = [1 + axis for axis in order] + [0]
+    return first, counts[axes], steps[axes]
 
 
 def _cast(values: Array, target: np.dtype[Any]) -> Array:
@@ -228,24 +306,3 @@ def _cast(values: Array, target: np.dtype[Any]) -> Array:
     if int(top) > limits.max:  # no float between: 2**63 and 2**64 do not fit
         top = np.nextafter(top, values.dtype.type(0))
     return np.clip(np.floor(values + 0.5), limits.min, top).astype(target)
-
-
-def _flat(
-    array: Array, order: Sequence[int], writeable: bool = False
-) -> tuple[Array, NDArray[np.int64], NDArray[np.int64]]:
-    """An array without axes; its three spatial axes in `order`, then its leading one.
-
-    Inputs are marked read-only, so that data that are so do not compile a kernel of their own.
-    """
-    axes = [1 + axis for axis in order] + [0]
-    counts = np.array([array.shape[axis] for axis in axes], np.int64)
-    steps = np.array([array.strides[axis] // array.itemsize for axis in axes], np.int64)
-    flat = array.reshape(-1)
-    flat.flags.writeable = writeable
-    return flat, counts, steps
-
-
-def _work_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The type in which values of `dtype` are interpolated: wide enough to round correctly."""
-    narrow = dtype.itemsize <= 2 or dtype == np.float32
-    return np.dtype(np.float32) if narrow else np.dtype(np.float64)

@@ -8,7 +8,7 @@ Only where something else follows is a row written out as coordinates. All of th
 first-level cache; nothing of the array's size is built.
 
 Everything that a row needs lies in one piece of memory, ``scratch``; all functions take pointers
-(see `pointers`).
+(see `voxflow.ops.pointers`).
 """
 
 from __future__ import annotations

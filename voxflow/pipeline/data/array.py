@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from voxflow.pipeline.data.deferred import Deferred
+from voxflow.pipeline.data.deferred import Borrowed, Deferred
 from voxflow.pipeline.data.spec import ArraySpec
 from voxflow.pipeline.geometry import Coordinate, Roi, describe, nearest_on_grid
 
@@ -74,6 +74,21 @@ class Array:
         self._filled = None
 
     @property
+    def view(self) -> np.ndarray[Any, Any]:
+        """The voxels for reading only: what saves a copy of those that belong to somebody else."""
+        data = self._data
+        seen = data.view() if isinstance(data, Deferred) else data
+        return self.data if seen is None else seen
+
+    def write_to(self, out: np.ndarray[Any, Any]) -> None:
+        """Put the voxels into an array of this shape and type; deferred ones are made there."""
+        data = self._data
+        if isinstance(data, Deferred):
+            data.make(out)
+        else:
+            np.copyto(out, data, casting="no")
+
+    @property
     def deferred(self) -> Deferred | None:
         """How the voxels will be made, if they are not there yet."""
         data = self._data
@@ -130,14 +145,19 @@ class Array:
                 f"the array covers {describe(own, voxel_size)}, "
                 f"which does not contain {describe(roi, voxel_size)}"
             )
-        data = self.data[_slices(roi, own.offset, voxel_size)]
         spec = self.spec.copy()
         spec.roi = roi
-        return self._with(data.copy() if copy else data, spec)
+        return self._with(self._part(_slices(roi, own.offset, voxel_size), copy), spec)
+
+    def _part(self, where: tuple[Any, ...], copy: bool) -> np.ndarray[Any, Any] | Deferred:
+        seen: np.ndarray[Any, Any] = self.view[where]
+        if copy:
+            return seen.copy()
+        return seen if self.deferred is None else Borrowed(seen)
 
     def copy(self) -> Array:
         """A copy that shares nothing with this array."""
-        return self._with(self.data.copy(), self.spec)
+        return self._with(self.view.copy(), self.spec)
 
     def merge(self, array: Array, copy_from_self: bool = False, copy: bool = False) -> Array:
         """Not available: arrays are replaced, not merged."""

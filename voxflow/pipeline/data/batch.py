@@ -122,6 +122,11 @@ class Batch:
         yield from self.arrays.items()
         yield from self.graphs.items()
 
+    def make(self) -> None:
+        """Make all voxels that are deferred."""
+        for array in self.arrays.values():
+            array.data  # noqa: B018 - made where it is read
+
     def get_total_roi(self) -> Roi | None:
         """The union of the regions of everything that has one, in world units; None if nothing."""
         total: Roi | None = None

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import Any, final
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
 
 class Deferred(ABC):
@@ -34,10 +33,65 @@ class Deferred(ABC):
         Parameters
         ----------
         out
-            Where to, of this shape and type, in any layout; None: into an array of their own.
+            Where to, of this shape and type, in any layout; None: wherever it costs least.
 
         Returns
         -------
         numpy.ndarray
-            The voxels, which belong to the caller: `out`, or a new array.
+            The voxels, which belong to the caller: `out`, or an array of their own.
         """
+
+    def view(self) -> np.ndarray[Any, Any] | None:
+        """The voxels for reading only, where there are some that need not be made; or None."""
+        return None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What is sent or kept are the voxels.
+        return np.asarray, (self.make(),)
+
+
+@final
+class Borrowed(Deferred):
+    """Voxels of somebody else, such as a part of a volume in memory.
+
+    They are copied for whoever may change them, and lie where they are for whoever only reads.
+
+    Parameters
+    ----------
+    array
+        The voxels. They must not change.
+
+    Examples
+    --------
+    >>> volume = np.arange(6)
+    >>> part = Borrowed(volume[2:4])
+    >>> part.view(), np.shares_memory(part.make(), volume)
+    (array([2, 3]), False)
+    """
+
+    def __init__(self, array: np.ndarray[Any, Any]) -> None:
+        self._array: np.ndarray[Any, Any] = array.view()
+        self._array.flags.writeable = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the voxels."""
+        shape: tuple[int, ...] = self._array.shape
+        return shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Their type."""
+        dtype: np.dtype[Any] = self._array.dtype
+        return dtype
+
+    def make(self, out: np.ndarray[Any, Any] | None = None) -> np.ndarray[Any, Any]:
+        """A copy."""
+        if out is None:
+            return self._array.copy()
+        np.copyto(out, self._array)
+        return out
+
+    def view(self) -> np.ndarray[Any, Any]:
+        """The voxels, read-only."""
+        return self._array

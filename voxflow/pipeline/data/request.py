@@ -90,6 +90,7 @@ class BatchRequest(ProviderSpec):
         "_seed",
         "planning",
         "replayed",
+        "shown",
         "token",
     )
 
@@ -98,6 +99,12 @@ class BatchRequest(ProviderSpec):
 
     replayed: bool
     """True while a batch is made again, to look at it: no node may count it or learn from it."""
+
+    shown: Mapping[ArrayKey, tuple[Any, Roi]] | None
+    """Arrays of which only what a map shows of a region will be looked at: the map, the region.
+
+    Nodes hand this on that neither look at voxels nor move regions: see `looks_at_nothing`.
+    """
 
     token: ReplayToken | None
     """What it takes to make the whole batch again, of which this may be a part."""
@@ -120,6 +127,7 @@ class BatchRequest(ProviderSpec):
         self._position = None
         self._plans = None
         self.planning = self.replayed = False
+        self.shown = None
         self.token = None
 
     # -- asking ---------------------------------------------------------------------------------
@@ -277,6 +285,7 @@ class BatchRequest(ProviderSpec):
         new._plans = self._plans
         new.planning = self.planning
         new.replayed = self.replayed
+        new.shown = self.shown
         new.token = self.token
         return new
 

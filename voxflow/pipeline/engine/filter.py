@@ -161,6 +161,8 @@ class BatchFilter(BatchProvider):
     def _timed_provide(self, visit: BatchRequest, request: BatchRequest) -> Batch:
         if type(self).provide is BatchFilter.provide:  # records its two halves itself
             return self._filtered(visit, request)
+        if not self.looks_at_nothing:
+            visit.shown = None
         with OwnTime() as own:
             batch = self.provide(visit)
         if not isinstance(batch, Batch):
@@ -230,6 +232,8 @@ class BatchFilter(BatchProvider):
             self.remove_provided(needed)  # it may be the request itself, with what the node makes
         if not skip:
             self._free_updated(request, needed)
+            if not self.looks_at_nothing:
+                request.shown = None
         self.remove_provided(request)
         request._plans = None
         request._legacy_steps += 1

@@ -49,6 +49,9 @@ class BatchProvider(Chainable):
     takes_no_input: ClassVar[bool] = False
     """True of sources: a node before them is a mistake."""
 
+    looks_at_nothing: bool = False
+    """True of nodes that hand on deferred voxels as recipes, and where they lie."""
+
     label = _EngineLabel()
     given_label: str | None
     _engine_label: str
@@ -262,6 +265,8 @@ class BatchProvider(Chainable):
 
     def _timed_provide(self, visit: BatchRequest, request: BatchRequest) -> Batch:
         """What `provide` makes of a request that is its own, stripped to what was asked for."""
+        if not self.looks_at_nothing:
+            visit.shown = None
         with OwnTime() as own:
             batch = self.provide(visit)
         if not isinstance(batch, Batch):

@@ -113,6 +113,7 @@ class Run:
             token = asked.token = ReplayToken.of(asked)
             with borrowed_state(self.foreign):
                 batch: Batch = node._serve_request(asked)
+                batch.make()
             batch.token = token
             return batch
         except Exception as error:

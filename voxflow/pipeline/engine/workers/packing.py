@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import math
 import pickle
 import sys
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from typing import Any
 import dill  # type: ignore[import-untyped]
 import numpy as np
 import numpy.typing as npt
+
+from voxflow.pipeline.data.deferred import Deferred
 
 SMALL = 64 * 1024
 """Buffers below this many bytes travel in the stream."""
@@ -27,7 +30,7 @@ class Packed:
         self.stream = b""
         self.sizes: list[int] = []
         self.writers: list[Writer] = []
-        self._tokens: dict[int, tuple[object, npt.NDArray[Any]]] = {}
+        self._tokens: dict[int, tuple[object, npt.NDArray[Any] | Deferred]] = {}
 
     def keep(self, buffer: pickle.PickleBuffer) -> bool:
         """Pickle's buffer callback: True puts the buffer into the stream."""
@@ -51,10 +54,19 @@ class Packed:
             return array.__reduce_ex__(5)
         if array.nbytes < SMALL:
             return np.array(array).__reduce_ex__(5)
-        token: Any = np.empty(array.nbytes, np.uint8)
-        self._tokens[id(token)] = (token, array)
-        buffer = pickle.PickleBuffer(token)
-        return _restore_array, (buffer, array.dtype, array.shape)
+        return self._reduce_to_token(array, array.nbytes)
+
+    def reduce_deferred(self, deferred: Deferred) -> Any:
+        """Reduce voxels that are not made yet, so that they are made in their place."""
+        nbytes = math.prod(deferred.shape) * deferred.dtype.itemsize
+        if nbytes < SMALL or deferred.dtype.hasobject:
+            return np.asarray, (np.array(deferred.make()),)
+        return self._reduce_to_token(deferred, nbytes)
+
+    def _reduce_to_token(self, source: npt.NDArray[Any] | Deferred, nbytes: int) -> Any:
+        token: Any = np.empty(nbytes, np.uint8)
+        self._tokens[id(token)] = (token, source)
+        return _restore_array, (pickle.PickleBuffer(token), source.dtype, source.shape)
 
 
 def pack_result(obj: Any) -> Packed:
@@ -89,6 +101,8 @@ def pack_by_value(obj: Any) -> Packed:
             return importlib.import_module, (obj.__name__,)
         if type(obj) is np.ndarray and not obj.dtype.hasobject:
             return packed.reduce_array(obj)
+        if isinstance(obj, Deferred):
+            return packed.reduce_deferred(obj)
         return NotImplemented
 
     # Not a subclass: dill recognises its picklers by the module that their class lives in.
@@ -158,6 +172,9 @@ class _ResultPickler(pickle.Pickler):
         if type(obj) is np.ndarray:
             if self._apart and not obj.dtype.hasobject:
                 return self._packed.reduce_array(obj)
+        elif isinstance(obj, Deferred):
+            if self._apart:
+                return self._packed.reduce_deferred(obj)
         elif (
             isinstance(obj, (type, FunctionType))
             and obj.__module__ == "__main__"
@@ -187,8 +204,12 @@ def _plain_writer(raw: memoryview) -> Writer:
     return write
 
 
-def _array_writer(source: npt.NDArray[Any]) -> Writer:
+def _array_writer(source: npt.NDArray[Any] | Deferred) -> Writer:
     def write(target: memoryview) -> None:
-        np.copyto(np.frombuffer(target, source.dtype).reshape(source.shape), source)
+        place = np.frombuffer(target, source.dtype).reshape(source.shape)
+        if isinstance(source, Deferred):
+            source.make(place)
+        else:
+            np.copyto(place, source)
 
     return write

@@ -1,0 +1,236 @@
+"""Recipes do at once what their parts do one after the other."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import spatial_reference as reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import voxflow as gp
+from voxflow.ops.maps import Affine, Compose, ControlPointDisplacement, SectionShifts
+from voxflow.ops.maps.affine import mirror_transpose, rotation
+from voxflow.ops.recipe import Recipe, value_range
+from voxflow.ops.values import Clip, Contrast, Scale
+from voxflow.pipeline.data.deferred import Borrowed
+
+SIZE = gp.Coordinate(40, 4, 4)
+
+
+def array(data, offset=(0, 0, 0), **spec):
+    data = np.asarray(data)
+    shape = gp.Coordinate(data.shape[-3:]) * SIZE
+    return gp.Array(data, gp.ArraySpec(gp.Roi(offset, shape), SIZE, **spec))
+
+
+def maps(rng, extent):
+    """A random map about the middle of a region that moves things by a few voxels."""
+    middle = np.array(extent) / 2
+    kind = rng.integers(5)
+    if kind == 0:
+        return rotation(rng.uniform(-0.2, 0.2), middle)
+    if kind == 1:
+        points = rng.normal(0, 2.0, (3, 2, 3, 3))
+        points[0] = 0
+        return ControlPointDisplacement(points, (0, 0, 0), extent)
+    if kind == 2:
+        offsets = rng.integers(-1, 2, (int(extent[0] // 40), 3)) * np.array([0, 4, 4])
+        return SectionShifts(offsets, 0, 40)
+    if kind == 3:
+        return mirror_transpose(middle, rng.random(3) < 0.5, [0, 2, 1])
+    return Affine(np.diag([1, *rng.uniform(0.9, 1.1, 2)]), middle)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from(["u1", "f4", "f8"]), st.booleans())
+def test_maps_in_a_row_resample_once(seed, dtype, changed_before):
+    rng = np.random.default_rng(seed)
+    data = (rng.random((6, 60, 60)) * 200).astype(dtype)
+    extent = (240.0, 240.0, 240.0)
+    chain = [maps(rng, extent) for _ in range(rng.integers(1, 4))]
+    recipe = Recipe.of(array(data))
+    values = data.astype(np.float64)
+    if changed_before:
+        recipe = recipe.changed([Scale(0.01, -1.0)], "f4")
+        values = values * 0.01 - 1.0
+    for one in chain:
+        recipe = recipe.seen_through(one, (0, 0, 0), (0, 0, 0), (6, 60, 60), "linear")
+    whole = Compose(chain[::-1])
+    got = recipe.make()
+    want = reference.resample(whole, values, (0, 0, 0), SIZE, (0, 0, 0), (6, 60, 60), "linear")
+    inside = (slice(None), slice(20, 40), slice(20, 40))  # nothing from outside of the data here
+    assert got.dtype == recipe.dtype
+    tolerance = 0.51 if dtype == "u1" and not changed_before else 2e-3
+    np.testing.assert_allclose(got[inside], want[inside], atol=tolerance)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32))
+def test_labels_through_maps_in_a_row(seed):
+    rng = np.random.default_rng(seed)
+    data = rng.integers(0, 2**64 - 1, (6, 60, 60), np.uint64)
+    chain = [maps(rng, (240.0, 240.0, 240.0)) for _ in range(2)]
+    recipe = Recipe.of(array(data))
+    for one in chain:
+        recipe = recipe.seen_through(one, (0, 0, 0), (0, 0, 0), (6, 60, 60), "nearest")
+    got = recipe.make()
+    index = reference.source_index(Compose(chain[::-1]), (0, 0, 0), SIZE, (0, 0, 0), (6, 60, 60))
+    want = reference.resample(
+        Compose(chain[::-1]), data, (0, 0, 0), SIZE, (0, 0, 0), (6, 60, 60), "nearest"
+    )
+    tie = (np.abs(index - np.floor(index) - 0.5) < 1e-5).any(0)
+    assert got.dtype == np.uint64
+    np.testing.assert_array_equal(got[~tie], want[~tie])
+
+
+def test_what_was_put_elsewhere_is_found_there():
+    rng = np.random.default_rng(0)
+    data = rng.random((4, 20, 20)).astype("f4")
+    one, two = rotation(0.3, (80, 40, 40)), mirror_transpose((80, 40, 40), (False, True, False))
+    step = gp.Coordinate(400, -80, 8)
+    stays = Recipe.of(array(data)).seen_through(one, (0, 0, 0), (0, 0, 0), (4, 20, 20), "linear")
+    want = stays.seen_through(two, (0, 0, 0), (0, 0, 0), (4, 20, 20), "linear").make()
+    moved = mirror_transpose((480, -40, 48), (False, True, False))
+    got = stays.seen_through(moved, step, step, (4, 20, 20), "linear").make()
+    np.testing.assert_allclose(got, want, atol=1e-5)
+
+
+def test_integers_are_rounded_as_if_they_were_made_before():
+    data = np.arange(0, 120, 10, dtype=np.uint8).reshape(1, 3, 4)
+    turned = Recipe.of(array(data)).seen_through(
+        Affine(np.eye(3), (0, 0, 0), (0, 0, 1.3)), (0, 0, 0), (0, 0, 0), (1, 3, 4), "linear"
+    )
+    scaled = turned.changed([Scale(1 / 255)], "f4")
+    np.testing.assert_allclose(scaled.make(), turned.make() / 255, rtol=1e-6)
+
+
+@pytest.mark.parametrize("order", ["linear", "nearest"])
+@pytest.mark.parametrize("change", ["clip", "contrast"])
+def test_changes_that_do_not_go_with_a_map_are_made_before_it(order, change):
+    rng = np.random.default_rng(1)
+    data = rng.random((3, 12, 12)).astype("f4")
+    contrast = Contrast((1, 12, 12), np.full((3, 1, 1), 2.0), np.zeros((3, 1, 1)))
+    changes = [Clip(0.3, 0.6)] if change == "clip" else [contrast]
+    changed = Recipe.of(array(data)).changed(changes, "f4")
+    warp = rotation(0.4, (60, 24, 24))
+    where = (0, 0, 0), (0, 0, 0), (3, 12, 12), order
+    got = changed.seen_through(warp, *where).make()
+    want = Recipe.of(array(changed.make())).seen_through(warp, *where).make()
+    np.testing.assert_allclose(got, want, atol=1e-6)
+
+
+def test_more_than_three_axes():
+    data = np.random.default_rng(0).random((2, 3, 4, 4)).astype("f4")
+    spec = gp.ArraySpec(gp.Roi((0,) * 4, (2, 3, 4, 4)), (1,) * 4)
+    from voxflow.ops.maps.moves import Moves
+
+    flip = Moves([1, 1.5, 2, 2], [True, False, True, False], [0, 1, 3, 2], [0, 0, 0, 0])
+    recipe = Recipe.of(gp.Array(data, spec)).seen_through(
+        flip, (0,) * 4, (0,) * 4, (2, 3, 4, 4), "linear"
+    )
+    want = data[::-1, :, ::-1].transpose(0, 1, 3, 2)
+    np.testing.assert_array_equal(recipe.make(), want)
+    np.testing.assert_allclose(recipe.changed([Scale(2.0)], "f4").make(), want * 2)
+    twice = recipe.seen_through(flip, (0,) * 4, (0,) * 4, (2, 3, 4, 4), "linear")
+    assert twice.make().shape == (2, 3, 4, 4)
+
+
+def test_axes_come_and_go():
+    data = np.random.default_rng(0).random((3, 4, 4)).astype("f4")
+    contrast = Contrast((1, 4, 4), np.full((3, 1, 1), 2.0), np.zeros((3, 1, 1)))
+    recipe = Recipe.of(array(data)).changed([contrast], "f4")
+    more = recipe.with_axis(0)
+    assert more.shape == (1, 3, 4, 4)
+    np.testing.assert_array_equal(more.make()[0], recipe.make())
+    np.testing.assert_array_equal(more.without_axis(0).make(), recipe.make())
+
+
+# -- whose memory it is -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("owned", [True, False])
+@pytest.mark.parametrize("kind", ["nothing", "moves", "rotation", "values"])
+def test_whose_memory_it_is(owned, kind):
+    data = np.random.default_rng(0).random((3, 8, 8)).astype("f4")
+    before = data.copy()
+    recipe = Recipe.of(array(data)) if owned else Recipe.of(_borrowed(data))
+    where = (0, 0, 0), (0, 0, 0), (3, 8, 8), "linear"
+    if kind == "moves":
+        recipe = recipe.seen_through(mirror_transpose((60, 16, 16), (0, 1, 0), [0, 2, 1]), *where)
+    elif kind == "rotation":
+        recipe = recipe.seen_through(rotation(0.2, (60, 16, 16)), *where)
+    elif kind == "values":
+        recipe = recipe.changed([Scale(2.0)], "f4")
+    seen, made = recipe.view(), recipe.make()
+    only_moved = kind in ("nothing", "moves")
+    assert (seen is not None) is only_moved
+    assert np.shares_memory(made, data) is (owned and only_moved)
+    if seen is not None:
+        np.testing.assert_array_equal(seen, made)
+        assert not seen.flags.writeable or kind == "nothing"
+    out = np.empty(recipe.shape, recipe.dtype)
+    assert recipe.make(out) is out
+    np.testing.assert_array_equal(out, made)
+    assert not np.shares_memory(out, data)
+    if not owned:
+        made[...] = -1
+    np.testing.assert_array_equal(data, before)
+
+
+def _borrowed(data):
+    lent = array(data)
+    return gp.Array(Borrowed(data), lent.spec)
+
+
+@pytest.mark.parametrize("layout", ["other type", "turned"])
+def test_into_memory_of_any_layout(layout):
+    data = np.random.default_rng(0).integers(0, 255, (3, 8, 8), np.uint8)
+    where = (0, 0, 0), (0, 0, 0), (3, 8, 8), "linear"
+    contrast = Contrast((3, 8, 8), np.ones((1, 1, 1)) * 2, np.zeros((1, 1, 1)))
+    for changes in ([], [Scale(1 / 255)], [Scale(1 / 255), contrast, Clip(0, 1)]):
+        for turned in (False, True):
+            recipe = Recipe.of(array(data))
+            if turned:
+                recipe = recipe.seen_through(rotation(0.2, (60, 16, 16)), *where)
+            if changes:
+                recipe = recipe.changed(changes, "f2" if layout == "other type" else "f4")
+            out = np.empty((8, 8, 3), recipe.dtype).transpose(2, 1, 0)
+            recipe.make(out)
+            np.testing.assert_array_equal(out, recipe.make())
+
+
+def test_copies_hold_voxels():
+    recipe = Recipe.of(array(np.arange(8, dtype="u1").reshape(1, 2, 4))).changed([Scale(0.5)], "f4")
+    holder = gp.Array(recipe)
+    for copied in (copy.deepcopy(holder), pickle.loads(pickle.dumps(holder))):
+        assert copied.deferred is None
+        np.testing.assert_array_equal(copied.data, recipe.make())
+
+
+# -- what is known beforehand -------------------------------------------------------------------
+
+
+def test_nobody_looks_at_values_that_are_known_to_be_in_range():
+    image = gp.Array(Recipe.of(array(np.zeros((1, 2, 2), "u1"))).changed([Scale(1 / 255)], "f4"))
+    assert value_range(image, within=(0, 1)) == (0, 1)
+    assert image.deferred is not None
+    assert value_range(image, within=(0, 0.5)) == (0, 0)
+    assert image.deferred is None
+
+
+def test_ranges_of_types():
+    def known(dtype):
+        return Recipe.of(array(np.zeros((1, 2, 2), dtype))).range
+
+    assert known("u2") == (0, 65535)
+    assert known("i1") == (-128, 127)
+    assert known("bool") == (0, 1)
+    assert known("f4") == (-np.inf, np.inf)
+
+
+def test_what_cannot_be_done_is_said_at_once():
+    recipe = Recipe.of(array(np.zeros((1, 2, 2), complex)))
+    with pytest.raises(ValueError, match="cannot be interpolated linearly"):
+        recipe.seen_through(rotation(0.1, (0, 0, 0)), (0, 0, 0), (0, 0, 0), (1, 2, 2), "linear")

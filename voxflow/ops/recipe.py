@@ -1,0 +1,314 @@
+"""Voxels that are not made yet: seen through a map, then changed in value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from voxflow.pipeline.data import Array
+from voxflow.pipeline.data.deferred import Borrowed, Deferred
+
+from .maps import Affine, Compose, Map
+from .resampling.resample import Order, check, finished, resample
+from .values.changes import (
+    Change,
+    Contrast,
+    Pointwise,
+    Range,
+    Round,
+    Scale,
+    applied,
+    fused,
+    range_after,
+    segments,
+)
+from .values.make import changed, finish, work_type
+
+__all__ = ["Recipe", "value_range"]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Recipe(Deferred):
+    """What is to be done to voxels: one map, and changes of their values after it.
+
+    A node that moves voxels or changes values adds its part and hands the recipe on. All of it is
+    done in one pass over the voxels, when somebody looks at them.
+
+    Attributes
+    ----------
+    data
+        The voxels that there are, spatial axes last.
+    owned
+        Whether they belong to the batch, so that a view of them may be handed out.
+    place
+        Where they begin, and the voxel size, in world units; both empty for what has no place.
+    warp
+        The map from positions of the result to those of `data`; None for none.
+    offset
+        Where the result begins (world).
+    extent
+        The spatial shape of the result, in voxels.
+    order
+        How the map resamples, "linear" or "nearest".
+    changes
+        What is done to the values, in this order.
+    type
+        The type of the result.
+    before
+        How many of the changes came before the last map: what it finds outside of the data is 0
+        after these.
+    partial
+        Whether `data` hold only what another map will show of the result, which therefore must not
+        be made by itself.
+
+    Examples
+    --------
+    >>> from voxflow.ops.values import Clip, Scale
+    >>> recipe = Recipe.of(Array(np.array([0, 100, 200], np.uint8)))
+    >>> recipe.changed([Scale(0.01), Clip(0.0, 1.5)], np.float32).make()
+    array([0. , 1. , 1.5], dtype=float32)
+    """
+
+    data: NDArray[Any]
+    owned: bool
+    place: tuple[Sequence[Any], Sequence[Any]] = ((), ())
+    warp: Map | None = None
+    offset: Sequence[Any] = ()
+    extent: tuple[int, ...] = ()
+    order: Order = "nearest"
+    changes: tuple[Change, ...] = ()
+    type: np.dtype[Any] | None = None
+    before: int = 0
+    partial: bool = False
+
+    @classmethod
+    def of(cls, array: Array) -> Recipe:
+        """The recipe of an array; for one whose voxels are there, to do nothing."""
+        deferred = array.deferred
+        if isinstance(deferred, Recipe):
+            return deferred
+        owned = not isinstance(deferred, Borrowed)
+        data = array.data if owned else array.view
+        roi, voxel_size = array.spec.roi, array.spec.voxel_size
+        if roi is None or voxel_size is None:
+            return cls(data, owned)
+        extent = data.shape[data.ndim - roi.dims :]
+        return cls(data, owned, (roi.offset, voxel_size), None, roi.offset, extent)
+
+    @property
+    def lead(self) -> tuple[int, ...]:
+        """The axes before the spatial ones."""
+        return self.data.shape[: self.data.ndim - len(self.extent)]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape that the voxels will have."""
+        return (*self.lead, *self.extent)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type that they will have."""
+        return self.data.dtype if self.type is None else self.type
+
+    @property
+    def range(self) -> Range:
+        """Between which numbers all values will lie, as far as that is known."""
+        kind = self.data.dtype
+        known = (-math.inf, math.inf)
+        if kind.kind in "ui":
+            limits = np.iinfo(kind)
+            known = (int(limits.min), int(limits.max))
+        elif kind.kind == "b":
+            known = (0, 1)
+        return range_after(self.changes, known, work_type(kind, self.dtype))
+
+    # -- adding to it ---------------------------------------------------------------------------
+
+    def changed(self, changes: Sequence[Change], dtype: DTypeLike) -> Recipe:
+        """With more changes of values, to a type of floating point."""
+        rounds = self.warp is not None and self.order == "linear" and self.type is None
+        first: tuple[Change, ...] = ()
+        if rounds and self.data.dtype.kind in "ui" and not self.changes:
+            first = (Round(),)  # what would be there, was it made before
+        return replace(self, changes=(*self.changes, *first, *changes), type=np.dtype(dtype))
+
+    def seen_through(
+        self, warp: Map, here: Sequence[Any], offset: Sequence[Any], extent: tuple[int, ...],
+        order: Order, partial: bool = False,
+    ) -> Recipe:  # fmt: skip
+        """Seen through another map, which comes last.
+
+        Parameters
+        ----------
+        warp
+            from positions of the new result to those of the old one.
+        here
+            where the old result begins now, in world units: it may have been put elsewhere.
+        offset
+            where the new result begins.
+        extent
+            its spatial shape, in voxels.
+        order
+            how to resample.
+        partial
+            whether only what yet another map shows will be there.
+
+        Raises
+        ------
+        ValueError
+            If that cannot be done with such data.
+        """
+        check(self.data, self.data.dtype, here, self.place[1], offset, extent, warp.ndim, order)
+        if not self._can_be_moved(warp, order):
+            made = Recipe(self.make(), True, (here, self.place[1]), None, here, self.extent)
+            return made.seen_through(warp, here, offset, extent, order, partial)
+        # Rounding before interpolating once more would only lose something.
+        changes = tuple(c for c in self.changes if not isinstance(c, Round))
+        if self.warp is None:
+            place, whole = (here, self.place[1]), warp
+        else:
+            place, whole = self.place, Compose([warp, *self._moved_from(here), self.warp])
+        return replace(
+            self, place=place, warp=whole, offset=offset, extent=extent, order=order,
+            changes=changes, before=len(changes), partial=partial,
+        )  # fmt: skip
+
+    def with_axis(self, axis: int) -> Recipe:
+        """With one more axis of length 1, before the spatial ones."""
+        changes = tuple(c.with_axis(axis) if isinstance(c, Contrast) else c for c in self.changes)
+        return replace(self, data=np.expand_dims(self.data, axis), changes=changes)
+
+    def without_axis(self, axis: int) -> Recipe:
+        """Without an axis of length 1 that is before the spatial ones."""
+        changes = tuple(
+            c.without_axis(axis) if isinstance(c, Contrast) else c for c in self.changes
+        )
+        return replace(self, data=np.squeeze(self.data, axis), changes=changes)
+
+    def _can_be_moved(self, warp: Map, order: Order) -> bool:
+        """Whether changes and a map can change places, and two maps be one."""
+        if self.warp is not None and (
+            self.warp.ndim != warp.ndim or self.order != order or warp.ndim > 3
+        ):
+            return False
+        if order == "nearest":
+            return not any(isinstance(c, Contrast) for c in self.changes)
+        # Interpolation and what is linear can.
+        return all(isinstance(c, Scale | Round) for c in self.changes)
+
+    def _moved_from(self, here: Sequence[Any]) -> list[Map]:
+        """The step from where the old result begins now to where it was made for."""
+        steps = [float(a - b) for a, b in zip(self.offset, here, strict=True)]
+        own = 0 if self.warp is None else self.warp.ndim
+        if not any(steps[len(steps) - own :]):
+            return []
+        return [Affine(np.eye(own), [0.0] * own, steps[len(steps) - own :])]
+
+    # -- doing it -------------------------------------------------------------------------------
+
+    def make(self, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Do it all; see `Deferred.make`.
+
+        Raises
+        ------
+        RuntimeError
+            If the result is `partial`.
+        """
+        if self.partial:
+            raise RuntimeError(
+                "voxels were looked at of which only what another map shows was read: a node that "
+                "says looks_at_nothing looked at them"
+            )
+        (_, first), *rest = segments(self.changes)
+        dtype = self.dtype
+        if not rest:
+            return self._made(first, dtype, out)
+        work = work_type(self.data.dtype, dtype)
+        usable = out is not None and out.dtype == work and out.flags.c_contiguous
+        made = out if usable and out is not None else np.empty(self.shape, work)
+        self._made(first, work, made)
+        finish(made, rest)
+        if out is None:
+            return made.astype(dtype, copy=False)
+        if made is not out:
+            np.copyto(out, made, casting="same_kind")
+        return out
+
+    def view(self) -> NDArray[Any] | None:
+        """The voxels, where they only are to be looked at in another order."""
+        if self.partial or self.changes or self.type not in (None, self.data.dtype):
+            return None
+        if self.warp is None:
+            return self.data
+        seen = self._resampled((), self.data.dtype, None) if self._only_moves else None
+        if seen is None or not np.may_share_memory(seen, self.data):
+            return None
+        seen = seen.view()
+        seen.flags.writeable = False
+        return seen
+
+    @property
+    def _only_moves(self) -> bool:
+        """Whether the map mirrors and transposes, and no more."""
+        if self.warp is None:
+            return True
+        matrices = [stage.matrix for stage in self.warp.stages() if stage.is_linear]
+        one = len(matrices) == len(self.warp.stages())
+        return one and all(np.array_equal(np.abs(m), np.abs(np.rint(m))) for m in matrices)
+
+    def _made(
+        self, changes: Sequence[Pointwise], dtype: np.dtype[Any], out: NDArray[Any] | None
+    ) -> NDArray[Any]:
+        if self.warp is not None:
+            made = self._resampled(changes, dtype, out)
+        elif changes or dtype != self.data.dtype:
+            made = changed(self.data, changes, dtype, out)
+        elif out is not None:
+            np.copyto(out, self.data)
+            return out
+        else:
+            made = self.data
+        if out is None and not self.owned and np.may_share_memory(made, self.data):
+            return made.copy()
+        return made
+
+    def _resampled(
+        self, changes: Sequence[Pointwise], dtype: np.dtype[Any], out: NDArray[Any] | None
+    ) -> NDArray[Any]:
+        warp, (begin, voxel_size) = self.warp, self.place
+        if warp is None:
+            raise ValueError("there is no map to resample through")
+        if warp.ndim > 3:
+            moved = warp.resample(self.data, begin, voxel_size, self.offset, self.extent)
+            return finished(moved, changes, dtype, out)
+        return resample(
+            warp.stages(), warp.ndim, self.data, begin, voxel_size, self.offset, self.extent,
+            order=self.order, fill=applied(changes[self.before :], 0.0), dtype=dtype,
+            changes=fused(changes), out=out,
+        )  # fmt: skip
+
+
+def value_range(array: Array, within: Range) -> Range:
+    """Between which numbers the values of an array lie.
+
+    Where it is known beforehand that they lie within some range, nobody looks at them, and that
+    range, or a smaller one, is returned.
+
+    Examples
+    --------
+    >>> value_range(Array(np.array([3, 5], np.uint8)), within=(0, 255))
+    (0, 255)
+    >>> value_range(Array(np.array([3, 5], np.uint8)), within=(0, 4))
+    (3, 5)
+    """
+    low, high = Recipe.of(array).range
+    if (low >= within[0] and high <= within[1]) or 0 in array.shape:
+        return max(low, within[0]), min(high, within[1])
+    data = array.data
+    return data.min().item(), data.max().item()

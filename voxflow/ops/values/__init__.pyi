@@ -1,0 +1,15 @@
+from .changes import Change, Clip, Contrast, Gamma, Pointwise, Range, Round, Scale, range_after
+from .make import changed
+
+__all__ = [
+    "Change",
+    "Clip",
+    "Contrast",
+    "Gamma",
+    "Pointwise",
+    "Range",
+    "Round",
+    "Scale",
+    "changed",
+    "range_after",
+]
