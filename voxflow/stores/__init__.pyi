@@ -1,4 +1,5 @@
 from .base import Attrs, Compression, Dataset, Exist, MissingChunks, Mode, StoredDataset
+from .cache.arena import set_cache_size
 from .create import create_dataset
 from .errors import (
     DataMismatch,
@@ -54,6 +55,7 @@ __all__ = [
     "open_attrs",
     "open_dataset",
     "read_geometry",
+    "set_cache_size",
     "store_format",
     "write_geometry",
 ]

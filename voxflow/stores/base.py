@@ -201,6 +201,37 @@ class StoredDataset(ABC):
         _check_data(data, bounds, self.dtype, self.uri)
         self._write(_slices(bounds), bounds, data)
 
+    @property
+    def read_grid(self) -> tuple[int, ...] | None:
+        """The grid of what is decoded at once, in voxels; None if nothing has to be decoded."""
+        return None
+
+    def fetch(self, index: Index) -> NDArray[Any]:
+        """Read one chunk of `read_grid`, cut off at the end of the data; the caller's own or not.
+
+        Parameters
+        ----------
+        index
+            Its place in the grid.
+
+        Raises
+        ------
+        MissingChunk
+            If it is not stored, unless the dataset was opened to fill such.
+        """
+        bounds = chunk_bounds(index, self.read_grid or self.shape, self.shape)
+        return self._read(_slices(bounds), bounds)
+
+    def look(self, region: Sequence[slice] = ()) -> NDArray[Any] | None:
+        """A region where it lies in memory, to be read only; None if it does not lie there.
+
+        Raises
+        ------
+        OutOfBounds
+            If the region is not inside the dataset.
+        """
+        return None
+
     def flush(self) -> None:  # noqa: B027 - most formats keep nothing back
         """Hand what was written to the operating system, so that it outlives this process."""
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = [
     "CHUNK_BYTES",
@@ -12,6 +16,7 @@ __all__ = [
     "Index",
     "chunk_bounds",
     "chunks_of",
+    "copy_chunk",
     "default_chunks",
     "format_bounds",
 ]
@@ -52,6 +57,33 @@ def chunk_bounds(index: Index, chunks: Sequence[int], shape: Sequence[int]) -> B
         (i * size, min((i + 1) * size, extent))
         for i, size, extent in zip(index, chunks, shape, strict=True)
     )
+
+
+def copy_chunk(
+    chunk: NDArray[Any], index: Index, grid: Sequence[int], bounds: Bounds, out: NDArray[Any]
+) -> None:
+    """Copy the part of a chunk that lies in a region.
+
+    Parameters
+    ----------
+    chunk
+        A chunk, or what there is of it at the end of the data.
+    index
+        Its place in the grid.
+    grid
+        The shape of chunks.
+    bounds
+        The region, which the chunk touches.
+    out
+        Where to, of the region's shape.
+    """
+    source, target = [], []
+    for (begin, end), i, size, n in zip(bounds, index, grid, chunk.shape, strict=True):
+        first = i * size
+        low, high = max(begin, first), min(end, first + n)
+        source.append(slice(low - first, high - first))
+        target.append(slice(low - begin, high - begin))
+    out[tuple(target)] = chunk[tuple(source)]
 
 
 def format_bounds(bounds: Bounds) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from voxflow.stores.base import Attrs, Mode, StoredDataset
+from voxflow.stores.base import Attrs, Mode, StoredDataset, parse_region
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,6 +85,14 @@ class ArrayDataset(StoredDataset):
     def uri(self) -> str:
         """What messages call it."""
         return self._uri
+
+    def look(self, region: Sequence[slice] = ()) -> NDArray[Any] | None:
+        """A region of a numpy array (a memory map too), where it lies."""
+        if not isinstance(self._array, np.ndarray) or self._array.dtype != self._dtype:
+            return None
+        bounds = parse_region(region, self.shape, self.uri)
+        seen = self._array[tuple(slice(begin, end) for begin, end in bounds)]
+        return seen.view(np.ndarray)
 
     def _read(self, region: tuple[slice, ...], bounds: Bounds) -> NDArray[Any]:
         return np.array(self._array[region], dtype=self._dtype, order="C")

@@ -26,6 +26,7 @@ from voxflow.stores.zarr_chunks import (
     chunk_is_stored,
     missing_in_shard,
 )
+from voxflow.stores.zarr_fast import quick_reader
 from voxflow.stores.zarr_place import describe_store, group_attrs_above, open_store, zarr_names
 
 if TYPE_CHECKING:
@@ -71,11 +72,18 @@ class ZarrDataset(StoredDataset):
         self._shape = tuple(int(extent) for extent in array.shape)
         self._dtype: np.dtype[Any] = array.dtype.newbyteorder("=")
         self._chunks = tuple(int(size) for size in array.shards or array.chunks)
+        self._inner = tuple(int(size) for size in array.chunks)
+        self._reader = quick_reader(store, self._path, array, self._missing)
 
     @property
     def chunks(self) -> tuple[int, ...] | None:
         """The grid of writing in voxels: shards where there are such, else chunks."""
         return self._chunks
+
+    @property
+    def read_grid(self) -> tuple[int, ...] | None:
+        """The chunks, in shards too."""
+        return self._inner
 
     @property
     def attrs(self) -> Attrs:
@@ -114,6 +122,9 @@ class ZarrDataset(StoredDataset):
         return open_node(store, self._path, "r", self._store)
 
     def _read(self, region: tuple[slice, ...], bounds: Bounds) -> NDArray[Any]:
+        if self._reader is not None and (data := self._reader.read(region)) is not None:
+            return data.astype(self._dtype, order="C", copy=False)
+        # Also where a chunk is not there: what follows says which.
         array = self._array()
         try:
             data = np.array(array[region], dtype=self._dtype, order="C", copy=None)

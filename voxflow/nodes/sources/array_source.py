@@ -10,6 +10,7 @@ import numpy as np
 from voxflow.nodes.sources.kinds import guess_interpolatable
 from voxflow.pipeline.data import Array, ArrayKey, ArraySpec, Batch, BatchRequest
 from voxflow.pipeline.data.array import off_grid
+from voxflow.pipeline.data.deferred import Borrowed
 from voxflow.pipeline.engine import BatchProvider
 from voxflow.pipeline.geometry import Coordinate, Roi
 from voxflow.stores import open_dataset
@@ -101,11 +102,11 @@ class ArraySource(BatchProvider):
 
 
 class _Reader(Protocol):
-    """Reads regions into new arrays, which the caller may write into."""
+    """Gives the voxels of regions: new arrays, or what lies in memory."""
 
     spec: ArraySpec
 
-    def read(self, roi: Roi | None) -> np.ndarray[Any, Any]: ...
+    def read(self, roi: Roi | None) -> np.ndarray[Any, Any] | Borrowed: ...
 
 
 def _reader(array: Any, spec: ArraySpec | None, missing_chunks: MissingChunks) -> _Reader:
@@ -129,8 +130,9 @@ class _InMemory:
         self.spec = array.spec.copy()
         self.spec.dtype = array.data.dtype
 
-    def read(self, roi: Roi | None) -> np.ndarray[Any, Any]:
-        return self._array.data.copy() if roi is None else self._array.crop(roi).data
+    def read(self, roi: Roi | None) -> Borrowed:
+        part = self._array if roi is None else self._array.crop(roi, copy=False)
+        return Borrowed(part.view)
 
 
 class _ByRegions:
@@ -162,12 +164,13 @@ class _ByVoxels:
             self.spec.roi = _placed(dataset.shape, spec)
             _check_grid(self.spec)
 
-    def read(self, roi: Roi | None) -> np.ndarray[Any, Any]:
-        if roi is None:
-            return self._dataset.read()
-        region = ((roi - self.spec.region.offset) / self.spec.grid).to_slices()
-        lead = [slice(0, n) for n in self._dataset.shape[: -len(region)]]
-        return self._dataset.read((*lead, *region))
+    def read(self, roi: Roi | None) -> np.ndarray[Any, Any] | Borrowed:
+        region: tuple[slice, ...] = ()
+        if roi is not None:
+            own = ((roi - self.spec.region.offset) / self.spec.grid).to_slices()
+            region = (*(slice(0, n) for n in self._dataset.shape[: -len(own)]), *own)
+        seen = self._dataset.look(region)
+        return self._dataset.read(region) if seen is None else Borrowed(seen)
 
 
 def _placed(shape: tuple[int, ...], spec: ArraySpec) -> Roi:

@@ -10,14 +10,17 @@ import numpy as np
 from voxflow.nodes.sources.kinds import guess_interpolatable
 from voxflow.pipeline.data import Array, ArrayKey, ArraySpec, Batch, BatchRequest
 from voxflow.pipeline.data.array import off_grid
+from voxflow.pipeline.data.deferred import Borrowed
 from voxflow.pipeline.engine import BatchProvider
 from voxflow.pipeline.geometry import Coordinate, Roi
 from voxflow.stores import MetadataConflict, MetadataMissing, open_dataset, read_geometry
+from voxflow.stores.cache import cached, parse_cache
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from voxflow.stores import MissingChunks, StoredDataset
+    from voxflow.stores.cache import Cache
 
 
 class DatasetSource(BatchProvider):
@@ -44,6 +47,10 @@ class DatasetSource(BatchProvider):
     default_voxel_size
         What to do where the file states no voxel size: "error", or "ones" for one world unit along
         each axis of the dataset (of the `roi`, if one is given).
+    cache
+        How much is kept in memory, which all workers share. None: decoded chunks, within a budget
+        for all sources together (see `voxflow.stores.set_cache_size`). A number: decoded chunks
+        of up to so many bytes; 0: nothing. "ram": everything, read at setup.
 
     Raises
     ------
@@ -66,6 +73,7 @@ class DatasetSource(BatchProvider):
         *,
         missing_chunks: MissingChunks = "error",
         default_voxel_size: Literal["error", "ones"] = "error",
+        cache: Cache = None,
     ) -> None:
         for key in datasets:
             if not isinstance(key, ArrayKey):
@@ -76,6 +84,7 @@ class DatasetSource(BatchProvider):
         self.channels_first = channels_first
         self.missing_chunks: MissingChunks = missing_chunks
         self.default_voxel_size: Literal["error", "ones"] = default_voxel_size
+        self.cache: Cache = parse_cache(cache)
 
     def name(self) -> str:
         """The class and the file."""
@@ -88,6 +97,7 @@ class DatasetSource(BatchProvider):
         self._opened: dict[ArrayKey, _Opened] = {}
         for key, path in self.datasets.items():
             dataset = open_dataset(self.store, path, missing_chunks=self.missing_chunks)
+            dataset = cached(dataset, self.cache)
             opened = self._open(key, dataset)
             self._opened[key] = opened
             self.provides(key, opened.spec.copy())
@@ -171,12 +181,15 @@ class _Opened:
         self._leading = leading
         self._spatial = spatial
 
-    def read(self, roi: Roi | None) -> np.ndarray[Any, Any]:
+    def read(self, roi: Roi | None) -> np.ndarray[Any, Any] | Borrowed:
         """The voxels of a region: leading axes first, then the spatial ones."""
         where = [slice(0, n) for n in self._dataset.shape]
         if roi is not None:
             region = (roi - self.spec.region.offset) / self.spec.grid
             for axis, cut in zip(self._spatial, region.to_slices(), strict=True):
                 where[axis] = cut
-        data = self._dataset.read(tuple(where))
-        return data.transpose([*self._leading, *self._spatial])
+        axes = [*self._leading, *self._spatial]
+        seen = self._dataset.look(tuple(where))
+        if seen is not None:
+            return Borrowed(seen.transpose(axes))
+        return self._dataset.read(tuple(where)).transpose(axes)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from voxflow.pipeline.data import ArrayKey, ArraySpec
     from voxflow.stores import MissingChunks
+    from voxflow.stores.cache import Cache
 
 
 class Hdf5Source(DatasetSource):
@@ -38,6 +39,10 @@ class Hdf5Source(DatasetSource):
     default_voxel_size
         What to do where the file states no voxel size: "error", or "ones" for one world unit along
         each axis of the dataset (of the `roi`, if one is given).
+    cache
+        How much is kept in memory, which all workers share. None: decoded chunks, within a budget
+        for all sources together (see `voxflow.stores.set_cache_size`). A number: decoded chunks
+        of up to so many bytes; 0: nothing. "ram": everything, read at setup.
 
     Raises
     ------
@@ -59,6 +64,7 @@ class Hdf5Source(DatasetSource):
         *,
         missing_chunks: MissingChunks = "error",
         default_voxel_size: Literal["error", "ones"] = "error",
+        cache: Cache = None,
     ) -> None:
         super().__init__(
             filename,
@@ -67,5 +73,6 @@ class Hdf5Source(DatasetSource):
             channels_first,
             missing_chunks=missing_chunks,
             default_voxel_size=default_voxel_size,
+            cache=cache,
         )
         self.filename = filename

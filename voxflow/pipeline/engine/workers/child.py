@@ -20,12 +20,16 @@ from .errors import WorkerFailed
 from .failures import capture
 from .limits import cap_loaded_libraries
 from .packing import adopt_main_classes, load_task, pack_by_value, pack_result
+from .shared import receiving
 from .slots import Part, SlotWriter, load_placed
 from .wire import Connection
 
 
 class Welcome(NamedTuple):
-    """The first message to a worker; its descriptors are the work, the report, the lifeline."""
+    """The first message to a worker.
+
+    Its descriptors are the work, the report, the lifeline, and shared memory that the work uses.
+    """
 
     parent: int
     argv: list[str]
@@ -59,13 +63,14 @@ def _work(connection: Connection) -> None:
     if first is None:
         return
     welcome = Welcome(*first.body)
-    work_fd, report_fd, lifeline_fd = first.fds
+    work_fd, report_fd, lifeline_fd, *shared_fds = first.fds
     lifeline.watch_parent(lifeline_fd, welcome.parent)
     report = open(report_fd, "ab", buffering=0)  # noqa: SIM115  (open for life)
     faulthandler.enable(report)
     faulthandler.register(signal.SIGUSR1, report)
     try:
-        serve = _load(welcome, work_fd)
+        with receiving(shared_fds):
+            serve = _load(welcome, work_fd)
     except BaseException as error:
         connection.send(("broken", capture(error)))
         return

@@ -23,7 +23,8 @@ from .errors import NotPicklable, WorkerError, WorkerFailed
 from .failures import Remote, rethrow
 from .launch import ForkServerLauncher, Handle, Launcher, SpawnLauncher
 from .ledger import Ledger
-from .packing import pack_by_value, pack_task
+from .packing import Packed, pack_by_value, pack_task
+from .shared import shipping
 from .slots import Placed, SlotReader, anonymous_memory, place_packed
 from .wire import Message
 
@@ -74,7 +75,7 @@ class ProcessEngine:
         self._stall_timeout = stall_timeout
         self._spare = -(-ahead // num_workers) + 2  # idle slots that a worker may keep
         self._max_leased = 2 * ahead + 16  # beyond, results are copied out of their slots
-        self._work_fd, self._welcome = _pack_work(serve, setup)
+        self._work_fd, self._welcome, self._shared_fds = _pack_work(serve, setup)
         self._owner = os.getpid()
         self._lifeline = -1
         self._write = os.write
@@ -162,14 +163,14 @@ class ProcessEngine:
                 worker = Worker(number, handle, report, self._on_free)
                 self._workers.append(worker)
                 handle.connection.set_blocking(False)
-                fds = (self._work_fd, report, lifeline_r)
+                fds = (self._work_fd, report, lifeline_r, *self._shared_fds)
                 handle.connection.queue(tuple(self._welcome), fds)
                 handle.connection.flush()
                 self._watch(worker)
         finally:
             os.close(lifeline_r)
-        os.close(self._work_fd)
-        self._work_fd = -1
+        _close(self._work_fd, *self._shared_fds)
+        self._work_fd, self._shared_fds = -1, []
         self._selector.register(self._wake_r, selectors.EVENT_READ)
         control = self._launcher.fileno()
         if control is not None:
@@ -309,7 +310,7 @@ class ProcessEngine:
             worker.handle.close()
             os.close(worker.report)
         self._selector.close()
-        _close(self._work_fd, self._lifeline)
+        _close(self._work_fd, self._lifeline, *self._shared_fds)
 
 
 def _close(*fds: int) -> None:
@@ -357,20 +358,13 @@ def _wait_ended(launcher: Launcher, handles: list[Handle], seconds: float) -> bo
 
 def _pack_work(
     serve: Callable[[Any], Any], setup: Callable[[], None] | None
-) -> tuple[int, Welcome]:
-    """Pickle the work, once for all workers; raise before anything has been started."""
-    try:
-        packed = pack_by_value((serve, setup))
-    except Exception as error:
-        found = find_unpicklable(serve, pack_by_value, "serve")
-        if found is None and setup is not None:
-            found = find_unpicklable(setup, pack_by_value, "setup")
-        path, reason = found or ("serve", error)
-        raise NotPicklable(
-            f"The work cannot be sent to worker processes: {path} cannot be pickled "
-            f"({type(reason).__name__}: {reason}). Create it in the worker, at first use; or "
-            'take threads, method="thread"; or no workers, num_workers=0.'
-        ) from error
+) -> tuple[int, Welcome, list[int]]:
+    """Pickle the work, once for all workers; raise before anything has been started.
+
+    Returns the descriptor of the work, the first message, and descriptors of shared memory.
+    """
+    with shipping() as shared:
+        packed = _pack_or_blame(serve, setup)
     fd, size = -1, 0
 
     def memory(nbytes: int) -> memoryview:
@@ -381,7 +375,23 @@ def _pack_work(
     stream, parts = place_packed(packed, memory)
     if fd < 0:
         fd = anonymous_memory(0)
-    return fd, Welcome(os.getpid(), list(sys.argv), stream, parts, size)
+    welcome = Welcome(os.getpid(), list(sys.argv), stream, parts, size)
+    return fd, welcome, [os.dup(number) for number in shared]
+
+
+def _pack_or_blame(serve: Callable[[Any], Any], setup: Callable[[], None] | None) -> Packed:
+    try:
+        return pack_by_value((serve, setup))
+    except Exception as error:
+        found = find_unpicklable(serve, pack_by_value, "serve")
+        if found is None and setup is not None:
+            found = find_unpicklable(setup, pack_by_value, "setup")
+        path, reason = found or ("serve", error)
+        raise NotPicklable(
+            f"The work cannot be sent to worker processes: {path} cannot be pickled "
+            f"({type(reason).__name__}: {reason}). Create it in the worker, at first use; or "
+            'take threads, method="thread"; or no workers, num_workers=0.'
+        ) from error
 
 
 def _shown(task: Any) -> str:

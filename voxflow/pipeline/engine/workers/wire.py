@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 _HEAD = struct.Struct("<IH")  # bytes of the body; descriptors that travel with it
 _CHUNK = 1 << 16
-_MAX_FDS = 16
+_MAX_FDS = 253  # what a message can carry on Linux
 _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 

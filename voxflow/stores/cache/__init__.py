@@ -1,0 +1,5 @@
+"""Decoded chunks, and whole arrays, in memory that all workers of a process share."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -1,0 +1,263 @@
+"""The memory that decoded data lie in: one piece for a process and all of its workers."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import mmap
+import os
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from voxflow.pipeline.engine.workers import memory_limit
+from voxflow.pipeline.engine.workers.shared import SharedMemory
+
+__all__ = ["PAGE", "Arena", "Evictable", "Range", "default_arena", "set_cache_size"]
+
+PAGE = mmap.ALLOCATIONGRANULARITY
+"""Ranges begin at multiples of so many bytes."""
+
+_VARIABLE = "VOXFLOW_CACHE_BYTES"
+_MOST = 4 << 30
+_PART_OF_MEMORY = 4
+
+# The first page: how far ranges reach, and how many bytes of chunks there are.
+_TOP, _USED = 0, 1
+_NUMBERS = 0  # the byte that stands for them in locks
+
+
+class Range:
+    """A part of an arena, as this process sees it.
+
+    Attributes
+    ----------
+    begin
+        Where it begins in the arena.
+    bytes
+        What is in it.
+    """
+
+    def __init__(self, begin: int, view: mmap.mmap, nbytes: int) -> None:
+        self.begin = begin
+        self.bytes: NDArray[np.uint8] = np.frombuffer(view, np.uint8)[:nbytes]
+        self._view = view
+
+    def release(self, first: int, nbytes: int) -> None:
+        """Give the memory of whole pages back to the system; they hold zeros then."""
+        if hasattr(mmap, "MADV_REMOVE"):
+            with contextlib.suppress(OSError):  # then it stays, and is used again
+                self._view.madvise(mmap.MADV_REMOVE, first, nbytes)
+
+
+class Evictable(Protocol):
+    """Something in an arena that gives memory back when it runs out."""
+
+    def evict(self) -> int:
+        """Give up one thing that is not needed; how many bytes that are, 0 if there is none."""
+        ...
+
+
+class Arena:
+    """Shared memory from which ranges are taken, and a budget for what may be forgotten again.
+
+    Bytes of its file stand for what is locked, between processes; threads of one process have to
+    see to themselves. A lock is gone when its process is.
+
+    Parameters
+    ----------
+    budget
+        How many bytes decoded chunks may take, of all datasets together.
+    """
+
+    def __init__(self, budget: int) -> None:
+        if budget < 0:
+            raise ValueError(f"a cache cannot have {budget} bytes")
+        self.budget = budget
+        self._memory = SharedMemory(PAGE)
+        self._setup()
+        self._numbers[_TOP] = PAGE
+
+    def _setup(self) -> None:
+        self._maps: list[mmap.mmap] = []
+        self._lock = threading.RLock()
+        self._members: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._numbers = self.map(0, PAGE).bytes.view(np.int64)
+        _arenas.add(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"budget": self.budget, "_memory": self._memory}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._setup()
+
+    # -- ranges -----------------------------------------------------------------------------------
+
+    def allocate(self, nbytes: int) -> int:
+        """Take a range; give where it begins. It holds zeros, and takes no memory until written."""
+        size = -(-nbytes // PAGE) * PAGE
+        with self.locked(_NUMBERS):
+            begin = int(self._numbers[_TOP])
+            self._memory.grow(begin + size)
+            self._numbers[_TOP] = begin + size
+        return begin
+
+    def map(self, begin: int, nbytes: int) -> Range:
+        """A range, in this process."""
+        size = max(PAGE, -(-nbytes // PAGE) * PAGE)
+        view = mmap.mmap(self._memory.fd, size, offset=begin)
+        # Closing a map would drop all locks that this process has on the file: they stay.
+        self._maps.append(view)
+        return Range(begin, view, nbytes)
+
+    @staticmethod
+    def free_memory() -> int:
+        """How many bytes more this process may use, about."""
+        free = int(psutil.virtual_memory().available)
+        limit = memory_limit()
+        if limit is None:
+            return free
+        return min(free, max(0, limit - int(psutil.Process().memory_info().rss)))
+
+    # -- the budget -------------------------------------------------------------------------------
+
+    def join(self, member: Evictable) -> None:
+        """Let something be asked for memory when the budget is used up."""
+        self._members.add(member)
+
+    @property
+    def used(self) -> int:
+        """Bytes of decoded chunks that there are."""
+        return int(self._numbers[_USED])
+
+    def account(self, nbytes: int) -> None:
+        """Say that chunks of so many bytes have been added (or, if negative, given up)."""
+        with self.locked(_NUMBERS):
+            self._numbers[_USED] = max(0, int(self._numbers[_USED]) + nbytes)
+
+    def keep_to_budget(self) -> None:
+        """Have members give chunks up until the budget holds, as far as they can."""
+        members = list(self._members)
+        idle = 0
+        while self.used > self.budget and members and idle < 2 * len(members):
+            member = members.pop(0)
+            members.append(member)
+            idle = 0 if member.evict() else idle + 1
+
+    # -- locks ------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def locked(self, place: int) -> Iterator[None]:
+        """Hold a byte of the file against other processes; the first one against threads too."""
+        guard: Any = self._lock if place == _NUMBERS else contextlib.nullcontext()
+        with guard:
+            self.lock(place)
+            try:
+                yield
+            finally:
+                self.unlock(place)
+
+    def lock(self, place: int, count: int = 1, *, shared: bool = False) -> None:
+        """Hold bytes of the file, alone or shared with others that ask so.
+
+        Two threads that hold the same byte have one lock, which the first of them lets go of.
+        """
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        while True:
+            try:
+                fcntl.lockf(self._memory.fd, kind, count, place)
+                return
+            except OSError as error:
+                # Threads of two processes that each wait for one of the other look like a
+                # deadlock to the system, which does not tell them apart.
+                if error.errno != errno.EDEADLK:
+                    raise
+            time.sleep(0.001)
+
+    def try_lock(self, place: int) -> bool:
+        """Hold a byte alone, if that can be had at once."""
+        try:
+            fcntl.lockf(self._memory.fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+                return False
+            raise
+        return True
+
+    def unlock(self, place: int, count: int = 1) -> None:
+        """Let go of bytes."""
+        fcntl.lockf(self._memory.fd, fcntl.LOCK_UN, count, place)
+
+
+_arenas: weakref.WeakSet[Arena] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    # Whoever held it is not here. The bytes of the file are the parent's alone anyway.
+    for arena in list(_arenas):
+        arena._lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+_default: Arena | None = None
+_default_lock = threading.Lock()
+
+
+def default_arena() -> Arena:
+    """The arena of this process, made at its first use.
+
+    Its budget is what `set_cache_size` or the environment variable ``VOXFLOW_CACHE_BYTES`` says;
+    else a quarter of the memory that this process may use, and 4 GiB at most.
+    """
+    global _default
+    with _default_lock:
+        if _default is None:
+            _default = Arena(_default_budget())
+        return _default
+
+
+def set_cache_size(nbytes: int) -> None:
+    """Say how much memory decoded chunks of files may take, of all sources together.
+
+    It counts for pipelines that are built from now on, and for their workers.
+
+    Parameters
+    ----------
+    nbytes
+        The budget in bytes; 0: chunks are not kept.
+
+    Raises
+    ------
+    ValueError
+        If it is negative.
+    """
+    default_arena().budget = _parse_budget(nbytes)
+
+
+def _parse_budget(nbytes: Any) -> int:
+    if int(nbytes) < 0:
+        raise ValueError(f"a cache cannot have {nbytes} bytes")
+    return int(nbytes)
+
+
+def _default_budget() -> int:
+    given = os.environ.get(_VARIABLE, "")
+    if given:
+        try:
+            return _parse_budget(given)
+        except ValueError:
+            raise ValueError(f"{_VARIABLE} has to be a number of bytes, got {given!r}") from None
+    limit = memory_limit()
+    total = int(psutil.virtual_memory().total)
+    return min(_MOST, (total if limit is None else min(limit, total)) // _PART_OF_MEMORY)

@@ -1,0 +1,125 @@
+"""A dataset whose chunks are decoded once for all processes that read it."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from voxflow.pipeline.engine.workers.shared import is_shipping
+from voxflow.stores.base import Attrs, StoredDataset
+from voxflow.stores.errors import MissingChunk
+from voxflow.stores.grid import Index, chunks_of, copy_chunk
+
+from .arena import Arena
+from .cells import Cells
+from .copying import copy_cells
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from voxflow.stores.grid import Bounds
+
+__all__ = ["CachedDataset"]
+
+
+class CachedDataset(StoredDataset):
+    """A dataset for reading, with its decoded chunks kept in shared memory.
+
+    What is read is the same as from the dataset itself, as long as nobody changes the file. Workers
+    that it is sent to share the chunks: each is read and decoded once, by whoever needs it first.
+
+    Parameters
+    ----------
+    dataset
+        Stored in chunks.
+    arena
+        Where chunks are kept, and how much of them.
+    """
+
+    def __init__(self, dataset: StoredDataset, arena: Arena) -> None:
+        super().__init__("r")
+        grid = dataset.read_grid
+        if grid is None:
+            raise ValueError(f"{dataset.uri} is not stored in chunks, so there is nothing to keep")
+        self._dataset, self._grid = dataset, grid
+        self._shape, self._dtype = dataset.shape, dataset.dtype
+        self._counts = tuple(-(-n // size) for n, size in zip(self._shape, grid, strict=True))
+        self._cells = Cells(arena, math.prod(self._counts), grid, self._dtype)
+        weakref.finalize(self, self._cells.close).atexit = False
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if is_shipping():
+            return super().__reduce_ex__(protocol)
+        return _anew, (self._dataset, self._cells.arena.budget)  # elsewhere it is shared anew
+
+    @property
+    def chunks(self) -> tuple[int, ...] | None:
+        """The grid of writing in voxels."""
+        return self._dataset.chunks
+
+    @property
+    def read_grid(self) -> tuple[int, ...] | None:
+        """The grid of what is decoded at once."""
+        return self._grid
+
+    @property
+    def attrs(self) -> Attrs:
+        """The dataset's own attributes."""
+        return self._dataset.attrs
+
+    @property
+    def ancestors(self) -> Sequence[tuple[str, Attrs]]:
+        """The groups above."""
+        return self._dataset.ancestors
+
+    @property
+    def uri(self) -> str:
+        """Where it is, for messages."""
+        return self._dataset.uri
+
+    def _write(self, region: tuple[slice, ...], bounds: Bounds, data: NDArray[Any]) -> None:
+        raise NotImplementedError("a cached dataset is for reading only")
+
+    def fetch(self, index: Index) -> NDArray[Any]:
+        """A chunk, as the dataset itself has it."""
+        return self._dataset.fetch(index)
+
+    def _read(self, region: tuple[slice, ...], bounds: Bounds) -> NDArray[Any]:
+        out = np.empty([end - begin for begin, end in bounds], self._dtype)
+        touched = list(chunks_of(bounds, self._grid))
+        if not touched:
+            return out
+        indices = np.array(touched, np.int64)
+        numbers = np.ravel_multi_index(tuple(indices.T), self._counts)
+        marks, slots = self._cells.marks, numbers % self._cells.count
+        there = marks[slots] == numbers + 1
+        try:
+            for at in np.flatnonzero(~there):
+                there[at] = not self._fetch_into(out, bounds, touched[at], int(numbers[at]))
+        except MissingChunk:
+            return self._dataset.read(region)  # raises too, and knows all that is missing
+        with self._cells.reading():
+            gone = there & (marks[slots] != numbers + 1)
+            copy_cells(self._cells, slots, indices, there & ~gone, bounds, out)
+            self._cells.touch(slots[there])
+        for at in np.flatnonzero(gone):  # given up in between, which hardly ever happens
+            copy_chunk(self._dataset.fetch(touched[at]), touched[at], self._grid, bounds, out)
+        return out
+
+    def _fetch_into(self, out: NDArray[Any], bounds: Bounds, index: Index, number: int) -> bool:
+        """Fetch a chunk that is not kept; False if somebody else did in the meantime."""
+        with self._cells.filling(number) as needed:
+            if not needed:
+                return False
+            chunk = self._dataset.fetch(index)
+            self._cells.put(number, chunk, tuple(slice(0, n) for n in chunk.shape))
+        copy_chunk(chunk, index, self._grid, bounds, out)
+        return True
+
+
+def _anew(dataset: StoredDataset, budget: int) -> StoredDataset:
+    return CachedDataset(dataset, Arena(budget))
