@@ -22,7 +22,7 @@ from voxflow.stores.base import (
     wrong_compression,
 )
 from voxflow.stores.errors import DatasetNotFound, ReadOnly, StoreUnusable
-from voxflow.stores.grid import Index, chunk_bounds, chunks_of, copy_chunk
+from voxflow.stores.grid import Index, chunk_bounds, chunks_of, copy_chunk, format_bounds
 from voxflow.stores.hdf5_files import get_handle
 from voxflow.stores.hdf5_raw import chunk_decoder, mapped_file
 from voxflow.stores.names import clean_path, not_found
@@ -168,7 +168,14 @@ class Hdf5Dataset(StoredDataset):
         raw = None if self._decoder is None else self._raw_chunk(index, bounds)
         if raw is None or self._decoder is None:
             return self._read_by_hdf5(region, bounds)
-        return self._decoder(raw)[tuple(slice(0, end - begin) for begin, end in bounds)]
+        try:
+            chunk = self._decoder(raw)
+        except Exception as error:
+            raise StoreUnusable(
+                f"{self.uri}: chunk {index}, voxels {format_bounds(bounds)}, cannot be decoded "
+                f"({error}). The file is damaged: restore it, or write that region again"
+            ) from error
+        return chunk[tuple(slice(0, end - begin) for begin, end in bounds)]
 
     def _raw_chunk(self, index: Index, bounds: Bounds) -> bytes | None:
         """The bytes of a chunk; None if it is not stored, or not as chunks of this dataset are."""

@@ -12,7 +12,7 @@ import pytest
 import zarr
 
 import voxflow as gp
-from tests.helpers import asking, ramp, served
+from tests.helpers import asking, ids, ramp, served
 from voxflow.nodes.sources.dataset_source import DatasetSource
 from voxflow.stores import (
     DatasetNotFound,
@@ -316,3 +316,44 @@ def test_a_copy_of_an_array_with_a_voxel_size_of_many_digits(tmp_path, suffix):
     source = DatasetSource(path, {RAW: "raw"})
     with gp.build(source):
         assert source.spec[RAW].roi == gp.Roi(size * 1000, size * 4)
+
+
+@both
+@pytest.mark.parametrize("cache", [None, 0, 10_000, "ram"])
+def test_however_much_is_kept_the_same_is_read(tmp_path, suffix, cache):
+    roi, path = gp.Roi((40, 8, 12), (240, 96, 80)), tmp_path / f"a.{suffix}"
+    data = ids(roi, (40, 4, 4))
+    make(path, "raw", data, (40, 4, 4), (40, 8, 12))
+    source = DatasetSource(path, {RAW: "raw"}, cache=cache)
+    rng = np.random.default_rng(0)
+    with gp.build(source):
+        for _ in range(12):
+            begin = [int(rng.integers(0, n)) for n in data.shape]
+            size = [int(rng.integers(1, n - b + 1)) for b, n in zip(begin, data.shape, strict=True)]
+            asked = gp.Roi(begin, size) * gp.Coordinate(40, 4, 4) + roi.offset
+            got = source.request_batch(asking(RAW=asked))[RAW].data
+            where = tuple(slice(b, b + n) for b, n in zip(begin, size, strict=True))
+            np.testing.assert_array_equal(got, data[where])
+            got[...] = 0  # what is handed out belongs to the caller
+
+
+@pytest.mark.parametrize("cache", [None, "ram"])
+def test_workers_share_what_is_kept(tmp_path, cache):
+    data = ids(gp.Roi((0, 0, 0), (40, 40, 40)), (1, 1, 1))
+    make(tmp_path / "a.hdf", "raw", data, (1, 1, 1))
+    pipeline = (
+        DatasetSource(tmp_path / "a.hdf", {RAW: "raw"}, cache=cache)
+        + gp.RandomLocation()
+        + gp.PreCache(4, num_workers=2)
+    )
+    plain = DatasetSource(tmp_path / "a.hdf", {RAW: "raw"}, cache=0) + gp.RandomLocation()
+    request = asking(RAW=((0, 0, 0), (20, 20, 20)))
+    with gp.build(pipeline, seed=3), gp.build(plain, seed=3):
+        for _ in range(8):
+            one, other = pipeline.request_batch(request), plain.request_batch(request)
+            np.testing.assert_array_equal(one[RAW].data, other[RAW].data)
+
+
+def test_a_cache_that_means_nothing():
+    with pytest.raises(ValueError, match="cache is None, 'ram'"):
+        gp.Hdf5Source("a.hdf", {RAW: "raw"}, cache="disk")

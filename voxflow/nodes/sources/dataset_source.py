@@ -14,7 +14,7 @@ from voxflow.pipeline.data.deferred import Borrowed
 from voxflow.pipeline.engine import BatchProvider
 from voxflow.pipeline.geometry import Coordinate, Roi
 from voxflow.stores import MetadataConflict, MetadataMissing, open_dataset, read_geometry
-from voxflow.stores.cache import cached, parse_cache
+from voxflow.stores.cache import parse_cache, with_cache
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,7 +97,7 @@ class DatasetSource(BatchProvider):
         self._opened: dict[ArrayKey, _Opened] = {}
         for key, path in self.datasets.items():
             dataset = open_dataset(self.store, path, missing_chunks=self.missing_chunks)
-            dataset = cached(dataset, self.cache)
+            dataset = with_cache(dataset, self.cache)
             opened = self._open(key, dataset)
             self._opened[key] = opened
             self.provides(key, opened.spec.copy())

@@ -122,7 +122,7 @@ class Cells:
             new = not self.marks[slot]
             self.marks[slot] = 0
             self.cell(slot)[where] = chunk
-            self._touched[slot] = 1
+            self._touched[slot] = 0  # what is read but once goes first
             self.marks[slot] = number + 1
         if new:
             self.arena.account(self.nbytes)
@@ -149,7 +149,7 @@ class Cells:
         """Give up a chunk that was not read since the last round; see `Evictable`."""
         passed = 0
         while passed < 2 * self.count:
-            window = self.marks[self._hand : self._hand + _WINDOW]
+            window = self.marks[self._hand : self._hand + _WINDOW].copy()  # others write to it
             marked = np.flatnonzero(window)
             step = int(marked[0]) if len(marked) else len(window)
             slot = self._hand + step
@@ -180,5 +180,5 @@ class Cells:
 
     def close(self) -> None:
         """Give all memory back."""
-        for slot in np.flatnonzero(self.marks):
+        for slot in np.flatnonzero(self.marks.copy()):
             self._drop(int(slot))

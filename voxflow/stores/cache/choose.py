@@ -10,11 +10,12 @@ from .arena import Arena, default_arena
 from .cached import CachedDataset
 from .preloaded import PreloadedDataset
 
-__all__ = ["Cache", "cached", "parse_cache"]
+__all__ = ["Cache", "parse_cache", "with_cache"]
 
 Cache = Literal["ram"] | int | Arena | None
 """None: decoded chunks are kept within the budget that all sources share. A number: within a budget
 of so many bytes of its own; 0: not at all. "ram": the whole dataset is read once, at setup."""
+
 
 def parse_cache(cache: Any) -> Cache:
     """Check what a user says.
@@ -32,7 +33,7 @@ def parse_cache(cache: Any) -> Cache:
     )
 
 
-def cached(dataset: StoredDataset, cache: Cache) -> StoredDataset:
+def with_cache(dataset: StoredDataset, cache: Cache) -> StoredDataset:
     """A dataset whose voxels are kept in memory that workers share, as far as is wanted.
 
     Parameters
@@ -44,7 +45,6 @@ def cached(dataset: StoredDataset, cache: Cache) -> StoredDataset:
     """
     if dataset.look((slice(0, 0),) * len(dataset.shape)) is not None:
         return dataset
-    own = isinstance(cache, int)
     arena = default_arena()
     if isinstance(cache, Arena):
         arena = cache

@@ -1,0 +1,106 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from voxflow.stores import set_cache_size
+from voxflow.stores.cache import Arena, default_arena
+from voxflow.stores.cache.arena import PAGE
+from voxflow.testing.stores import run_forked
+
+
+def test_ranges_are_apart_and_empty():
+    arena = Arena(0)
+    begins = [arena.allocate(n) for n in (1, PAGE, PAGE + 1, 5)]
+    assert np.diff(begins).tolist() == [PAGE, PAGE, 2 * PAGE]
+    ranges = [arena.map(begin, 5) for begin in begins]
+    for number, part in enumerate(ranges, 1):
+        assert not part.bytes.any()
+        part.bytes[:] = number
+    assert [int(part.bytes[0]) for part in ranges] == [1, 2, 3, 4]
+
+
+def test_far_ranges_cost_nothing():
+    arena = Arena(0)
+    begin = arena.allocate(1 << 40)
+    part = arena.map(begin, 1 << 40)
+    part.bytes[1 << 39] = 7
+    assert os.fstat(arena._memory.fd).st_blocks * 512 < 10 * PAGE
+    part.release(1 << 39, PAGE)
+    assert part.bytes[1 << 39] == 0
+
+
+def test_bytes_are_counted():
+    arena = Arena(100)
+    arena.account(70)
+    arena.account(-20)
+    assert arena.used == 50
+    arena.account(-80)
+    assert arena.used == 0
+
+
+def test_locks_hold_off_other_processes():
+    arena = Arena(0)
+    place = arena.allocate(10)
+
+    def can_lock():
+        return arena.try_lock(place)
+
+    assert run_forked(can_lock)
+    with arena.locked(place):
+        assert not run_forked(can_lock)
+        assert run_forked(lambda: arena.try_lock(place + 1))
+    assert run_forked(can_lock)
+    arena.lock(place, 5, shared=True)
+    assert not run_forked(lambda: arena.try_lock(place + 4))
+    arena.unlock(place, 5)
+    assert run_forked(lambda: arena.try_lock(place + 4))
+
+
+def test_members_that_have_nothing_are_asked_no_further():
+    class Poor:
+        asked = 0
+
+        def evict(self):
+            self.asked += 1
+            return 0
+
+    arena, member = Arena(0), Poor()
+    arena.join(member)
+    arena.account(100)
+    arena.keep_to_budget()
+    assert member.asked == 2
+    assert arena.used == 100
+
+
+@pytest.mark.parametrize("nbytes", [-1, -(2**40)])
+def test_no_negative_sizes(nbytes):
+    with pytest.raises(ValueError, match="cannot have"):
+        Arena(nbytes)
+    with pytest.raises(ValueError, match="cannot have"):
+        set_cache_size(nbytes)
+
+
+def test_the_size_can_be_set():
+    before = default_arena().budget
+    assert 0 < before <= 4 << 30
+    try:
+        set_cache_size(12345)
+        assert default_arena().budget == 12345
+    finally:
+        set_cache_size(before)
+
+
+def test_the_environment_says_the_size():
+    code = "from voxflow.stores.cache import default_arena; print(default_arena().budget)"
+
+    def run(value):
+        environment = {**os.environ, "VOXFLOW_CACHE_BYTES": value}
+        return subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+        )
+
+    assert run("4096").stdout == "4096\n"
+    assert "VOXFLOW_CACHE_BYTES has to be a number of bytes, got '4 GiB'" in run("4 GiB").stderr
