@@ -10,7 +10,13 @@ import psutil
 import pytest
 
 import voxflow as gp
-from voxflow.pipeline.engine.workers import WorkerDied, WorkerError, WorkerStalled
+from voxflow.nodes.flow import precache
+from voxflow.pipeline.engine.workers import (
+    WorkerDied,
+    WorkerError,
+    WorkerStalled,
+    available_cpus,
+)
 
 RAW, OTHER = gp.ArrayKey("RAW"), gp.ArrayKey("OTHER")
 
@@ -180,8 +186,61 @@ def test_nothing_is_made_in_vain_when_the_usual_request_changes(tmp_path):
             found = [digest(built.request_batch(request(10))) for _ in range(5)]
             expected = expected or found
             assert found == expected
-    # The next one was begun already.
-    assert {path.name for path in tmp_path.iterdir()} <= {"2"}
+    # The next ones were handed out already.
+    assert {path.name for path in tmp_path.iterdir()} <= {"2", "3"}
+
+
+@pytest.mark.parametrize("method", ["forkserver", "thread"])
+def test_workers_rest_where_batches_are_light(monkeypatch, method):
+    monkeypatch.setattr(precache, "_WORTH", 0.05)
+    with gp.build(make_pipeline(0), seed=5) as built:
+        expected = served(built, 60)
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    with gp.build(make_pipeline(2, method), seed=5) as built:
+        assert served(built, 60) == expected
+        assert built.output._state.pool is None
+        assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
+
+
+def test_workers_come_back_when_batches_get_heavy(monkeypatch):
+    monkeypatch.setattr(precache, "_WORTH", 0.05)
+    here = os.getpid()
+
+    def work(request):
+        import os
+        import time
+
+        if request.position.index >= 40 and os.getpid() == here:
+            time.sleep(0.01)
+
+    with gp.build(make_pipeline(0), seed=5) as built:
+        expected = served(built, 110)
+    pipeline = make_pipeline(2, act=work)
+    with gp.build(pipeline, seed=5) as built:
+        assert served(built, 40) == expected[:40]
+        state = built.output._state
+        assert state.pool is None
+        assert served(built, 20) == expected[40:60]
+        assert state.pool is not None
+        assert served(built, 50) == expected[60:]
+
+
+def test_heavy_batches_are_never_made_here():
+    here = os.getpid()
+
+    def work(request):
+        import os
+        import time
+
+        assert os.getpid() != here
+        time.sleep(0.002)
+
+    with gp.build(make_pipeline(2, act=work), seed=5) as built:
+        served(built, 50)
+
+
+def test_as_many_workers_as_there_are_processors():
+    assert gp.PreCache().num_workers == available_cpus()
 
 
 def test_after_an_interrupt_batches_are_still_their_own(expected):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,12 +11,21 @@ from voxflow.nodes.flow.serving import Serving
 from voxflow.nodes.sinks.sink import writers_upstream
 from voxflow.pipeline.engine import BatchFilter
 from voxflow.pipeline.engine.legacy_random import seed_globals
-from voxflow.pipeline.engine.workers import WorkerDied, WorkerPool, WorkerStalled
+from voxflow.pipeline.engine.workers import (
+    WorkerDied,
+    WorkerPool,
+    WorkerStalled,
+    available_cpus,
+)
 
 if TYPE_CHECKING:
     from voxflow.pipeline.data import Batch, BatchRequest, RunPosition
 
 _RECENT = 5
+_WORTH = 0.0004  # seconds that handing a batch over takes: what is made sooner is made here
+_HEAVY = 0.002  # seconds of a batch made here from which workers take over again
+_PROOF = 16  # batches before anything is concluded
+_TURNS = 3  # how often workers start again
 
 
 class PreCache(BatchFilter):
@@ -24,16 +34,19 @@ class PreCache(BatchFilter):
     The node changes nothing but the time at which batches arrive: the batches are the same, bit for
     bit and in the same order, for any number of workers, for processes and threads, and with no
     workers at all. Workers start at the first request and make the batches that follow it in the
-    run. A request that differs from the ones before (another region, other keys) is served
-    directly; when it becomes the usual one, the workers turn to it. What stands outside of the run
-    is served directly, too: a request to which the user gave a seed of its own, a replay.
+    run. Where they turn out to make a batch sooner than it is handed over, they are stopped, and
+    batches are made when they are asked for. A request that differs from the ones before (another
+    region, other keys) is served directly; when it becomes the usual one, the workers turn to it.
+    What stands outside of the run is served directly, too: a request to which the user gave a seed
+    of its own, a replay.
 
     Parameters
     ----------
     cache_size
         How many batches are made ahead, at most.
     num_workers
-        How many workers make them; 0: none, every batch is made when it is asked for.
+        How many workers make them; 0: none, every batch is made when it is asked for. None: one
+        for each processor that this process may use.
     method
         How workers start: "forkserver" or "spawn" for processes, "thread" for threads. With nodes
         from outside of voxflow upstream there are no threads: such nodes may draw from the global
@@ -54,13 +67,15 @@ class PreCache(BatchFilter):
     def __init__(
         self,
         cache_size: int = 50,
-        num_workers: int = 20,
+        num_workers: int | None = None,
         *,
         method: Literal["forkserver", "spawn", "thread"] = "forkserver",
         stall_timeout: float = 120.0,
     ) -> None:
         if cache_size < 1:
             raise ValueError(f"cache_size has to be at least 1, got {cache_size}")
+        if num_workers is None:
+            num_workers = available_cpus()
         if num_workers < 0:
             raise ValueError(f"num_workers has to be 0 or more, got {num_workers}")
         if method not in ("forkserver", "spawn", "thread"):
@@ -108,7 +123,7 @@ class PreCache(BatchFilter):
         state: _Ahead = self._state
         with state.lock:
             try:
-                if state.accepts(asked, position):
+                if state.accepts(asked, position) and not state.rests(position):
                     if state.pool is None:
                         state.pool = self._start()
                     batch: Batch = state.take(asked, position)
@@ -120,7 +135,11 @@ class PreCache(BatchFilter):
                 ):
                     state.stop()
                 raise
-            return self._serving()(asked)
+            started = time.perf_counter()
+            batch = self._serving()(asked)
+            batch.make()
+            state.served_here(time.perf_counter() - started)
+            return batch
 
     @staticmethod
     def _asked(request: BatchRequest) -> BatchRequest:
@@ -165,6 +184,34 @@ class _Ahead:
         self._last_paths: list[Any] = []
         self._index = -1
         self._stray: RunPosition | None = None
+        # Whether batches are so light that workers do not pay, and what that is concluded from.
+        self._resting = False
+        self._count = self._turns = 0
+        self._seconds = 0.0
+
+    def rests(self, position: RunPosition) -> bool:
+        """Whether a batch is made when it is asked for, since none on its way is this one."""
+        if not self._resting or position in self._pending:
+            return False
+        self._drop_all()
+        self.stop()
+        return True
+
+    def served_here(self, seconds: float) -> None:
+        """Note how long a batch took that was made here; heavy ones call workers back."""
+        if self._resting:
+            self._count += 1
+            self._seconds += (seconds - self._seconds) / min(self._count, _PROOF)
+            if self._count >= _PROOF and self._seconds > _HEAVY and self._turns < _TURNS:
+                self._resting, self._count = False, 0
+                self._turns += 1
+
+    def _watch(self, pool: WorkerPool) -> None:
+        """Let workers rest if they make a batch sooner than it is handed over."""
+        self._count += 1
+        seconds = pool.seconds
+        if self._count >= _PROOF and seconds is not None and seconds < _WORTH:
+            self._resting, self._count, self._seconds = True, 0, 0.0
 
     def stop(self) -> None:
         self._pending.clear()
@@ -215,9 +262,13 @@ class _Ahead:
         else:
             self._drop_all()
             self._order(request, position)
-        self._order_following(request)
+        if not self._resting:
+            self._order_following(request)
         self._pending.popleft()
-        return self._started().result()
+        pool = self._started()
+        batch = pool.result()
+        self._watch(pool)
+        return batch
 
     def _learn(self, position: RunPosition) -> None:
         if position.index != self._index:

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
@@ -112,6 +113,7 @@ def _answer(
     """Do one task; whatever it raises is its answer."""
     fds: list[int] = []
     answer: tuple[Any, ...]
+    started = time.perf_counter()
     try:
         result = serve(load_task(by_reference, by_value))
         try:
@@ -122,7 +124,7 @@ def _answer(
         answer = ("result", index, tuple(placed))
     except BaseException as error:
         answer = ("error", index, tuple(capture(error)))
-    connection.send(answer, fds)
+    connection.send((*answer, time.perf_counter() - started), fds)
     for fd in fds:
         os.close(fd)
 

@@ -158,6 +158,11 @@ class WorkerPool:
         """Tasks submitted whose result was not yet asked for."""
         return self._engine.ledger.pending if self._engine is not None else 0
 
+    @property
+    def seconds(self) -> float | None:
+        """How long a task takes a worker, lately; None before the first is done."""
+        return self._engine.seconds if self._engine is not None else None
+
     def stop(self) -> None:
         """End all workers. May be called again; also happens at exit and when forgotten."""
         if self._finalizer is not None:

@@ -31,6 +31,9 @@ from .wire import Message
 TICK = 0.5
 """Seconds between two looks at the workers' health."""
 
+LIGHT = 0.005
+"""Tasks that take fewer seconds than this are light."""
+
 
 class Worker:
     """The parent's knowledge of one worker."""
@@ -42,14 +45,14 @@ class Worker:
         self.slots = SlotReader(on_free)
         self.health = health.Health(handle.pid)
         self.ready = False
-        self.task: tuple[int, Any] | None = None
+        self.tasks: deque[tuple[int, Any]] = deque()  # the first is being worked on
 
     @property
     def doing(self) -> str:
         """In words, for errors."""
-        if self.task is None:
+        if not self.tasks:
             return "waiting for a task" if self.ready else "starting (importing, unpickling)"
-        return f"working on task {self.task[0]}: {_shown(self.task[1])}"
+        return f"working on task {self.tasks[0][0]}: {_shown(self.tasks[0][1])}"
 
 
 class ProcessEngine:
@@ -80,6 +83,7 @@ class ProcessEngine:
         self._lifeline = -1
         self._write = os.write
         self._stopping = False
+        self.seconds: float | None = None
         self._workers: list[Worker] = []
         self._launcher: Launcher | None = None
         self._freed: deque[tuple[SlotReader, int]] = deque()
@@ -222,8 +226,10 @@ class ProcessEngine:
             return
         if kind == "broken":
             rethrow_as_fatal(Remote(*values[0]), self._where(worker, "could not start"))
-        index, answer = values
-        worker.task = None
+        index, answer, seconds = values
+        worker.tasks.popleft()
+        worker.health.new_task()
+        self.seconds = seconds if self.seconds is None else 0.8 * self.seconds + 0.2 * seconds
         if kind == "result":
             placed = Placed(*answer)
             worker.slots.learn(placed, message.fds)
@@ -258,15 +264,19 @@ class ProcessEngine:
                 worker.handle.connection.queue(("free", slot))
 
     def _hand_out_tasks(self) -> None:
-        for worker in self._workers:
-            if worker.ready and worker.task is None:
-                taken = self.ledger.take()
-                if taken is None:
-                    return
-                index, (task, packed) = taken
-                worker.task = (index, task)
-                worker.health.new_task()
-                worker.handle.connection.queue(("task", index, *packed))
+        # Light tasks are handed out one ahead, so that no worker waits for the next.
+        light = self.seconds is not None and self.seconds < LIGHT
+        for count in range(2 if light else 1):
+            for worker in self._workers:
+                if worker.ready and len(worker.tasks) == count:
+                    taken = self.ledger.take()
+                    if taken is None:
+                        return
+                    index, (task, packed) = taken
+                    if not worker.tasks:
+                        worker.health.new_task()
+                    worker.tasks.append((index, task))
+                    worker.handle.connection.queue(("task", index, *packed))
 
     def _talk(self, worker: Worker) -> None:
         connection = worker.handle.connection
@@ -281,7 +291,7 @@ class ProcessEngine:
         """Judge the workers' health."""
         for worker in self._workers:
             state, limit = worker.health, self._stall_timeout
-            in_task = worker.task is not None or not worker.ready
+            in_task = bool(worker.tasks) or not worker.ready
             state.look(seconds, in_task=in_task, stall_timeout=limit)
             if state.stopped > health.STOPPED_SECONDS:
                 why = f"is stopped (by SIGSTOP or a debugger) for {state.stopped:.0f} s"
@@ -302,7 +312,7 @@ class ProcessEngine:
         handles = [worker.handle for worker in self._workers]
         launcher = self._launcher
         if launcher is not None:
-            idle = [w.handle for w in self._workers if w.ready and w.task is None]
+            idle = [w.handle for w in self._workers if w.ready and not w.tasks]
             _wait_ended(launcher, idle, 0.5 if gently else 0.0)
             _end(launcher, handles)
             launcher.close()

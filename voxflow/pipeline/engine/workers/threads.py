@@ -36,6 +36,7 @@ class ThreadEngine:
         if setup is not None:
             setup()
         self._serve, self._name, self._stall_timeout = serve, name, stall_timeout
+        self.seconds: float | None = None
         self._owner = os.getpid()
         self._stop = threading.Event()
         self._doing: dict[int, tuple[int, Any]] = {}
@@ -67,7 +68,12 @@ class ThreadEngine:
         while (taken := self.ledger.take(wait=True)) is not None:
             index, task = taken
             self._doing[worker] = taken
+            started = time.perf_counter()
             self.ledger.finish(index, self._outcome(worker, index, task))
+            taken_for = time.perf_counter() - started
+            self.seconds = (
+                taken_for if self.seconds is None else 0.8 * self.seconds + 0.2 * taken_for
+            )
             del self._doing[worker], taken, task
 
     def _outcome(self, worker: int, index: int, task: Any) -> Callable[[], Any]:
