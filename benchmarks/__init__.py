@@ -1,0 +1,6 @@
+"""How fast is it, beside the peers: ``python -m benchmarks --list``.
+
+Every number is measured beside its baseline: both run the same work, each in a process of an
+environment of its own, and take turns. The tables show medians, and the median of the ratios of
+pairs. Before anything is timed, the outputs are compared.
+"""

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from voxflow.pipeline.compiled import kernel
 
 __all__ = ["affinities", "affinities_mask", "parse_neighborhood", "reach"]
 
@@ -240,8 +241,8 @@ def as_integers(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
 # rows of labels are read from memory once. The innermost loops have no branch: they vectorise.
 
 
-@njit(cache=True, nogil=True)
-def _equal_pairs(labels, origin, vectors, out):  # type: ignore[no-untyped-def]
+@kernel
+def _equal_pairs(labels: Any, origin: Any, vectors: Any, out: Any) -> None:
     lead, channels, n0, n1, n2, n3 = out.shape
     x0 = origin[3]
     for s in range(lead):
@@ -259,8 +260,8 @@ def _equal_pairs(labels, origin, vectors, out):  # type: ignore[no-untyped-def]
                             row[x] = (here[x] == there[x]) & (here[x] > 0)
 
 
-@njit(cache=True, nogil=True)
-def _clear_where_neither(mask, origin, vectors, out):  # type: ignore[no-untyped-def]
+@kernel
+def _clear_where_neither(mask: Any, origin: Any, vectors: Any, out: Any) -> None:
     lead, channels, n0, n1, n2, n3 = out.shape
     x0 = origin[3]
     for s in range(lead):

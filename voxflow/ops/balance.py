@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from voxflow.pipeline.compiled import kernel
 
 from .runs import pieces_of, runs
 
@@ -148,8 +149,8 @@ def _refuse(
 # labels' own dtype let these loops vectorise; so does adding up the mask in any order.
 
 
-@njit(cache=True, nogil=True)
-def _count_few(labels, starts, length, counts):  # type: ignore[no-untyped-def]
+@kernel
+def _count_few(labels: Any, starts: Any, length: Any, counts: Any) -> Any:
     valid = 0
     for start in starts:
         for low in range(start, start + length, CHUNK):
@@ -164,8 +165,8 @@ def _count_few(labels, starts, length, counts):  # type: ignore[no-untyped-def]
     return valid != starts.size * length
 
 
-@njit(cache=True, nogil=True)
-def _count_masked_few(labels, mask, starts, length, counts):  # type: ignore[no-untyped-def]
+@kernel
+def _count_masked_few(labels: Any, mask: Any, starts: Any, length: Any, counts: Any) -> Any:
     valid, total = 0, 0.0
     for start in starts:
         for low in range(start, start + length, CHUNK):
@@ -183,16 +184,16 @@ def _count_masked_few(labels, mask, starts, length, counts):  # type: ignore[no-
     return valid != starts.size * length, total
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc"})
-def _total(values):  # type: ignore[no-untyped-def]
+@kernel(fastmath={"reassoc"})
+def _total(values: Any) -> Any:
     total = 0.0
     for x in range(values.size):
         total += values[x]
     return total
 
 
-@njit(cache=True, nogil=True)
-def _count(labels, starts, length, counts):  # type: ignore[no-untyped-def]
+@kernel
+def _count(labels: Any, starts: Any, length: Any, counts: Any) -> Any:
     for start in starts:
         for x in range(start, start + length):
             c = np.int64(labels[x])
@@ -202,8 +203,8 @@ def _count(labels, starts, length, counts):  # type: ignore[no-untyped-def]
     return False
 
 
-@njit(cache=True, nogil=True)
-def _count_masked(labels, mask, starts, length, counts):  # type: ignore[no-untyped-def]
+@kernel
+def _count_masked(labels: Any, mask: Any, starts: Any, length: Any, counts: Any) -> Any:
     total = 0.0
     for start in starts:
         for x in range(start, start + length):
@@ -215,8 +216,10 @@ def _count_masked(labels, mask, starts, length, counts):  # type: ignore[no-unty
     return False, total
 
 
-@njit(cache=True, nogil=True)
-def _weigh_few(labels, weights, starts, length, scale, masked):  # type: ignore[no-untyped-def]
+@kernel
+def _weigh_few(
+    labels: Any, weights: Any, starts: Any, length: Any, scale: Any, masked: Any
+) -> None:
     factors = np.empty(CHUNK, dtype=np.float32)
     for start in starts:
         for low in range(start, start + length, CHUNK):
@@ -232,8 +235,8 @@ def _weigh_few(labels, weights, starts, length, scale, masked):  # type: ignore[
                 out[x] = out[x] * factors[x] if masked else factors[x]
 
 
-@njit(cache=True, nogil=True)
-def _weigh(labels, weights, starts, length, scale, masked):  # type: ignore[no-untyped-def]
+@kernel
+def _weigh(labels: Any, weights: Any, starts: Any, length: Any, scale: Any, masked: Any) -> None:
     for start in starts:
         for x in range(start, start + length):
             factor = scale[np.int64(labels[x])]

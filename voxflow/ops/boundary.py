@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from voxflow.ops.affinities import as_integers
+from voxflow.pipeline.compiled import kernel
 
 __all__ = ["grow_boundary"]
 
@@ -188,8 +188,8 @@ def _around(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
 # loops run over `behind`, or along the axis itself where nothing is behind it, and vectorise.
 
 
-@njit(cache=True, nogil=True)
-def _mark_unequal(labels, mark, marks):  # type: ignore[no-untyped-def]
+@kernel
+def _mark_unequal(labels: Any, mark: Any, marks: Any) -> None:
     before, along, behind = labels.shape
     for b in range(before):
         if behind == 1:
@@ -210,8 +210,8 @@ def _mark_unequal(labels, mark, marks):  # type: ignore[no-untyped-def]
                 high_marks[x] |= change
 
 
-@njit(cache=True, nogil=True)
-def _spread(marks, steps):  # type: ignore[no-untyped-def]
+@kernel
+def _spread(marks: Any, steps: Any) -> None:
     before, along, behind = marks.shape
     for b in range(before):
         if behind == 1:
@@ -233,15 +233,15 @@ def _spread(marks, steps):  # type: ignore[no-untyped-def]
                 low[x] = max(low[x], np.uint8(high[x] - (high[x] > 0)))
 
 
-@njit(cache=True, nogil=True)
-def _first_sight(labels, known, background, seen):  # type: ignore[no-untyped-def]
+@kernel
+def _first_sight(labels: Any, known: Any, background: Any, seen: Any) -> None:
     for x in range(labels.size):
         if known[x]:
             seen[x] = 2 if labels[x] == background else 1
 
 
-@njit(cache=True, nogil=True)
-def _join(old_seen, old_which, seen, which):  # type: ignore[no-untyped-def]
+@kernel
+def _join(old_seen: Any, old_which: Any, seen: Any, which: Any) -> None:
     before, along, behind = seen.shape
     for b in range(before):
         for i in range(along):
@@ -259,7 +259,7 @@ def _join(old_seen, old_which, seen, which):  # type: ignore[no-untyped-def]
                         seen[b, i, x] = 2
 
 
-@njit(cache=True, nogil=True)
-def _select(labels, lost, background, out):  # type: ignore[no-untyped-def]
+@kernel
+def _select(labels: Any, lost: Any, background: Any, out: Any) -> None:
     for x in range(labels.size):
         out[x] = background if lost[x] else labels[x]

@@ -312,3 +312,29 @@ def test_the_control_points_spline_is_the_one_scipy_zooms_with():
     got = (bend.pull(grid) - grid).T.reshape(2, 31, 41)
     want = [ndimage.zoom(v, np.array([31, 41]) / v.shape, order=3) for v in values]
     np.testing.assert_allclose(got, want, atol=1e-9)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.integers(2, 9), st.integers(1, 9), st.booleans(), st.sampled_from([1, 2, 4, 8, 10]),
+    st.integers(0, 2**32),
+)  # fmt: skip
+def test_rows_that_meet_every_control_point(counts, step, turned_over, size, seed):
+    """Voxel centres then lie on control points, where a row goes from one cubic to the next."""
+    rng = np.random.default_rng(seed)
+    shape = (3, 1 + (counts - 1) * step)
+    begin, end = np.zeros(2), np.multiply(shape, size)
+    points = rng.normal(0, 1.0, (2, 2, counts)) * size
+    half = size / 2
+    field = ControlPointDisplacement(points, begin + half, end - half)
+    mirror = mirror_transpose(end / 2, [False, turned_over])
+    spatial_map = Compose([mirror, field])
+    low, high = spatial_map.source(Region((0, 0), tuple(end)), (size, size))
+    data = rng.random(voxels((low, high), (size, size)))
+    got = spatial_map.resample(data, low, (size, size), (0, 0), shape, fill=-1)
+    want = reference.resample(spatial_map, data, low, (size, size), (0, 0), shape, "linear", -1)
+    np.testing.assert_allclose(got, want, atol=1e-9, rtol=0)
+    assert got.min() >= 0, "something outside of the source region was read"
+    far = np.abs(points).max() + 2 * size
+    assert min(low) >= -far
+    assert (np.array(high) <= end + far).all()

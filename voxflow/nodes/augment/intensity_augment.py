@@ -14,7 +14,12 @@ from voxflow.pipeline.data import Array, Batch, BatchRequest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from voxflow.pipeline.data import ArrayKey
+
+    Floats = NDArray[np.float64]
 
 
 class IntensityAugment(ValueAugment):
@@ -82,17 +87,19 @@ class IntensityAugment(ValueAugment):
         array = batch[self.array]
         self._check(array)
         pieces = self._pieces(array)
-        # How many dice there are is known only now, with the shape of the data.
-        rng = request.rng(self.label)
         counts = [math.ceil(n / size) for n, size in zip(array.shape, pieces, strict=True)]
-        scale = rng.uniform(*self.scale_range, counts)
-        changes: list[Change] = [Contrast(pieces, scale, rng.uniform(*self.shift_range, counts))]
+        changes: list[Change] = [Contrast(pieces, *self.dice(request, counts))]
         if self.clip:
             changes.append(Clip(0.0, 1.0))
         made = Batch()
         recipe = Recipe.of(array).changed(changes, array.dtype)
         made[self.array] = Array(recipe, array.spec, dict(array.attrs))
         return made
+
+    def dice(self, request: BatchRequest, counts: Sequence[int]) -> tuple[Floats, Floats]:
+        """A scale and a shift for each piece; how many there are is known only with the shape."""
+        rng = request.rng(self.label)
+        return rng.uniform(*self.scale_range, counts), rng.uniform(*self.shift_range, counts)
 
     def _check(self, array: Array) -> None:
         check_floating(self, self.array, array.dtype)

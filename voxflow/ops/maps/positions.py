@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from voxflow.pipeline.compiled import kernel
 
 from ..resampling.program import NDIM, pack
 from ..resampling.rows import HEAD
@@ -73,7 +74,7 @@ def _with_field(kernel: Any, field: Field, positions: Floats) -> Floats:
     return np.ascontiguousarray(out[:, NDIM - ndim :])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _look(ints: Any, numbers: Any, p: Any, weights: Any, value: Any, turn: Any) -> None:
     """The field at `p`, and its derivatives ``turn[c, a] = d value[c] / d p[a]``."""
     base = ints[HEAD + BEGIN]
@@ -106,7 +107,7 @@ def _look(ints: Any, numbers: Any, p: Any, weights: Any, value: Any, turn: Any) 
                     turn[c, 2] += w0 * w1 * weights[20 + k] * numbers[at] * beyond[2]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _values(ints: Any, numbers: Any, positions: Any, out: Any) -> None:
     weights, value, turn = np.empty(24), np.empty(3), np.empty((3, 3))
     for n in range(positions.shape[0]):
@@ -114,7 +115,7 @@ def _values(ints: Any, numbers: Any, positions: Any, out: Any) -> None:
         out[n] = value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _newton_step(turn: Any, rest: Any, step: Any) -> bool:
     """Solve ``(1 + turn) step = rest`` by Cramer's rule; False where that is singular."""
     a, b, c = 1.0 + turn[0, 0], turn[0, 1], turn[0, 2]
@@ -130,7 +131,7 @@ def _newton_step(turn: Any, rest: Any, step: Any) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _distance(target: Any, p: Any, value: Any, rest: Any) -> float:
     """Write what is missing from ``p + value`` to `target`; return its greatest entry."""
     most = 0.0
@@ -140,7 +141,7 @@ def _distance(target: Any, p: Any, value: Any, rest: Any) -> float:
     return most
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _solve(ints: Any, numbers: Any, targets: Any, out: Any) -> None:
     weights, value, turn = np.empty(24), np.empty(3), np.empty((3, 3))
     rest, step, p, trial = np.empty(3), np.empty(3), np.empty(3), np.empty(3)

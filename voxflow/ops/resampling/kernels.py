@@ -17,8 +17,9 @@ from math import floor
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import DTypeLike, NDArray
+
+from voxflow.pipeline.compiled import kernel
 
 from ..pointers import pointer
 from ..values.kernels import change_row
@@ -74,7 +75,7 @@ def workspace(
     return Workspace(tile, scratch, index, np.zeros(5 * room, work), np.zeros(4 * tile, data))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def linear_sections(
     data: Any,
     size: Any,
@@ -131,7 +132,7 @@ def linear_sections(
                         )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def linear_volume(
     data: Any,
     size: Any,
@@ -184,7 +185,7 @@ def linear_volume(
                         )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def nearest(
     data: Any,
     size: Any,
@@ -223,7 +224,7 @@ def nearest(
                         )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def bounds(shape: Any, ints: Any, numbers: Any, scratch: Any, low: Any, high: Any) -> None:
     """Write the least and the greatest source coordinate of all output voxels, per axis."""
     n = shape[2]

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from voxflow.pipeline.compiled import kernel
 
 from ..pointers import as_element, move_pair, prefetch
 from .rows import BLOCK, COEFFICIENTS, PIECE, PIECES, coordinate, ends
@@ -18,7 +19,7 @@ from .rows import BLOCK, COEFFICIENTS, PIECE, PIECES, coordinate, ends
 _EDGE = 1e-6  # in voxels: rounding noise that still counts as inside
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _hull(scratch: Any, at: int, length: int) -> tuple[float, float]:
     """Between which numbers the cubic at `at` lies for 0, ..., `length` - 1.
 
@@ -32,7 +33,7 @@ def _hull(scratch: Any, at: int, length: int) -> tuple[float, float]:
     return min(b0, first, second, last), max(b0, first, second, last)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _split_inside(
     scratch: Any, at: int, ramp: int, count: int, stride: int, index: Any, work: Any, to: int
 ) -> None:
@@ -47,7 +48,7 @@ def _split_inside(
         index[to + i] = np.uint32(k * step)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def split(
     scratch: Any,
     x: int,
@@ -124,7 +125,7 @@ def split(
     return outside
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def nearest(
     scratch: Any,
     x: int,
@@ -160,7 +161,7 @@ def nearest(
     return outside
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def fill_outside(
     scratch: Any,
     x: int,
@@ -189,7 +190,7 @@ def fill_outside(
                     out[at + i * step] = fill
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def fetch_part(data: Any, base: int, extent: int, line: int, part: int, parts: int) -> None:
     """Have one of several equal parts of ``data[base : base + extent]`` brought near.
 
@@ -199,7 +200,7 @@ def fetch_part(data: Any, base: int, extent: int, line: int, part: int, parts: i
         prefetch(data, base + k)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def load(
     data: Any, base: int, index: Any, u: int, v: int, n: int, du: int, dv: int, pairs: Any
 ) -> None:
@@ -222,7 +223,7 @@ def load(
             pairs[far + 2 * i + 1] = data[k + du + dv]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def lerp(pairs: Any, n: int, work: Any, u: int, v: int, to: int) -> None:
     """Bilinear values to ``work[to:]``, with the fractions ``work[u:]`` and ``work[v:]``."""
     for i in range(n):
@@ -233,14 +234,14 @@ def lerp(pairs: Any, n: int, work: Any, u: int, v: int, to: int) -> None:
         work[to + i] = low + (high - low) * f
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def pick(data: Any, base: int, index: Any, n: int, out: Any, at: int, step: int) -> None:
     """Fetch one voxel for each voxel of a row."""
     for i in range(n):
         out[at + i * step] = data[base + np.int64(index[i])]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def blend(work: Any, n: int, low: int, high: int, weight: int) -> None:
     """Move ``work[low:]`` towards ``work[high:]``."""
     for i in range(n):
@@ -249,13 +250,13 @@ def blend(work: Any, n: int, low: int, high: int, weight: int) -> None:
         work[low + i] = v + (work[high + i] - v) * w
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def neighbour(size: int, stride: int) -> int:
     """Distance to the upper neighbour; 0 along an axis that has none."""
     return stride if size > 1 else 0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def store(work: Any, row: int, n: int, out: Any, at: int, step: int, rounded: bool) -> None:
     """Write ``work[row:]`` to a row of the output, rounded to whole numbers if that is asked."""
     half = as_element(work, 0.5)

@@ -17,8 +17,9 @@ from math import ceil, floor
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from voxflow.pipeline.compiled import kernel
 
 from .spline import (
     BEGIN,
@@ -50,6 +51,7 @@ PIECES, PIECE, COEFFICIENTS = 32, 14, 2
 # Places in scratch: position and step before and after a stage, weights.
 _P, _D, _Q, _E, _WEIGHTS = 0, 4, 8, 12, 16
 
+_AHEAD = 1e-9  # cells, by which a row enters a cell early: fields are smooth across its edge
 _SECTION_EDGE = 1e-6  # sections begin this early, so that centres on an edge always fall upwards
 
 
@@ -66,13 +68,13 @@ def make_scratch(ints: NDArray[np.int64], room: int) -> NDArray[np.float64]:
     return scratch
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def section_of(z: float, origin: float, inverse: float, count: int) -> int:
     """Number of the section that holds `z`, clamped to the table."""
     return min(max(floor((z - origin) * inverse + _SECTION_EDGE), 0), count - 1)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _weigh(
     source: Any, at: int, far: int, near: int, size: int, taps: int, scratch: Any, w: int, to: int
 ) -> None:
@@ -91,7 +93,7 @@ def _weigh(
         scratch[to + k] = total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _contract(ints: Any, numbers: Any, scratch: Any, i: int, f: int, run: int) -> int:
     """Sum the control points around an axis-aligned line to one weight per point on it.
 
@@ -130,7 +132,7 @@ def _contract(ints: Any, numbers: Any, scratch: Any, i: int, f: int, run: int) -
     return int(n)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _cubic(scratch: Any, to: int, t: float, du: float, at: int, q: float, e: float) -> None:
     """Write the coefficients of ``q + e * k`` plus the cubic of one cell, in `k`.
 
@@ -147,13 +149,13 @@ def _cubic(scratch: Any, to: int, t: float, du: float, at: int, q: float, e: flo
     scratch[to + 3] = a3 * du * du * du
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _line(scratch: Any, to: int, q: float, e: float) -> None:
     """Write the coefficients of ``q + e * k``."""
     scratch[to], scratch[to + 1], scratch[to + 2], scratch[to + 3] = q, e, 0.0, 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def coordinate(scratch: Any, piece: int, axis: int, k: float) -> float:
     """A coordinate of the `k`-th voxel of a piece."""
     at = PIECES + piece * PIECE + COEFFICIENTS + 4 * axis
@@ -161,14 +163,14 @@ def coordinate(scratch: Any, piece: int, axis: int, k: float) -> float:
     return float(((b3 * k + b2) * k + b1) * k + b0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def ends(scratch: Any, piece: int) -> tuple[int, int]:
     """Where a piece of a row begins and ends."""
     at = PIECES + piece * PIECE
     return int(scratch[at]), int(scratch[at + 1])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def write_out(ints: Any, scratch: Any, used: int, room: int) -> None:
     """Write the coordinates of a row in pieces."""
     for p in range(used):
@@ -179,16 +181,17 @@ def write_out(ints: Any, scratch: Any, used: int, room: int) -> None:
                 scratch[ints[COORDINATES] + c * room + i] = value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _cell_end(i: int, u0: float, du: float, count: int, n: int) -> tuple[int, int]:
     """Index up to which a row stays in the cell of voxel `i` (exclusive); and that cell.
 
-    Cell -1 and cell ``count - 1`` are the constant continuations beyond the control points.
+    Cell -1 and cell ``count - 1`` are the constant continuations beyond the control points. On a
+    control point the row already is in the cell that it enters: otherwise a row that meets every
+    control point would have a piece of one voxel at each of them, and more pieces than there is
+    room for.
     """
-    u = u0 + du * i
-    cell = -1 if u < 0.0 else min(int(u), count - 1)
-    if u > 0.0 and cell == count - 1 and u == cell:
-        cell = count - 2
+    ahead = _AHEAD if du > 0.0 else -_AHEAD
+    cell = min(max(floor(u0 + du * i + ahead), -1), count - 1)
     end = n
     if du > 0.0 and cell < count - 1:
         end = min(n, ceil(min((cell + 1 - u0) / du, 1.0 * n)))
@@ -197,7 +200,7 @@ def _cell_end(i: int, u0: float, du: float, count: int, n: int) -> tuple[int, in
     return max(end, i + 1), cell
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _field_along_axis(ints: Any, numbers: Any, scratch: Any, i: int, f: int, n: int) -> int:
     """After a field stage, along one axis: ``q + e * k + field(p + d * k)``, in pieces."""
     run = 2
@@ -232,7 +235,7 @@ def _field_along_axis(ints: Any, numbers: Any, scratch: Any, i: int, f: int, n: 
     return used
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _linear(numbers: Any, f: int, scratch: Any, at: int, to: int, shift: float) -> None:
     """Write the stage's matrix times a position or step (plus `shift` times its translation)."""
     x, y, z = scratch[at], scratch[at + 1], scratch[at + 2]
@@ -242,7 +245,7 @@ def _linear(numbers: Any, f: int, scratch: Any, at: int, to: int, shift: float) 
         scratch[to + c] = total + shift * numbers[f + 9 + c]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _add_section(ints: Any, numbers: Any, scratch: Any, i: int, f: int) -> None:
     """Add what the section at position P is displaced by to position Q."""
     z = scratch[_P + ints[i + 2]]
@@ -251,7 +254,7 @@ def _add_section(ints: Any, numbers: Any, scratch: Any, i: int, f: int) -> None:
         scratch[_Q + c] += numbers[ints[i + BEGIN] + 3 * k + c]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _stage_per_voxel(
     ints: Any, numbers: Any, scratch: Any, i: int, f: int, n: int, room: int
 ) -> None:
@@ -269,7 +272,7 @@ def _stage_per_voxel(
             scratch[x + c * room + k] = scratch[_Q + c]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _snap(scratch: Any) -> None:
     """Remove rounding noise, so that what is meant to fall on voxel centres or edges does."""
     for c in range(3):
@@ -281,7 +284,7 @@ def _snap(scratch: Any) -> None:
             scratch[_D + c] = whole
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _straight(scratch: Any, n: int) -> int:
     """A straight row, in one piece."""
     scratch[PIECES], scratch[PIECES + 1] = 0.0, n
@@ -290,7 +293,7 @@ def _straight(scratch: Any, n: int) -> int:
     return 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def trace_row(
     ints: Any, numbers: Any, scratch: Any, a: int, b: int, first: int, n: int, room: int
 ) -> int:

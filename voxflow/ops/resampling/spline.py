@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
+from voxflow.pipeline.compiled import kernel
 
 #: The kind of stage that has a field (first integer of a record).
 FIELD = 1
@@ -20,7 +20,7 @@ BEGIN, COUNT, STRIDE, COMPONENT, ACTIVE = 1, 2, 5, 8, 9
 POSITION, SPACING = 12, 15
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def basis(t: float, single: bool, out: Any, at: int) -> None:
     """Write the 4 weights at fraction `t` of a cell to `out[at:]`; 1, 0, 0, 0 if `single`."""
     if single:
@@ -34,7 +34,7 @@ def basis(t: float, single: bool, out: Any, at: int) -> None:
     out[at + 3] = t * t * t * (1.0 / 6.0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def slope(t: float, single: bool, out: Any, at: int) -> None:
     """Write the derivatives of the 4 weights at fraction `t` of a cell to `out[at:]`."""
     if single:
@@ -47,7 +47,7 @@ def slope(t: float, single: bool, out: Any, at: int) -> None:
     out[at + 3] = 0.5 * t * t
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def cell_of(u: float, count: int) -> tuple[int, float]:
     """Clamp a position in control-point units; return its cell and the fraction within."""
     if count == 1:
@@ -57,13 +57,13 @@ def cell_of(u: float, count: int) -> tuple[int, float]:
     return k, u - k
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def active(ints: Any, i: int, c: int) -> bool:
     """Whether the field of the stage at `i` moves anything along axis `c`."""
     return bool((ints[i + ACTIVE] >> c) & 1)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def field_at(
     ints: Any, numbers: Any, i: int, f: int, table: Any, at: int, to: int, weights: int
 ) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import floor
 from typing import Any
 
-from numba import njit
+from voxflow.pipeline.compiled import kernel
 
 from ..pointers import as_element, pointer
 
@@ -17,7 +17,7 @@ BLOCK = 1024  # values that stay in the first-level cache for all steps
 LANES = 16  # sums that run side by side, which makes them quick and always of the same order
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def change_row(row: Any, at: int, n: int, steps: Any, count: int) -> None:
     """Apply all steps to ``row[at : at + n]``; not a number stays what it is."""
     for s in range(count):
@@ -40,7 +40,7 @@ def change_row(row: Any, at: int, n: int, steps: Any, count: int) -> None:
                 row[i] = floor(row[i] + half)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _change_block(
     source: Any, here: int, near: int, target: Any, there: int, to: int, n: int, row: Any,
     todo: Any, count: int,
@@ -60,7 +60,7 @@ def _change_block(
             target[there + i * to] = row[i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def change(
     data: Any, shape: Any, stride: Any, out: Any, step: Any, work: Any, steps: Any, count: int
 ) -> None:
@@ -84,7 +84,7 @@ def change(
                     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _sum(values: Any, at: int, n: int, lanes: Any) -> float:
     for k in range(LANES):
         lanes[k] = 0.0
@@ -100,7 +100,7 @@ def _sum(values: Any, at: int, n: int, lanes: Any) -> float:
     return total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def center(
     flat: Any,
     starts: Any,

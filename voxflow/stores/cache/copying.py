@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
+
+from voxflow.pipeline.compiled import kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,7 +78,7 @@ def _one_by_one(
         out[tuple(map(slice, low - begin, high - begin))] = cells.cell(int(slots[at]))[source]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _copy(
     cells: Any, nbytes: int, slots: Any, indices: Any, chunk: Any, region: Any, out: Any, size: int
 ) -> None:

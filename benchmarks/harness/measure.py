@@ -1,0 +1,103 @@
+"""Sides take turns; medians, and medians of the ratios of pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from .side import Side
+
+
+@dataclass
+class Row:
+    """A line of a table.
+
+    Attributes
+    ----------
+    work
+        what was done.
+    baseline
+        beside whom.
+    ours, theirs
+        seconds, medians.
+    ratio
+        how many times as long theirs took: the median over pairs of neighbours in time.
+    goal
+        what the ratio should be at least.
+    cpu
+        the same ratio of processor time.
+    floor
+        seconds that cannot be gone below, as far as that is known: bytes moved by memory bandwidth.
+    note
+        what was compared.
+    """
+
+    work: str
+    baseline: str
+    ours: float
+    theirs: float
+    ratio: float
+    goal: float | None = None
+    cpu: float | None = None
+    floor: float | None = None
+    note: str = ""
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+def take_turns(
+    ours: Side,
+    others: dict[str, Side],
+    rounds: int,
+    call: str = "run",
+    counts: tuple[int, int] = (1, 1),
+    **arguments: Any,
+) -> dict[str, dict[str, Any]]:
+    """Let all sides work in turn; seconds and ratios beside each of the others.
+
+    Parameters
+    ----------
+    ours
+        our side.
+    others
+        the other ones, by name.
+    rounds
+        how often.
+    call
+        what is called, with ``count=``.
+    counts
+        how often our side, and each of the others, does it in a round.
+    **arguments
+        passed on.
+    """
+    mine: list[tuple[float, float]] = []
+    theirs: dict[str, list[tuple[float, float]]] = {name: [] for name in others}
+    for _ in range(rounds):
+        mine.append(_seconds(ours, call, counts[0], arguments))
+        for name, side in others.items():
+            theirs[name].append(_seconds(side, call, counts[1], arguments))
+    found = {}
+    for name, times in theirs.items():
+        pairs = list(zip(mine, times, strict=True))
+        found[name] = {
+            "ours": median(wall for wall, _ in mine),
+            "theirs": median(wall for wall, _ in times),
+            "ratio": median(b[0] / a[0] for a, b in pairs),
+            "cpu": median(b[1] / max(a[1], 1e-9) for a, b in pairs),
+            "spread": sorted(round(b[0] / a[0], 2) for a, b in pairs),
+        }
+    return found
+
+
+def _seconds(side: Side, call: str, count: int, arguments: dict[str, Any]) -> tuple[float, float]:
+    answer = side.call(call, count=count, **arguments)
+    return answer["wall"] / count, answer["cpu"] / count
+
+
+def row(work: str, baseline: str, found: dict[str, Any], **more: Any) -> Row:
+    """A line of what `take_turns` found."""
+    spread = {"spread": found["spread"]}
+    return Row(
+        work, baseline, found["ours"], found["theirs"], found["ratio"], cpu=found["cpu"],
+        more=spread, **more,
+    )  # fmt: skip
