@@ -47,7 +47,7 @@ class Side:
         self.versions = self._hear()["versions"]
         self._signal(signal.SIGSTOP)
 
-    def call(self, name: str, **arguments: Any) -> dict[str, Any]:
+    def call(self, name: str, /, **arguments: Any) -> dict[str, Any]:
         """Have something done; gives wall and processor seconds, and what it returned."""
         self._signal(signal.SIGCONT)
         self._say({"call": name, "arguments": arguments})

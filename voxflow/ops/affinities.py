@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from voxflow.pipeline.compiled import kernel
 
+from .pointers import as_element, pointer, unlocked
+
 __all__ = ["affinities", "affinities_mask", "parse_neighborhood", "reach"]
 
 MAX_DIMS = 4
@@ -48,6 +50,8 @@ def parse_neighborhood(neighborhood: Neighborhood) -> npt.NDArray[np.int64]:
     >>> parse_neighborhood([[-1, 0, 0], [0, -1, 0]]).shape
     (2, 3)
     """
+    if isinstance(neighborhood, np.ndarray) and _is_parsed(neighborhood):
+        return neighborhood.astype(np.int64, copy=False)
     vectors = [tuple(vector) for vector in neighborhood]
     lengths = {len(vector) for vector in vectors}
     if len(lengths) != 1 or not 1 <= next(iter(lengths)) <= MAX_DIMS:
@@ -59,6 +63,11 @@ def parse_neighborhood(neighborhood: Neighborhood) -> npt.NDArray[np.int64]:
     if not np.issubdtype(table.dtype, np.integer):
         raise TypeError(f"an affinity neighborhood holds whole voxels; got {vectors!r}")
     return table.astype(np.int64)
+
+
+def _is_parsed(table: npt.NDArray[Any]) -> bool:
+    fits = table.ndim == 2 and len(table) > 0 and 1 <= table.shape[1] <= MAX_DIMS
+    return fits and table.dtype == np.int64
 
 
 def reach(neighborhood: Neighborhood) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -191,7 +200,7 @@ class _Grid:
                 f"the affinity neighborhood has {dims} spatial axes, the {what} only {array.ndim} "
                 f"(shape {array.shape})"
             )
-        below, above = reach(neighborhood)
+        below, above = reach(table)
         self.lead = array.shape[: array.ndim - dims]
         self.count = math.prod(self.lead)
         self.spatial = array.shape[array.ndim - dims :]
@@ -220,6 +229,8 @@ class _Grid:
 def as_integers(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Labels as a C-contiguous array of a native integer dtype, copied only if they are not.
 
+    The result is for kernels that only read it.
+
     Raises
     ------
     TypeError
@@ -231,49 +242,64 @@ def as_integers(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     dtype('uint8')
     """
     if labels.dtype == bool:
-        return np.ascontiguousarray(labels).view(np.uint8)
+        return unlocked(np.ascontiguousarray(labels).view(np.uint8))
     if not np.issubdtype(labels.dtype, np.integer):
         raise TypeError(f"labels have an integer dtype; got {labels.dtype} (use AsType)")
-    return np.ascontiguousarray(labels, dtype=labels.dtype.newbyteorder("="))
+    return unlocked(np.ascontiguousarray(labels, dtype=labels.dtype.newbyteorder("=")))
 
 
-# The kernels go row by row and write all the channels of a row before they move on, so that the
-# rows of labels are read from memory once. The innermost loops have no branch: they vectorise.
+# The kernels go row by row and write all channels of a row before they move on, so that the rows
+# of labels are read from memory once. A neighbour is a fixed way away in memory. The innermost
+# loops have no branch: they vectorise.
 
 
 @kernel
 def _equal_pairs(labels: Any, origin: Any, vectors: Any, out: Any) -> None:
     lead, channels, n0, n1, n2, n3 = out.shape
-    x0 = origin[3]
+    ids, affinity = pointer(labels), pointer(out)
+    size = n0 * n1 * n2 * n3
     for s in range(lead):
         for i in range(n0):
             for j in range(n1):
                 for k in range(n2):
-                    i0, j0, k0 = i + origin[0], j + origin[1], k + origin[2]
-                    here = labels[s, i0, j0, k0, x0 : x0 + n3]
+                    here = _place(labels.shape, s, i, j, k, origin)
+                    row = ((s * channels * n0 + i) * n1 + j) * n2 * n3 + k * n3
                     for e in range(channels):
-                        v = vectors[e]
-                        x1 = x0 + v[3]
-                        there = labels[s, i0 + v[0], j0 + v[1], k0 + v[2], x1 : x1 + n3]
-                        row = out[s, e, i, j, k]
+                        there = here + _way(labels.shape, vectors[e])
                         for x in range(n3):
-                            row[x] = (here[x] == there[x]) & (here[x] > 0)
+                            equal = ids[here + x] == ids[there + x]
+                            affinity[row + x] = as_element(affinity, equal & (ids[here + x] > 0))
+                        row += size
 
 
 @kernel
 def _clear_where_neither(mask: Any, origin: Any, vectors: Any, out: Any) -> None:
     lead, channels, n0, n1, n2, n3 = out.shape
-    x0 = origin[3]
+    known, affinity = pointer(mask), pointer(out)
+    size = n0 * n1 * n2 * n3
     for s in range(lead):
         for i in range(n0):
             for j in range(n1):
                 for k in range(n2):
-                    i0, j0, k0 = i + origin[0], j + origin[1], k + origin[2]
-                    here = mask[s, i0, j0, k0, x0 : x0 + n3]
+                    here = _place(mask.shape, s, i, j, k, origin)
+                    row = ((s * channels * n0 + i) * n1 + j) * n2 * n3 + k * n3
                     for e in range(channels):
-                        v = vectors[e]
-                        x1 = x0 + v[3]
-                        there = mask[s, i0 + v[0], j0 + v[1], k0 + v[2], x1 : x1 + n3]
-                        row = out[s, e, i, j, k]
+                        there = here + _way(mask.shape, vectors[e])
                         for x in range(n3):
-                            row[x] = row[x] * ((here[x] != 0) | (there[x] != 0))
+                            either = (known[here + x] != 0) | (known[there + x] != 0)
+                            value = as_element(affinity, either) * affinity[row + x]
+                            affinity[row + x] = as_element(affinity, value)
+                        row += size
+
+
+@kernel
+def _place(shape: Any, s: int, i: int, j: int, k: int, origin: Any) -> int:
+    """Where in memory the row (i, j, k) of the interior begins."""
+    outer = (s * shape[1] + i + origin[0]) * shape[2] + j + origin[1]
+    return int((outer * shape[3] + k + origin[2]) * shape[4] + origin[3])
+
+
+@kernel
+def _way(shape: Any, vector: Any) -> int:
+    """How far in memory a neighbour is."""
+    return int(((vector[0] * shape[2] + vector[1]) * shape[3] + vector[2]) * shape[4] + vector[3])

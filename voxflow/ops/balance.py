@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from voxflow.pipeline.compiled import kernel
 
+from .pointers import unlocked
 from .runs import pieces_of, runs
 
 __all__ = ["balance"]
@@ -86,10 +87,11 @@ def balance(
 
 def _flat(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if labels.dtype == bool:
-        return np.ascontiguousarray(labels).view(np.uint8).reshape(-1)
+        return unlocked(np.ascontiguousarray(labels).view(np.uint8).reshape(-1))
     if labels.dtype.kind not in "iuf":
         raise ValueError(f"class labels are numbers; got {labels.dtype}")
-    return np.ascontiguousarray(labels, dtype=labels.dtype.newbyteorder("=")).reshape(-1)
+    plain = np.ascontiguousarray(labels, dtype=labels.dtype.newbyteorder("="))
+    return unlocked(plain.reshape(-1))
 
 
 def _product(masks: Sequence[npt.NDArray[Any]], shape: tuple[int, ...]) -> npt.NDArray[np.float32]:

@@ -4,24 +4,28 @@ Eroding each label by itself costs one pass per label and step. The same result 
 distances: a voxel leaves its object if a voxel of another value (background is one) lies within
 `steps` moves along the axes. Without a mask such a voxel shows up as a pair of unequal neighbours
 on the way, so it is enough to mark those pairs and to let the marks spread. The arrays are worked
-through in slabs, so that what is needed in between stays in the cache.
+through in slabs, so that what is needed in between stays in the second-level cache.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from voxflow.ops.affinities import as_integers
 from voxflow.pipeline.compiled import kernel
+
+from .affinities import as_integers
+from .pointers import pointer
 
 __all__ = ["grow_boundary"]
 
-SLAB_VOXELS = 1 << 21
+SLAB_VOXELS = 1 << 17
 MAX_STEPS = 255
+FEW_STEPS = 8
 
 
 def grow_boundary(
@@ -76,15 +80,10 @@ def grow_boundary(
     source = as_integers(labels)
     value = source.dtype.type(background)
     out = np.empty(labels.shape, dtype=source.dtype)
-    split = labels.ndim - 2 if only_xy else 0
-    sections = math.prod(labels.shape[:split])
-    shape = labels.shape[split:] if labels.ndim else (1,)
     known = None if mask is None else as_integers(mask != 0)
-    blocks = source.reshape((sections, *shape))
-    targets = out.reshape(blocks.shape)
-    for section in range(sections):
-        part = None if known is None else known.reshape(blocks.shape)[section]
-        _erode(blocks[section], targets[section], part, steps, value)
+    first = labels.ndim - 2 if only_xy else 0
+    for part in _slabs(labels.shape, first, steps):
+        _erode(source, out, known, steps, value, first, part)
     return out.view(labels.dtype) if labels.dtype == bool else out
 
 
@@ -110,32 +109,57 @@ def _check(
             raise ValueError(f"background {background} does not fit into {labels.dtype}")
 
 
+def _slabs(shape: tuple[int, ...], first: int, steps: int) -> Iterator[_Slab]:
+    """Pieces that go through one after the other; `first` is the first axis to erode along."""
+    if 0 in shape:
+        return
+    section = math.prod(shape[first:])
+    if first and section <= SLAB_VOXELS:  # as many whole sections as fit
+        count, several = math.prod(shape[:first]), max(SLAB_VOXELS // section, 1)
+        for begin in range(0, count, several):
+            yield _Slab(begin, min(begin + several, count), 0, shape[first], 0, shape[first])
+        return
+    size = shape[first] if shape else 1
+    thickness = max(4 * steps, SLAB_VOXELS // (section // size) - 2 * steps, 1)
+    for number in range(math.prod(shape[:first])):
+        for begin in range(0, size, thickness):
+            end = min(begin + thickness, size)
+            low, high = max(begin - steps, 0), min(end + steps, size)
+            yield _Slab(number, number + 1, low, high, begin, end)
+
+
+class _Slab(NamedTuple):
+    """Sections, and what of their first axis is looked at and what of it is made."""
+
+    section: int
+    last: int
+    low: int
+    high: int
+    begin: int
+    end: int
+
+
 def _erode(
     labels: npt.NDArray[Any],
     out: npt.NDArray[Any],
     known: npt.NDArray[Any] | None,
     steps: int,
     background: Any,
+    first: int,
+    part: _Slab,
 ) -> None:
-    """Erode one section, slab by slab along its first axis."""
-    if not labels.size:
-        return
-    size = labels.shape[0]
-    thickness = max(4 * steps, SLAB_VOXELS // (labels.size // size) - 2 * steps, 1)
-    for begin in range(0, size, thickness):
-        end = min(begin + thickness, size)
-        low, high = max(begin - steps, 0), min(end + steps, size)
-        slab = labels[low:high]
-        if steps == 0:
-            lost = np.zeros(slab.shape, dtype=np.uint8)
-        elif known is None:
-            lost = _lost(slab, steps)
-        else:
-            lost = _lost_masked(slab, known[low:high], steps, background)
-        inner = slice(begin - low, end - low)
-        _select(
-            slab[inner].reshape(-1), lost[inner].reshape(-1), background, out[begin:end].reshape(-1)
-        )
+    sections, look = slice(part.section, part.last), slice(part.low, part.high)
+    shape = (-1, *(labels.shape[first:] or (1,)))
+    slab = labels.reshape(shape)[sections, look]
+    if steps == 0:
+        lost = np.zeros(slab.shape, dtype=np.uint8)
+    elif known is None:
+        lost = _lost(slab, steps)
+    else:
+        lost = _lost_masked(slab, known.reshape(shape)[sections, look], steps, background)
+    inner = slice(part.begin - part.low, part.end - part.low)
+    target = out.reshape(shape)[sections, part.begin : part.end]
+    _select(slab[:, inner].reshape(-1), lost[:, inner].reshape(-1), background, target.reshape(-1))
 
 
 def _lost(labels: npt.NDArray[Any], steps: int) -> npt.NDArray[np.uint8]:
@@ -145,11 +169,11 @@ def _lost(labels: npt.NDArray[Any], steps: int) -> npt.NDArray[np.uint8]:
     one axis after the other is exact.
     """
     marks = np.zeros(labels.shape, dtype=np.uint8)
-    for axis in range(labels.ndim):
+    for axis in range(1, labels.ndim):
         view = _around(labels.shape, axis)
         _mark_unequal(labels.reshape(view), np.uint8(steps), marks.reshape(view))
     if steps > 1:
-        for axis in range(labels.ndim):
+        for axis in range(1, labels.ndim):
             _spread(marks.reshape(_around(labels.shape, axis)), steps)
     return marks
 
@@ -167,7 +191,7 @@ def _lost_masked(
     which = labels.copy()
     for _ in range(steps):
         old_seen, old_which = seen.copy(), which.copy()
-        for axis in range(labels.ndim):
+        for axis in range(1, labels.ndim):
             view = _around(labels.shape, axis)
             _join(
                 old_seen.reshape(view),
@@ -191,46 +215,68 @@ def _around(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
 @kernel
 def _mark_unequal(labels: Any, mark: Any, marks: Any) -> None:
     before, along, behind = labels.shape
+    ids, here = pointer(labels), pointer(marks)
+    if behind == 1:
+        for b in range(before):
+            row = b * along
+            for x in range(row, row + along - 1):
+                here[x] |= mark if ids[x] != ids[x + 1] else np.uint8(0)
+            for x in range(row + 1, row + along):
+                here[x] |= mark if ids[x] != ids[x - 1] else np.uint8(0)
+        return
     for b in range(before):
-        if behind == 1:
-            row, here = labels[b].reshape(along), marks[b].reshape(along)
-            for i in range(along):
-                unequal = (i > 0 and row[i] != row[i - 1]) or (
-                    i + 1 < along and row[i] != row[i + 1]
-                )
-                if unequal:
-                    here[i] = mark
-            continue
         for i in range(1, along):
-            low, high = labels[b, i - 1], labels[b, i]
-            low_marks, high_marks = marks[b, i - 1], marks[b, i]
+            high = (b * along + i) * behind
+            low = high - behind
             for x in range(behind):
-                change = mark if low[x] != high[x] else np.uint8(0)
-                low_marks[x] |= change
-                high_marks[x] |= change
+                change = mark if ids[low + x] != ids[high + x] else np.uint8(0)
+                here[low + x] |= change
+                here[high + x] |= change
 
 
 @kernel
 def _spread(marks: Any, steps: Any) -> None:
     before, along, behind = marks.shape
+    here = pointer(marks)
+    if behind == 1:
+        room = np.empty(along, np.uint8)
+        for b in range(before):
+            _spread_row(here, b * along, along, steps, pointer(room))
+        return
     for b in range(before):
-        if behind == 1:
-            row = marks[b].reshape(along)
-            for i in range(1, along):
-                if row[i - 1] > row[i]:
-                    row[i] = row[i - 1] - 1
-            for i in range(along - 2, -1, -1):
-                if row[i + 1] > row[i]:
-                    row[i] = row[i + 1] - 1
-            continue
         for i in range(1, along):
-            low, high = marks[b, i - 1], marks[b, i]
+            high = (b * along + i) * behind
+            low = high - behind
             for x in range(behind):
-                high[x] = max(high[x], np.uint8(low[x] - (low[x] > 0)))
-        for i in range(along - 2, -1, -1):
-            low, high = marks[b, i], marks[b, i + 1]
+                here[high + x] = max(here[high + x], _less(here[low + x]))
+        for i in range(along - 1, 0, -1):
+            high = (b * along + i) * behind
+            low = high - behind
             for x in range(behind):
-                low[x] = max(low[x], np.uint8(high[x] - (high[x] > 0)))
+                here[low + x] = max(here[low + x], _less(here[high + x]))
+
+
+@kernel
+def _spread_row(marks: Any, first: int, n: int, steps: int, room: Any) -> None:
+    """Spread along the last axis: few steps together for many voxels, many one after the other."""
+    if steps > FEW_STEPS:
+        for x in range(first + 1, first + n):
+            marks[x] = max(marks[x], _less(marks[x - 1]))
+        for x in range(first + n - 2, first - 1, -1):
+            marks[x] = max(marks[x], _less(marks[x + 1]))
+        return
+    for _ in range(1, steps):
+        for x in range(n):
+            room[x] = _less(marks[first + x])
+        for x in range(1, n):
+            marks[first + x] = max(marks[first + x], room[x - 1])
+        for x in range(n - 1):
+            marks[first + x] = max(marks[first + x], room[x + 1])
+
+
+@kernel
+def _less(mark: Any) -> Any:
+    return np.uint8(mark - (mark > 0))
 
 
 @kernel

@@ -10,10 +10,35 @@ from __future__ import annotations
 from typing import Any
 
 import numba.extending
+import numpy as np
 from llvmlite import ir
 from numba.core import types
+from numpy.typing import NDArray
 
-__all__ = ["as_element", "move_pair", "pointer", "prefetch"]
+__all__ = ["as_element", "move_pair", "pointer", "prefetch", "unlocked"]
+
+
+def unlocked(array: NDArray[Any]) -> NDArray[Any]:
+    """The same memory for a kernel that only reads it.
+
+    Arrays that may not be written are another type for numba: each kernel would be compiled twice.
+
+    Examples
+    --------
+    >>> kept = np.arange(3)
+    >>> kept.flags.writeable = False
+    >>> unlocked(kept).flags.writeable, np.shares_memory(unlocked(kept), kept)
+    (True, True)
+    """
+    return array if array.flags.writeable else np.asarray(_Unlocked(array))
+
+
+class _Unlocked:
+    def __init__(self, array: NDArray[Any]) -> None:
+        self.array = array  # whose memory has to stay
+        there = array.__array_interface__
+        self.__array_interface__ = {**there, "data": (there["data"][0], False)}
+
 
 # Typed as what it is called with in Python, not as what compiled functions call.
 intrinsic: Any = numba.extending.intrinsic

@@ -61,7 +61,7 @@ class ScanResult:
         if inside.empty:
             return
         where: Any = (..., *((inside - roi.offset) / voxel_size).to_slices())
-        self._batch[key].data[where] = part.crop(inside, copy=False).data
+        self._batch[key].data[where] = part.crop(inside, copy=False).view
 
     def _empty(self, key: ArrayKey, part: Array) -> Array:
         spec = part.spec.copy()

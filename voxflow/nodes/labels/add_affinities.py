@@ -88,8 +88,8 @@ class AddAffinities(BatchFilter):
         self.enable_autoskip()
         spec = self.spec[self.labels].copy()
         self._check(spec)
+        self._around = below, above = self._reach(spec.grid)
         if spec.roi is not None:
-            below, above = self._reach()
             spec.roi = spec.roi.grow(-below, -above)
             if spec.roi.empty:
                 raise ValueError(
@@ -121,9 +121,8 @@ class AddAffinities(BatchFilter):
                     f"{spec.voxel_size}, but those of {mask} are of {self.spec[mask].voxel_size}"
                 )
 
-    def _reach(self) -> tuple[Coordinate, Coordinate]:
+    def _reach(self, voxel_size: Coordinate) -> tuple[Coordinate, Coordinate]:
         """How far the neighbourhood looks below and above, in world units."""
-        voxel_size = self.spec[self.labels].grid
         below, above = reach(self.affinity_neighborhood)
         return Coordinate(below) * voxel_size, Coordinate(above) * voxel_size
 
@@ -131,7 +130,7 @@ class AddAffinities(BatchFilter):
         """Need the labels, and masks where a mask is asked for, around what is asked for."""
         needed = BatchRequest()
         for key in self._made(request):
-            around = ArraySpec(roi=request[key].region.grow(*self._reach()))
+            around = ArraySpec(roi=request[key].region.grow(*self._around))
             for source in self._sources(key):
                 if source in needed:
                     needed[source].update_with(around)
@@ -154,8 +153,8 @@ class AddAffinities(BatchFilter):
         made = Batch()
         made.affinity_neighborhood = self.affinity_neighborhood.copy()
         for key in self._made(request):
-            around = request[key].region.grow(*self._reach())
-            parts = {k: batch[k].crop(around, copy=False).data for k in self._sources(key)}
+            around = request[key].region.grow(*self._around)
+            parts = {k: batch[k].crop(around, copy=False).view for k in self._sources(key)}
             spec = self.spec[key].copy()
             spec.roi = request[key].roi
             attrs = {"affinity_neighborhood": self.affinity_neighborhood.tolist()}

@@ -85,8 +85,8 @@ class BalanceLabels(BatchFilter):
         """Weigh."""
         labels = batch[self.labels]
         weights = balance(
-            labels.data,
-            [batch[key].data for key in self.masks],
+            labels.view,
+            [batch[key].view for key in self.masks],
             self.slab,
             self.num_classes,
             self.clipmin,

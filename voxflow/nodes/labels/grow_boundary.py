@@ -131,7 +131,7 @@ class GrowBoundary(BatchFilter):
         else:
             where: Any = (known - labels.spec.region.offset) / labels.spec.grid
             data = labels.data.copy()
-            mask = batch[self.mask].crop(known, copy=False).data
+            mask = batch[self.mask].crop(known, copy=False).view
             data[(..., *where.to_slices())] = self._grown(labels.crop(known, copy=False), mask)
         made = Batch()
         made[self.labels] = Array(data, labels.spec, dict(labels.attrs))
@@ -139,13 +139,15 @@ class GrowBoundary(BatchFilter):
 
     def _grown(self, labels: Array, mask: np.ndarray[Any, Any] | None) -> np.ndarray[Any, Any]:
         """Each channel by itself, which the spatial axes do not tell from one another."""
-        data = labels.data
+        data = labels.view
         lead = data.shape[: data.ndim - labels.spec.region.dims]
         if mask is not None and mask.shape != data.shape:
             raise ValueError(
                 f"{self.name()}: {self.mask} has the shape {mask.shape}, {self.labels} has "
                 f"{data.shape} there; they have to be the same"
             )
+        if not lead:
+            return grow_boundary(data, self.steps, self.background, self.only_xy, mask)
         out = np.empty(data.shape, data.dtype)
         for index in np.ndindex(*lead):
             known = None if mask is None else mask[index]

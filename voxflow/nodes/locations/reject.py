@@ -142,7 +142,7 @@ class Reject(BatchFilter):
         """How much is masked, in [0, 1]; without a mask as much as one can ask for."""
         if self.mask is None:
             return 1.0
-        data = batch[self.mask].data
+        data = batch[self.mask].view
         if not data.size:
             return 0.0
         return float(

@@ -161,18 +161,18 @@ class Pad(BatchFilter):
         indices, voxel_size = self._indices(roi)
         first = array.spec.region.begin / voxel_size
         local = [i - f for i, f in zip(indices, first, strict=True)]
-        lead = array.data.ndim - len(local)
+        lead = len(array.shape) - len(local)
         if self.mode == "reflect":
-            return array.data[(slice(None),) * lead + np.ix_(*local)]
+            return array.view[(slice(None),) * lead + np.ix_(*local)]
         wanted = _voxels(roi, voxel_size)
         inside = [np.flatnonzero(i == w) for i, w in zip(indices, wanted, strict=True)]
-        shape = (*array.data.shape[:lead], *(len(w) for w in wanted))
-        data = np.full(shape, self.value, dtype=array.data.dtype)
+        shape = (*array.shape[:lead], *(len(w) for w in wanted))
+        data = np.full(shape, self.value, dtype=array.dtype)
         if all(len(i) for i in inside):
             to: Any = (..., *(slice(i[0], i[-1] + 1) for i in inside))
             source = zip(local, inside, strict=True)
             of: Any = (..., *(slice(x[i[0]], x[i[-1]] + 1) for x, i in source))
-            data[to] = array.data[of]
+            data[to] = array.view[of]
         return data
 
 

@@ -175,7 +175,7 @@ class DatasetWrite(Sink):
             (*self._lead(key, array), *(spec.region.shape / spec.grid)),
             self._dtype(key, array),
             geometry=geometry,
-            block=array.data.shape,
+            block=array.shape,
             compression=self.compression_type,
             attrs=storable_attrs(array.attrs, str(key)),
             format=self.format,
@@ -183,7 +183,7 @@ class DatasetWrite(Sink):
         return Target(dataset, geometry)
 
     def _lead(self, key: ArrayKey, array: Array) -> tuple[int, ...]:
-        return tuple(array.data.shape)[: array.data.ndim - self.spec[key].region.dims]
+        return array.shape[: len(array.shape) - self.spec[key].region.dims]
 
     def _dtype(self, key: ArrayKey, array: Array) -> np.dtype[Any]:
         dtype: np.dtype[Any] = self.dataset_dtypes.get(key, array.data.dtype)

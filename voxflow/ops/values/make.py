@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from ..pointers import unlocked
 from ..runs import runs
 from . import kernels
 from .changes import Change, Contrast, Pointwise, packed, segments
@@ -129,11 +130,8 @@ def _parts(source: NDArray[Any], out: NDArray[Any]) -> Any:
 
 
 def flat_axes(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64]]:
-    """The first element of an array, as a flat array, and shape and strides of four axes.
-
-    The element is marked read-only where the array is.
-    """
+    """The first element of an array, as a flat array, and shape and strides of four axes."""
     extra = _AXES - array.ndim
     shape = np.array((1,) * extra + array.shape, np.int64)
     stride = np.array([0] * extra + [s // array.itemsize for s in array.strides], np.int64)
-    return array[(slice(0, 1),) * array.ndim].reshape(1), shape, stride
+    return unlocked(array[(slice(0, 1),) * array.ndim].reshape(1)), shape, stride
