@@ -249,7 +249,8 @@ class BatchProvider(Chainable):
             visit._set_seed(visit.random_seed)
         offered = self._own_spec()
         try:
-            seed_globals(visit)
+            if self._engine_foreign:
+                seed_globals(visit)
             visit._legacy_steps += 1
             if self.remove_placeholders:
                 visit.remove_placeholders()

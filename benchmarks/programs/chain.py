@@ -1,0 +1,90 @@
+"""A chain of nodes that do nothing, in gunpowder and in voxflow."""
+
+import contextlib
+
+import numpy as np
+from serve import serve
+
+
+# As if a node were one of voxflow's own, which leave the global random state alone.
+OURS = "voxflow.benchmarks"
+
+
+class Chain:
+    """So many nodes below a source of small arrays; some requests at once."""
+
+    def __init__(self, gp, kind, nodes, arrays, voxel_size):
+        keys = [gp.ArrayKey(f"ARRAY_{i}") for i in range(arrays)]
+        size = gp.Coordinate(voxel_size)
+        self.pipeline = source(gp, keys, size, OURS if kind == "rolls" else __name__)
+        for _ in range(nodes):
+            self.pipeline = self.pipeline + KINDS[kind](gp)
+        self.request = gp.BatchRequest()
+        for key in keys:
+            self.request[key] = gp.ArraySpec(gp.Roi((0, 0, 0), size * 10))
+
+    def run(self, count=1):
+        for _ in range(count):
+            self.pipeline.request_batch(self.request)
+
+
+def source(gp, keys, size, module):
+    """Always the same voxels."""
+    data = np.zeros((10, 10, 10), np.uint8)
+
+    class Source(gp.BatchProvider):
+        __module__ = module
+
+        def setup(self):
+            roi = gp.Roi((0, 0, 0), size * 100)
+            for key in keys:
+                self.provides(key, gp.ArraySpec(roi, size, dtype=np.uint8))
+
+        def provide(self, request):
+            batch = gp.Batch()
+            for key, asked in request.array_specs.items():
+                spec = self.spec[key].copy()
+                spec.roi = asked.roi
+                batch[key] = gp.Array(data, spec)
+            return batch
+
+    return Source()
+
+
+def idle(gp):
+    """A node of a user, as in both libraries."""
+
+    class Idle(gp.BatchFilter):
+        def process(self, batch, request):
+            pass
+
+    return Idle()
+
+
+def rolls(gp):
+    """One of voxflow's own kind, which draws from its generator."""
+
+    class Rolls(gp.BatchFilter):
+        __module__ = OURS
+
+        def draw(self, request, rng):
+            return rng.random()
+
+        def process(self, batch, request):
+            self.plan(request)
+
+    return Rolls()
+
+
+KINDS = {"idle": idle, "rolls": rolls}
+
+
+@contextlib.contextmanager
+def open_work(gp, kind="idle", nodes=50, arrays=1, voxel_size=(40, 4, 4)):
+    chain = Chain(gp, kind, nodes, arrays, voxel_size)
+    with gp.build(chain.pipeline):
+        yield chain
+
+
+if __name__ == "__main__":
+    serve(open_work)
