@@ -47,7 +47,7 @@ class Row:
 
 def take_turns(
     ours: Side,
-    others: dict[str, Side],
+    others: dict[str, Side | tuple[Side, str]],
     rounds: int,
     call: str = "run",
     counts: tuple[int, int] = (1, 1),
@@ -60,7 +60,7 @@ def take_turns(
     ours
         our side.
     others
-        the other ones, by name.
+        the other ones, by name; with the name of a function where that is not the same.
     rounds
         how often.
     call
@@ -74,8 +74,9 @@ def take_turns(
     theirs: dict[str, list[tuple[float, float]]] = {name: [] for name in others}
     for _ in range(rounds):
         mine.append(_seconds(ours, call, counts[0], arguments))
-        for name, side in others.items():
-            theirs[name].append(_seconds(side, call, counts[1], arguments))
+        for name, other in others.items():
+            side, function = other if isinstance(other, tuple) else (other, call)
+            theirs[name].append(_seconds(side, function, counts[1], arguments))
     found = {}
     for name, times in theirs.items():
         pairs = list(zip(mine, times, strict=True))
@@ -84,6 +85,8 @@ def take_turns(
             "theirs": median(wall for wall, _ in times),
             "ratio": median(b[0] / a[0] for a, b in pairs),
             "cpu": median(b[1] / max(a[1], 1e-9) for a, b in pairs),
+            "our cpu": median(cpu for _, cpu in mine),
+            "their cpu": median(cpu for _, cpu in times),
             "spread": sorted(round(b[0] / a[0], 2) for a, b in pairs),
         }
     return found
@@ -96,8 +99,6 @@ def _seconds(side: Side, call: str, count: int, arguments: dict[str, Any]) -> tu
 
 def row(work: str, baseline: str, found: dict[str, Any], **more: Any) -> Row:
     """A line of what `take_turns` found."""
-    spread = {"spread": found["spread"]}
-    return Row(
-        work, baseline, found["ours"], found["theirs"], found["ratio"], cpu=found["cpu"],
-        more=spread, **more,
-    )  # fmt: skip
+    seconds = (found["ours"], found["theirs"], found["ratio"])
+    rest = {name: found[name] for name in ("spread", "our cpu", "their cpu")}
+    return Row(work, baseline, *seconds, cpu=found["cpu"], more=rest, **more)

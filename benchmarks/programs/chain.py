@@ -5,7 +5,6 @@ import contextlib
 import numpy as np
 from serve import serve
 
-
 # As if a node were one of voxflow's own, which leave the global random state alone.
 OURS = "voxflow.benchmarks"
 
