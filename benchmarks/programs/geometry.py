@@ -1,24 +1,31 @@
-"""Our geometry beside funlib.geometry, operator by operator, for whole values.
+"""Coordinates and regions, operator by operator: gunpowder's (funlib.geometry) and voxflow's."""
 
-Run it as ``python -m benchmarks.geometry``. Both sides take turns, so that a busy machine slows
-both; the table shows the median over the rounds. A ratio below 1 means that ours is faster.
-"""
+import contextlib
+import time
 
-import argparse
-import statistics
-import timeit
-from collections.abc import Callable
-from typing import Any
-
-import funlib.geometry
-
-from voxflow.pipeline import geometry
-
-Case = Callable[[], object]
+from serve import serve
 
 
-def cases(room: Any) -> dict[str, Case]:
-    """Make the same calls with the classes of either package."""
+class Geometry:
+    """Calls of which each takes nanoseconds."""
+
+    def __init__(self, gp):
+        self.cases = cases(gp)
+
+    def names(self, count):
+        return list(self.cases)
+
+    def run(self, name, count):
+        """Call something often."""
+        case = self.cases[name]
+        start = time.perf_counter()
+        for _ in range(count):
+            case()
+        return {"wall": time.perf_counter() - start}
+
+
+def cases(room):
+    """The same calls with the classes of either package."""
     c, d = room.Coordinate(120, 48, 60), room.Coordinate(40, 4, 4)
     roi, other = room.Roi((40, 40, 40), (400, 400, 400)), room.Roi((80, 80, 80), (800, 200, 200))
     far, inner = room.Roi((900, 0, 0), (40, 4, 4)), room.Roi((80, 80, 80), (40, 40, 40))
@@ -97,30 +104,10 @@ def cases(room: Any) -> dict[str, Case]:
     return coordinates | rois
 
 
-def measure(ours: Case, theirs: Case, rounds: int, number: int) -> tuple[float, float]:
-    """Give the median nanoseconds of a call of each, measured in turns."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(rounds):
-        for case, column in zip((ours, theirs), times, strict=True):
-            column.append(timeit.timeit(case, number=number) / number * 1e9)
-    return statistics.median(times[0]), statistics.median(times[1])
-
-
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--number", type=int, default=1000, help="calls in a round")
-    arguments = parser.parse_args()
-    ours, theirs = cases(geometry), cases(funlib.geometry)
-    print(f"{'call':32}{'ours (ns)':>12}{'funlib (ns)':>13}{'ours/funlib':>13}")
-    ratios = []
-    for name in ours:
-        mine, other = measure(ours[name], theirs[name], arguments.rounds, arguments.number)
-        ratios.append(mine / other)
-        print(f"{name:32}{mine:12.0f}{other:13.0f}{mine / other:13.2f}")
-    print(f"{'median of the ratios':32}{statistics.median(ratios):38.2f}")
+@contextlib.contextmanager
+def open_work(gp):
+    yield Geometry(gp)
 
 
 if __name__ == "__main__":
-    main()
+    serve(open_work)
