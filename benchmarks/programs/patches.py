@@ -1,4 +1,4 @@
-"""A patch of a volume in memory, deformed and turned in 3-D: gunpowder and voxflow."""
+"""A patch of a volume or a picture in memory, deformed and turned: gunpowder and voxflow."""
 
 import contextlib
 import math
@@ -7,18 +7,20 @@ import numpy as np
 from batches import Batches
 from serve import serve
 
-VOXELS, SIZE = (8, 8, 8), (64, 256, 256)
-SPACING, SIGMA = (32, 32, 32), (2, 2, 2)  # voxels
+# Of the patch, and of what it is taken from (voxels).
+SIZES = {3: ((64, 256, 256), (160, 440, 440)), 2: ((1024, 1024), (2048, 2048))}
+VOXEL, SPACING, SIGMA = 8, 32, 2
 
 
 class Patches(Batches):
     """Raw and labels, elastic + rotation + flips + intensity."""
 
-    def __init__(self, gp, deform, subsample, pad, shape=(160, 440, 440)):
+    def __init__(self, gp, dims, deform, subsample, pad):
         self.gp = gp
         self.raw, self.labels = gp.ArrayKey("RAW"), gp.ArrayKey("LABELS")
+        size, shape = SIZES[dims]
         rng = np.random.default_rng(0)
-        voxels = self.voxel_size = gp.Coordinate(VOXELS)
+        voxels = self.voxel_size = gp.Coordinate((VOXEL,) * dims)
         raw = rng.integers(0, 255, shape, np.uint8)
         coarse = rng.integers(1, 500, [-(-n // 16) for n in shape]).astype(np.uint64)
         labels = coarse[np.ix_(*[np.arange(n) // 16 for n in shape])]
@@ -26,16 +28,17 @@ class Patches(Batches):
             memory(gp, key, data, voxels, images)
             for key, data, images in ((self.raw, raw, True), (self.labels, labels, False))
         )
-        size = gp.Coordinate(SPACING) * voxels
+        plane = [dims - 2, dims - 1]
         if deform:
-            sigma = gp.Coordinate(SIGMA) * voxels
-            elastic = gp.DeformAugment(size, sigma, subsample=subsample, rotation_axes=[1, 2])
+            spacing, sigma = voxels * SPACING, voxels * SIGMA
+            elastic = gp.DeformAugment(spacing, sigma, subsample=subsample, rotation_axes=plane)
         else:
-            elastic = gp.ElasticAugment(SPACING, SIGMA, [0, math.pi / 2], subsample=subsample)
+            wide = [(SPACING,) * dims, (SIGMA,) * dims, [0, math.pi / 2]]
+            elastic = gp.ElasticAugment(*wide, subsample=subsample, spatial_dims=dims)
         self.nodes = {
             "location": gp.RandomLocation(),
             "elastic": elastic,
-            "simple": gp.SimpleAugment(transpose_only=[1, 2]),
+            "simple": gp.SimpleAugment(transpose_only=plane),
             "intensity": gp.IntensityAugment(self.raw, 0.9, 1.1, -0.1, 0.1),
         }
         pipeline = sources + gp.MergeProvider()
@@ -45,7 +48,7 @@ class Patches(Batches):
         self.pipeline = pipeline + gp.Normalize(self.raw) + self.nodes["intensity"]
         self.request = gp.BatchRequest()
         for key in (self.raw, self.labels):
-            self.request.add(key, voxels * gp.Coordinate(SIZE))
+            self.request.add(key, voxels * gp.Coordinate(size))
 
     def arrays(self, batch):
         return {str(key): batch[key].data for key in (self.raw, self.labels)}
@@ -76,8 +79,8 @@ def memory(gp, key, data, voxels, images):
 
 
 @contextlib.contextmanager
-def open_work(gp, deform=False, subsample=1, pad=False):
-    patches = Patches(gp, deform, subsample, pad)
+def open_work(gp, dims=3, deform=False, subsample=1, pad=False):
+    patches = Patches(gp, dims, deform, subsample, pad)
     with gp.build(patches.pipeline):
         yield patches
 
