@@ -118,3 +118,23 @@ def test_many_points_are_quick():
     begin = time.process_time()
     spatial_map.points(points)
     assert time.process_time() - begin < 3
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        [[0.0, 0.0], [0.0, 1.0]],
+        [[1.0, 2.0], [2.0, 4.0]],
+        [[1.0, 0.0], [0.0, np.nan]],
+        [[1.0, 0.0], [np.inf, 1.0]],
+    ],
+)
+def test_a_matrix_that_cannot_be_inverted_is_refused(matrix):
+    with pytest.raises(ValueError, match="cannot be inverted"):
+        Affine(matrix, [0, 0])
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_a_matrix_may_be_small_or_large(scale):
+    zoom = Affine(np.diag([scale, 2 * scale]), [0, 0])
+    np.testing.assert_allclose(zoom.points(zoom.pull([[3.0, 4.0]])), [[3.0, 4.0]])

@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike
 from ..resampling.stages import Floats, Stage, linear
 from .base import Map, split_axes
 
+_SINGULAR = 1e-12  # how much flatter than a rotation a matrix may be
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -58,7 +60,7 @@ class Affine(Map):
             )
         if not 1 <= center.size <= 3:
             raise ValueError(f"a map has 1, 2 or 3 axes, not {center.size}")
-        if not np.isfinite(matrix).all() or np.linalg.matrix_rank(matrix) < center.size:
+        if not _is_invertible(matrix):
             raise ValueError(f"the matrix cannot be inverted: {matrix.tolist()}")
         for name, value in (("matrix", matrix), ("center", center), ("translation", translation)):
             object.__setattr__(self, name, value)
@@ -83,6 +85,12 @@ class Affine(Map):
         from_center = positions[:, own] - np.asarray(self.translation) - center
         positions[:, own] = np.linalg.solve(np.asarray(self.matrix), from_center.T).T + center
         return positions
+
+
+def _is_invertible(matrix: Floats) -> bool:
+    # Of all matrices with rows of these lengths, rotations have the greatest determinant.
+    greatest = float(np.prod(np.sqrt((matrix * matrix).sum(axis=1))))
+    return bool(np.isfinite(greatest) and abs(np.linalg.det(matrix)) > _SINGULAR * greatest)
 
 
 def rotation(angle: float, center: Sequence[float], plane: tuple[int, int] = (-2, -1)) -> Affine:

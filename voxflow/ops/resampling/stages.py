@@ -117,22 +117,30 @@ class Stage:
         field = None if self.field is None else _lift_field(self.field, extra)
         table = self.table
         if table is not None:
-            offsets = np.pad(table.offsets, ((0, 0), (extra, 0)))
+            offsets = np.zeros((len(table.offsets), ndim))
+            offsets[:, extra:] = table.offsets
             table = SectionTable(table.axis + extra, table.origin, table.thickness, offsets)
-        return Stage(matrix, np.pad(self.shift, (extra, 0)), field, table)
+        return Stage(matrix, _after(extra, 0.0, self.shift), field, table)
 
 
 def _lift_field(field: Field, extra: int) -> Field:
-    coefficients = field.coefficients
-    coefficients = np.pad(coefficients, [(extra, 0)] + [(0, 0)] * (coefficients.ndim - 1))
-    for _ in range(extra):
-        coefficients = np.repeat(coefficients[:, None], 4, axis=1)
+    components = len(field.coefficients) + extra
+    there = (4,) * extra + field.coefficients.shape[1:]
+    coefficients = np.zeros((components, *there))
+    coefficients[extra:] = np.expand_dims(field.coefficients, tuple(range(1, 1 + extra)))
     return Field(
-        np.ascontiguousarray(coefficients),
+        coefficients,
         (1,) * extra + field.counts,
-        np.pad(field.origin, (extra, 0)),
-        np.pad(field.spacing, (extra, 0), constant_values=1.0),
+        _after(extra, 0.0, field.origin),
+        _after(extra, 1.0, field.spacing),
     )
+
+
+def _after(extra: int, filler: float, values: Floats) -> Floats:
+    """`values` behind so many fillers: much quicker than `numpy.pad`."""
+    out = np.full(extra + len(values), filler)
+    out[extra:] = values
+    return out
 
 
 def linear(matrix: Floats, shift: Floats) -> Stage:
