@@ -20,11 +20,15 @@ class Row:
     baseline
         beside whom.
     ours, theirs
-        seconds, medians.
+        seconds, medians; or bytes.
     ratio
         how many times as long theirs took: the median over pairs of neighbours in time.
     goal
         what the ratio should be at least.
+    limit
+        what ours should be at most, in seconds.
+    unit
+        what ours and theirs are shown in, see `table.UNITS`.
     cpu
         the same ratio of processor time.
     floor
@@ -39,8 +43,10 @@ class Row:
     theirs: float
     ratio: float
     goal: float | None = None
+    limit: float | None = None
     cpu: float | None = None
     floor: float | None = None
+    unit: str = "ms"
     note: str = ""
     more: dict[str, Any] = field(default_factory=dict)
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
+from math import isnan
 from pathlib import Path
 from typing import Any
 
 from .measure import Row
 
-_WIDTHS = (44, 28, 10, 12, 9, 7, 10)
-_HEAD = ("work", "beside", "ours, ms", "theirs, ms", "ratio", "goal", "floor, ms")
+#: How many of a unit are a second, or a byte.
+UNITS = {"ms": 1e3, "us": 1e6, "ns": 1e9, "s": 1.0, "MB": 1e-6}
+
+_WIDTHS = (46, 28, 12, 12, 9, 11, 11)
+_HEAD = ("work", "beside", "ours", "theirs", "ratio", "goal", "floor")
 
 
 def show(title: str, rows: list[Row]) -> None:
@@ -19,19 +23,34 @@ def show(title: str, rows: list[Row]) -> None:
     print(f"\n{title}")
     print(_line(_HEAD))
     for row in rows:
-        missed = row.goal is not None and row.ratio < row.goal
+        missed = (row.goal is not None and row.ratio < row.goal) or (
+            row.limit is not None and row.ours > row.limit
+        )
         cells = (
             row.work,
             row.baseline,
-            f"{row.ours * 1e3:.3f}",
-            f"{row.theirs * 1e3:.3f}",
-            f"{row.ratio:.1f}x",
-            "" if row.goal is None else f"{row.goal:g}x",
-            "" if row.floor is None else f"{row.floor * 1e3:.2f}",
+            _amount(row.ours, row.unit),
+            _amount(row.theirs, row.unit),
+            "" if isnan(row.ratio) else f"{row.ratio:.1f}x",
+            _goal(row),
+            "" if row.floor is None else _amount(row.floor, row.unit),
         )
         print(_line(cells) + (" missed" if missed else ""))
     for note in dict.fromkeys(row.note for row in rows if row.note):
         print(f"  {note}")
+
+
+def _amount(value: float, unit: str) -> str:
+    if isnan(value):
+        return ""
+    shown = value * UNITS[unit]
+    return f"{shown:.{0 if shown >= 100 else 1 if shown >= 10 else 2}f} {unit}"
+
+
+def _goal(row: Row) -> str:
+    if row.limit is not None:
+        return f"< {row.limit * UNITS[row.unit]:g} {row.unit}"
+    return "" if row.goal is None else f"{row.goal:g}x"
 
 
 def _line(cells: tuple[str, ...]) -> str:

@@ -2,7 +2,10 @@
 
 import contextlib
 import math
+import time
+from statistics import median
 
+import memory
 import numpy as np
 import recorded
 from serve import serve
@@ -14,18 +17,18 @@ NEIGHBORHOOD = [(-1, 0, 0), (0, -1, 0), (0, 0, -1)]
 class Batches:
     """A pipeline that is built, and what is asked of it."""
 
-    def __init__(self, gp, file, shape, subsample, workers, cache, pad):
+    def __init__(self, gp, file, shape, subsample, workers, cache, pad, method):
         self.gp, self.voxel_size = gp, gp.Coordinate((40, 4, 4))
         keys = [gp.ArrayKey(name) for name in ("RAW", "LABELS", "AFFINITIES", "SCALE")]
         self.raw, self.labels, self.affinities, self.scale = keys
-        self.pipeline = self.make(gp, file, subsample, workers, cache, pad)
+        self.pipeline = self.make(gp, file, subsample, workers, cache, pad, method)
         large, small = (self.voxel_size * gp.Coordinate(s) for s in SHAPES[shape])
         self.request = gp.BatchRequest()
         self.request.add(self.raw, large)
         self.request.add(self.affinities, small)
         self.request.add(self.scale, small)
 
-    def make(self, gp, file, subsample, workers, cache, pad):
+    def make(self, gp, file, subsample, workers, cache, pad, method):
         raw, labels = self.raw, self.labels
         options = {} if gp.__name__ == "gunpowder" else {"cache": cache}
         self.source = gp.Hdf5Source(
@@ -60,7 +63,8 @@ class Batches:
             + gp.BalanceLabels(self.affinities, self.scale)
         )
         if workers:
-            pipeline = pipeline + gp.PreCache(cache_size=2 * workers, num_workers=workers)
+            how = {"method": method} if method else {}
+            pipeline = pipeline + gp.PreCache(2 * workers, workers, **how)
         return pipeline
 
     def padded(self, source):
@@ -92,15 +96,17 @@ class Batches:
 
     def step(self, seconds, count):
         """Sleep as long as a training step takes, after each batch; how long it had to wait."""
-        import time
-
         waits = []
         for _ in range(count):
             start = time.perf_counter()
-            self.run()
+            self.pipeline.request_batch(self.request)
             waits.append(time.perf_counter() - start)
             time.sleep(seconds)
-        return waits
+        return {"wall": median(waits) * count, "all": waits}
+
+    def memory(self):
+        """Bytes of this process and of its workers, by what they are for (Linux)."""
+        return memory.of_family()
 
     # -- the same dice on both sides ------------------------------------------------------------
 
@@ -123,8 +129,8 @@ class Batches:
 
 
 @contextlib.contextmanager
-def open_work(gp, file, shape, subsample=1, workers=0, cache=None, pad=False):
-    batches = Batches(gp, file, shape, subsample, workers, cache, pad)
+def open_work(gp, file, shape, subsample=1, workers=0, cache=None, pad=False, method=None):
+    batches = Batches(gp, file, shape, subsample, workers, cache, pad, method)
     with gp.build(batches.pipeline):
         yield batches
 

@@ -31,7 +31,7 @@ def serve(open_work):
                 seconds = time.perf_counter() - wall, time.process_time() - cpu
                 measured = {"wall": seconds[0], "cpu": seconds[1], "value": value}
                 if isinstance(value, dict) and "wall" in value:  # it knows better what counts
-                    measured.update(value)
+                    measured |= value
                 measured["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
                 answer(measured)
     except BaseException:

@@ -34,5 +34,5 @@ def run(rounds: int) -> tuple[list[Row], dict[str, dict[str, str]]]:
                     found[name] /= NODES
                 title = f"{what}, {arrays} array{'s' * (arrays > 1)}"
                 aim = goal if kind == "rolls" else None
-                rows.append(row(title, "gunpowder, idle", found, goal=aim))
+                rows.append(row(title, "gunpowder, idle", found, goal=aim, unit="us"))
     return rows, versions

@@ -6,7 +6,7 @@ import pytest
 
 from voxflow.pipeline.engine.workers import WorkerPool
 from voxflow.stores import MissingChunk, StoreUnusable, create_dataset, open_dataset
-from voxflow.stores.cache import Arena, PreloadedDataset
+from voxflow.stores.cache import Arena, PreloadedDataset, preloaded
 from voxflow.stores.cache.preloaded import _blocks
 from voxflow.testing.stores import StoreTests, ramp, random_region
 
@@ -81,7 +81,7 @@ def test_copies_elsewhere_read_anew(stored):
 
 
 def test_more_than_there_is_memory(stored, monkeypatch):
-    monkeypatch.setattr(Arena, "free_memory", staticmethod(lambda: 100))
+    monkeypatch.setattr(preloaded, "free_memory", lambda: 100)
     with pytest.raises(StoreUnusable, match=r"GiB are free: leave out cache='ram'"):
         PreloadedDataset(stored, Arena(0))
 

@@ -118,15 +118,6 @@ class Arena:
         self._maps.append(view)
         return Range(begin, view, nbytes)
 
-    @staticmethod
-    def free_memory() -> int:
-        """How many bytes more this process may use, about."""
-        free = int(psutil.virtual_memory().available)
-        limit = memory_limit()
-        if limit is None:
-            return free
-        return min(free, max(0, limit - int(psutil.Process().memory_info().rss)))
-
     # -- the budget -------------------------------------------------------------------------------
 
     def join(self, member: Evictable) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from voxflow.pipeline.engine.workers import free_memory
 from voxflow.pipeline.engine.workers.shared import is_shipping
 from voxflow.stores.base import Attrs, StoredDataset, parse_region
 from voxflow.stores.errors import StoreUnusable
@@ -77,7 +78,7 @@ class PreloadedDataset(StoredDataset):
         self._map()
 
     def _check_memory(self) -> None:
-        free = self._arena.free_memory()
+        free = free_memory()
         if self._nbytes > free:
             raise StoreUnusable(
                 f"{self.uri} takes {self._nbytes / 2**30:.1f} GiB in memory, and "

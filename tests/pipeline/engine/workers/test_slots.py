@@ -101,3 +101,36 @@ def test_memory_without_memfd_has_no_name_either(monkeypatch, tmp_path):
     _, got = hand_over(writer, reader, np.arange(10**6))
     assert list(tmp_path.iterdir()) == []
     np.testing.assert_array_equal(got, np.arange(10**6))
+
+
+@pytest.mark.parametrize("broken", ["no more files", "cannot be mapped"])
+def test_without_memory_to_share_results_travel_in_the_message(monkeypatch, broken):
+    def refuse(*_):
+        raise OSError(24, "too many open files")
+
+    writer, reader, freed = pair()
+    if broken == "no more files":
+        monkeypatch.setattr(slots, "anonymous_memory", refuse)
+    else:
+        monkeypatch.setattr(slots.mmap, "mmap", refuse)
+    open_before = len(os.listdir("/proc/self/fd"))
+    value = {"a": np.arange(10**5), "b": np.ones((300, 400), np.float32)[:, ::2]}
+    placed, got = hand_over(writer, reader, value)
+    assert placed.slot is None
+    for name, array in value.items():
+        np.testing.assert_array_equal(got[name], array)
+        got[name][:] = 0  # it may be written to
+    assert len(os.listdir("/proc/self/fd")) == open_before
+    assert (reader.leased, freed) == (0, [])
+    monkeypatch.undo()
+    placed, _ = hand_over(writer, reader, value)
+    assert placed.slot is not None
+
+
+def test_more_memory_than_there_is(monkeypatch):
+    writer, _, _ = pair()
+    monkeypatch.setattr(slots, "free_memory", lambda: 10**5)
+    with pytest.raises(MemoryError, match=r"takes 8 MB .* 0 MB are free.*cache_size"):
+        writer.place(pack_result(np.zeros(10**6)))
+    monkeypatch.undo()
+    assert writer.place(pack_result(np.zeros(10**6)))[0].slot == 0

@@ -4,6 +4,7 @@ from .errors import WorkerError as WorkerError
 from .errors import WorkerFailed as WorkerFailed
 from .errors import WorkerStalled as WorkerStalled
 from .limits import available_cpus as available_cpus
+from .limits import free_memory as free_memory
 from .limits import memory_limit as memory_limit
 from .limits import thread_caps as thread_caps
 from .pool import WorkerPool as WorkerPool

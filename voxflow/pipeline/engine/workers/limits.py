@@ -7,7 +7,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["available_cpus", "memory_limit", "thread_caps"]
+import psutil
+
+__all__ = ["available_cpus", "free_memory", "memory_limit", "thread_caps"]
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 
@@ -61,6 +63,21 @@ def memory_limit() -> int | None:
         if text is not None and text.isdigit() and int(text) < 2**60:
             limits.append(int(text))
     return min(limits, default=None)
+
+
+def free_memory() -> int:
+    """Return about how many bytes more this process may use.
+
+    Examples
+    --------
+    >>> free_memory() > 0
+    True
+    """
+    free = int(psutil.virtual_memory().available)
+    limit = memory_limit()
+    if limit is None:
+        return free
+    return min(free, max(0, limit - int(psutil.Process().memory_info().rss)))
 
 
 def thread_caps(num_workers: int, environment: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import mmap
 import os
 import selectors
@@ -81,7 +82,7 @@ class ProcessEngine:
         self._work_fd, self._welcome, self._shared_fds = _pack_work(serve, setup)
         self._owner = os.getpid()
         self._lifeline = -1
-        self._write = os.write
+        self._write: Any = ctypes.PyDLL(None).write  # keeps the interpreter lock, see `_wake`
         self._stopping = False
         self.seconds: float | None = None
         self._workers: list[Worker] = []
@@ -123,12 +124,11 @@ class ProcessEngine:
     # From here on: within the thread, except `_wake`, `_on_free` and `_open`.
 
     def _wake(self) -> None:
+        # `os.write` would let go of the interpreter lock, which the thread that is woken takes at
+        # once. Where workers use all processors, this one then waits for its turn: milliseconds.
         # A full pipe wakes as well. No global name is used here: at the end of the interpreter
         # the last arrays die after the modules.
-        try:  # noqa: SIM105
-            self._write(self._wake_w, b"x")
-        except OSError:
-            pass
+        self._write(self._wake_w, b"x", 1)
 
     def _on_free(self, slots: SlotReader, slot: int) -> None:
         self._freed.append((slots, slot))

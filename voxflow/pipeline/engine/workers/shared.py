@@ -53,7 +53,7 @@ class SharedMemory:
     """
 
     def __init__(self, nbytes: int) -> None:
-        self.fd = anonymous_memory(nbytes)
+        self.fd = anonymous_memory(nbytes, "voxflow-shared")
 
     @classmethod
     def _of(cls, fd: int) -> SharedMemory:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .limits import free_memory
 from .packing import SMALL, Packed
 
 ALIGN = 64  # a cache line, and what vector instructions like best
@@ -36,10 +37,13 @@ class Placed(NamedTuple):
     slot: int | None = None
     capacity: int = 0  # of a slot that is new to the parent, else 0
     dropped: tuple[int, ...] = ()  # slots that the worker gave up
+    inline: bytearray | None = None  # all parts, where there was no memory to share
 
 
-def anonymous_memory(nbytes: int) -> int:
+def anonymous_memory(nbytes: int, label: str = "voxflow-slot") -> int:
     """Return a descriptor of new shared memory of ``nbytes`` bytes that has no name.
+
+    The label is what ``/proc/PID/maps`` shows, where the system can do that.
 
     Examples
     --------
@@ -50,7 +54,7 @@ def anonymous_memory(nbytes: int) -> int:
     >>> os.close(fd)
     """
     if hasattr(os, "memfd_create"):
-        fd = os.memfd_create("voxflow", os.MFD_CLOEXEC)
+        fd = os.memfd_create(label, os.MFD_CLOEXEC)
         os.ftruncate(fd, nbytes)
         return fd
     with tempfile.TemporaryFile() as file:
@@ -61,6 +65,23 @@ def anonymous_memory(nbytes: int) -> int:
     else:
         os.ftruncate(fd, nbytes)
     return fd
+
+
+def check_memory(nbytes: int) -> None:
+    """Refuse to take more memory than there is, which would end this process without a word.
+
+    Raises
+    ------
+    MemoryError
+        If there is less.
+    """
+    free = free_memory()
+    if nbytes > free:
+        raise MemoryError(
+            f"a result takes {nbytes / 1e6:.0f} MB of memory that is shared with the parent, and "
+            f"only {free / 1e6:.0f} MB are free: let fewer results be made ahead (cache_size), use "
+            "fewer workers, or ask for smaller batches"
+        )
 
 
 def arrange(sizes: Sequence[int]) -> tuple[tuple[Part, ...], int]:
@@ -132,23 +153,30 @@ class SlotWriter:
         """Write a result into a slot; return where it is, and the descriptor of a new slot."""
         slot: int | None = None
         capacity = 0
+        inline: bytearray | None = None
         fds: list[int] = []
         dropped: list[int] = []
 
         def memory(nbytes: int) -> memoryview:
-            nonlocal slot, capacity
+            nonlocal slot, capacity, inline
             fitting = [s for s in self._free if len(self._slots[s]) >= nbytes]
             if fitting:
                 slot = min(fitting, key=lambda s: len(self._slots[s]))
                 self._free.discard(slot)
             else:
+                wanted = -(-nbytes // _GRAIN) * _GRAIN
+                check_memory(wanted)
                 if self._free:  # grow: the largest that is too small makes room
                     dropped.append(max(self._free, key=lambda s: len(self._slots[s])))
                     self.drop(dropped[0])
-                slot, capacity = self._next, -(-nbytes // _GRAIN) * _GRAIN
+                try:
+                    fds.append(anonymous_memory(wanted))
+                    self._slots[self._next] = mmap.mmap(fds[0], wanted)
+                except OSError:  # too many files, or a full disk where memory has no name
+                    inline = bytearray(nbytes)
+                    return memoryview(inline)
+                slot, capacity = self._next, wanted
                 self._next += 1
-                fds.append(anonymous_memory(capacity))
-                self._slots[slot] = mmap.mmap(fds[0], capacity)
             return memoryview(self._slots[slot])
 
         try:
@@ -163,7 +191,9 @@ class SlotWriter:
                 else:
                     self._free.add(slot)
             raise
-        return Placed(stream, parts, slot, capacity, tuple(dropped)), fds
+        if inline is not None and fds:  # the file is there, but cannot be mapped
+            os.close(fds.pop())
+        return Placed(stream, parts, slot, capacity, tuple(dropped), inline), fds
 
 
 @dataclass(eq=False)
@@ -213,7 +243,7 @@ class SlotReader:
     def open(self, placed: Placed, *, copy: bool = False) -> Any:
         """Rebuild a result; with ``copy`` in private memory, so that the slot is free at once."""
         if placed.slot is None:
-            return load_placed(placed.stream, (), b"")
+            return load_placed(placed.stream, placed.parts, placed.inline or b"")
         slot = self._slots[placed.slot]
         shared = np.frombuffer(slot.memory, np.uint8)
         if copy:
