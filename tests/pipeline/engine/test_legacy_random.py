@@ -67,12 +67,25 @@ def test_each_node_upstream_sees_a_seed_two_steps_on():
     assert first.drawn["seed"] == seeds[5]
 
 
+class ForeignSource(Source):
+    """From outside: seeded as well."""
+
+
 def test_process_goes_on_from_where_upstream_left():
     node = Draws()
-    with gp.build(Source() + node) as pipeline:
+    with gp.build(ForeignSource() + node) as pipeline:
         pipeline.request_batch(asking(seed=5))
     # the source was seeded last, and did not draw
     assert node.drawn["process"] == fresh(1369)[0]
+
+
+def test_nodes_that_cannot_draw_from_the_global_state_are_not_seeded():
+    node = Draws()
+    with gp.build(Source() + node) as pipeline:
+        pipeline.request_batch(asking(seed=5))
+    generator = random.Random(5)
+    assert node.drawn["prepare"][0] == generator.random()
+    assert node.drawn["process"] == generator.random()
 
 
 def test_inputs_of_a_merge_draw_apart():
