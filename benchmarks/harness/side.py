@@ -49,8 +49,16 @@ class Side:
 
     def call(self, name: str, /, **arguments: Any) -> dict[str, Any]:
         """Have something done; gives wall and processor seconds, and what it returned."""
+        self.ask(name, **arguments)
+        return self.answer()
+
+    def ask(self, name: str, /, **arguments: Any) -> None:
+        """Have something begun; several sides may work at once."""
         self._signal(signal.SIGCONT)
         self._say({"call": name, "arguments": arguments})
+
+    def answer(self) -> dict[str, Any]:
+        """Wait until it is done."""
         answer = self._hear()
         self._signal(signal.SIGSTOP)
         return answer

@@ -12,12 +12,14 @@ OURS = "voxflow.benchmarks"
 class Chain:
     """So many nodes below a source of small arrays; some requests at once."""
 
-    def __init__(self, gp, kind, nodes, arrays, voxel_size):
+    def __init__(self, gp, kind, nodes, arrays, voxel_size, workers):
         keys = [gp.ArrayKey(f"ARRAY_{i}") for i in range(arrays)]
         size = gp.Coordinate(voxel_size)
         self.pipeline = source(gp, keys, size, OURS if kind == "rolls" else __name__)
         for _ in range(nodes):
             self.pipeline = self.pipeline + KINDS[kind](gp)
+        if workers:
+            self.pipeline = self.pipeline + gp.PreCache(20, workers)
         self.request = gp.BatchRequest()
         for key in keys:
             self.request[key] = gp.ArraySpec(gp.Roi((0, 0, 0), size * 10))
@@ -79,8 +81,8 @@ KINDS = {"idle": idle, "rolls": rolls}
 
 
 @contextlib.contextmanager
-def open_work(gp, kind="idle", nodes=50, arrays=1, voxel_size=(40, 4, 4)):
-    chain = Chain(gp, kind, nodes, arrays, voxel_size)
+def open_work(gp, kind="idle", nodes=50, arrays=1, voxel_size=(40, 4, 4), workers=0):
+    chain = Chain(gp, kind, nodes, arrays, voxel_size, workers)
     with gp.build(chain.pipeline):
         yield chain
 

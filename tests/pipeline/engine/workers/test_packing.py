@@ -81,3 +81,22 @@ def test_plain_tasks_are_pickled_plainly():
     by_reference, by_value = packing.pack_task((3, "a"))
     assert pickle.loads(by_reference) == (3, "a")
     assert by_value is None
+
+
+class Link:
+    """One node of a chain."""
+
+    def __init__(self, upstream):
+        self.upstream = upstream
+
+
+def test_long_chains_are_no_trouble():
+    chain, limit = None, sys.getrecursionlimit()
+    for _ in range(300):
+        chain = Link(chain)
+    found = around(chain, packing.pack_by_value)
+    length = 0
+    while found is not None:
+        found, length = found.upstream, length + 1
+    assert length == 300
+    assert sys.getrecursionlimit() == limit

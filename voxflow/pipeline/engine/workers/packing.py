@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import math
 import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -19,6 +20,8 @@ from voxflow.pipeline.data.deferred import Deferred
 
 SMALL = 64 * 1024
 """Buffers below this many bytes travel in the stream."""
+
+_DEEP = 20_000
 
 Writer = Callable[[memoryview], None]
 
@@ -107,7 +110,8 @@ def pack_by_value(obj: Any) -> Packed:
 
     # Not a subclass: dill recognises its picklers by the module that their class lives in.
     pickler.reducer_override = reduce
-    pickler.dump(obj)
+    with _deep():
+        pickler.dump(obj)
     packed.stream = file.getvalue()
     return packed
 
@@ -127,7 +131,19 @@ def pack_task(task: Any) -> tuple[bytes | None, bytes | None]:
             return by_reference, None
     except Exception:
         by_reference = None
-    return by_reference, dill.dumps(task, protocol=5, recurse=True, byref=False)
+    with _deep():
+        return by_reference, dill.dumps(task, protocol=5, recurse=True, byref=False)
+
+
+@contextlib.contextmanager
+def _deep() -> Iterator[None]:
+    """Let the calls nest deeply: dill's do ten times for every node of a chain."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _DEEP))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def load_task(by_reference: bytes | None, by_value: bytes | None) -> Any:
