@@ -42,10 +42,8 @@ test: kernels  ## the tests that are quick, with coverage
 test-all: kernels  ## all tests
 	$(PYTEST) -n 2 $(COVERAGE)
 
-bench: $(STAMP)  ## the benchmarks
-	for script in benchmarks/[!_]*.py; do \
-		name=$$(basename "$$script" .py); echo "== $$name"; $(BIN)/python -m "benchmarks.$$name" || exit 1; \
-	done
+bench: $(STAMP)  ## the benchmarks, beside the peers in environments of their own
+	$(BIN)/python -m benchmarks
 
 docs: $(STAMP)  ## the documentation, into docs/_build/html
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html

@@ -18,7 +18,7 @@ class Chain:
         self.pipeline = source(gp, keys, size, OURS if kind == "rolls" else __name__)
         for _ in range(nodes):
             self.pipeline = self.pipeline + KINDS[kind](gp)
-        if workers:
+        if workers is not None:
             self.pipeline = self.pipeline + gp.PreCache(20, workers)
         self.request = gp.BatchRequest()
         for key in keys:
@@ -81,7 +81,7 @@ KINDS = {"idle": idle, "rolls": rolls}
 
 
 @contextlib.contextmanager
-def open_work(gp, kind="idle", nodes=50, arrays=1, voxel_size=(40, 4, 4), workers=0):
+def open_work(gp, kind="idle", nodes=50, arrays=1, voxel_size=(40, 4, 4), workers=None):
     chain = Chain(gp, kind, nodes, arrays, voxel_size, workers)
     with gp.build(chain.pipeline):
         yield chain

@@ -94,6 +94,46 @@ def test_a_failed_write_loses_no_slot():
     assert placed.slot == 0
 
 
+def test_what_a_failed_write_made_room_for_is_told_with_the_next_result():
+    writer, reader, freed = pair()
+    _, got = hand_over(writer, reader, np.zeros(10**5))
+    del got
+    writer.free(freed.pop())
+    reader.idle += 1
+    packed = pack_result(np.zeros(10**7))
+    packed.writers = [lambda view: 1 / 0]
+    with pytest.raises(ZeroDivisionError):
+        writer.place(packed)
+    placed, _ = hand_over(writer, reader, np.zeros(10**5))
+    assert placed.dropped == (0,)
+    assert reader.idle == 0
+
+
+def test_slots_of_a_burst_are_given_up_later():
+    writer, reader, freed = pair()
+
+    def give_back():
+        while freed:
+            writer.free(freed.pop())
+            reader.idle += 1
+
+    kept = [hand_over(writer, reader, np.full(10**5, i))[1] for i in range(20)]
+    del kept
+    give_back()
+    assert reader.idle == 20
+    held, dropped = [], 0
+    for i in range(2 * slots._TRIM_EVERY):
+        placed, got = hand_over(writer, reader, np.full(10**5, i))
+        dropped += len(placed.dropped)
+        held.append(got)
+        assert [int(array[0]) for array in held] == list(range(i + 1))[-len(held) :]
+        del got
+        held = held[-4:]
+        give_back()
+    assert dropped == 15  # five are in use at once
+    assert reader.idle + reader.leased == 5
+
+
 def test_memory_without_memfd_has_no_name_either(monkeypatch, tmp_path):
     monkeypatch.delattr(os, "memfd_create", raising=False)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

@@ -24,6 +24,7 @@ from .packing import SMALL, Packed
 
 ALIGN = 64  # a cache line, and what vector instructions like best
 _GRAIN = 1 << 20  # slots are whole MiB; memory that is never touched costs nothing
+_TRIM_EVERY = 256  # results
 
 Part = tuple[int, int]
 """Offset and size in bytes of one buffer in its memory."""
@@ -137,16 +138,18 @@ class SlotWriter:
 
     def __init__(self) -> None:
         self._slots: dict[int, mmap.mmap] = {}
-        self._free: set[int] = set()
+        self._free: dict[int, None] = {}  # in the order in which they became so
         self._next = 0
+        self._dropped: list[int] = []  # of which the parent does not know yet
+        self._spare = self._results = 0
 
     def free(self, slot: int) -> None:
         """Take a slot back from the parent."""
-        self._free.add(slot)
+        self._free[slot] = None
 
     def drop(self, slot: int) -> None:
         """Give up a slot that the parent has let go of."""
-        self._free.discard(slot)
+        self._free.pop(slot, None)
         del self._slots[slot]
 
     def place(self, packed: Packed) -> tuple[Placed, list[int]]:
@@ -155,20 +158,18 @@ class SlotWriter:
         capacity = 0
         inline: bytearray | None = None
         fds: list[int] = []
-        dropped: list[int] = []
 
         def memory(nbytes: int) -> memoryview:
             nonlocal slot, capacity, inline
             fitting = [s for s in self._free if len(self._slots[s]) >= nbytes]
             if fitting:
                 slot = min(fitting, key=lambda s: len(self._slots[s]))
-                self._free.discard(slot)
+                del self._free[slot]
             else:
                 wanted = -(-nbytes // _GRAIN) * _GRAIN
                 check_memory(wanted)
                 if self._free:  # grow: the largest that is too small makes room
-                    dropped.append(max(self._free, key=lambda s: len(self._slots[s])))
-                    self.drop(dropped[0])
+                    self._give_up(max(self._free, key=lambda s: len(self._slots[s])))
                 try:
                     fds.append(anonymous_memory(wanted))
                     self._slots[self._next] = mmap.mmap(fds[0], wanted)
@@ -189,11 +190,26 @@ class SlotWriter:
                 if capacity:
                     self._slots.pop(slot, None)
                 else:
-                    self._free.add(slot)
+                    self.free(slot)
             raise
         if inline is not None and fds:  # the file is there, but cannot be mapped
             os.close(fds.pop())
-        return Placed(stream, parts, slot, capacity, tuple(dropped), inline), fds
+        self._trim()
+        dropped, self._dropped = tuple(self._dropped), []
+        return Placed(stream, parts, slot, capacity, dropped, inline), fds
+
+    def _trim(self) -> None:
+        """Give up what was free all the time: a consumer kept many results once, or large ones."""
+        self._spare = min(self._spare, len(self._free))
+        self._results += 1
+        if self._results == _TRIM_EVERY:
+            for slot in list(self._free)[: self._spare]:
+                self._give_up(slot)
+            self._spare, self._results = len(self._free), 0
+
+    def _give_up(self, slot: int) -> None:
+        self.drop(slot)
+        self._dropped.append(slot)
 
 
 @dataclass(eq=False)
