@@ -100,8 +100,10 @@ def test_nothing_grows_and_no_slot_is_lost():
         # would make thousands.
         assert max(held.slots) <= 2 * AHEAD + KEPT + 50, seen
         assert max(held.files) <= max(held.slots) + 40, seen
-    first, _, last = seen
-    assert last.memory == pytest.approx(first.memory, abs=4), seen  # MB
+    first, half, last = seen
+    # In MB. What is malloc's own, between messages of many sizes, settles late; one batch in a
+    # hundred lost would be 50.
+    assert last.memory == pytest.approx(half.memory, abs=10), seen
     assert (last.threads, last.named) == (first.threads, first.named)
 
 
