@@ -267,6 +267,8 @@ def parse_region(region: Sequence[Any], shape: tuple[int, ...], uri: str) -> Bou
         If it has too many axes, ends before it begins, or reaches out of the shape. Negative
         places do not count from the end.
 
+    Examples
+    --------
     >>> parse_region((slice(2, 5),), (10, 20), "x")
     ((2, 5), (0, 20))
     """

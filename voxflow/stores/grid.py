@@ -118,6 +118,8 @@ def default_chunks(
     ValueError
         If ``block`` has another number of axes.
 
+    Examples
+    --------
     >>> default_chunks((1000, 1000, 1000), 1)
     (63, 125, 125)
     >>> default_chunks((3, 1000, 1000), 4, block=(3, 300, 300))

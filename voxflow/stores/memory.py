@@ -37,6 +37,8 @@ class ArrayDataset(StoredDataset):
     TypeError
         If the object has not what an array-like has.
 
+    Examples
+    --------
     >>> dataset = ArrayDataset(np.arange(6).reshape(2, 3))
     >>> dataset.read((slice(0, 1), slice(1, 3)))
     array([[1, 2]])

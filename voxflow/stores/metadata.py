@@ -124,6 +124,8 @@ def read_geometry(
     MetadataConflict
         If two conventions disagree, or a value does not fit the dataset's axes.
 
+    Examples
+    --------
     >>> from voxflow.stores.memory import ArrayDataset
     >>> raw = ArrayDataset(np.zeros((5, 20, 20)), attrs={"resolution": [50, 4.6, 4.6]})
     >>> read_geometry(raw).voxel_size

@@ -166,6 +166,8 @@ def make_multiscales(
     name
         Of the image.
 
+    Examples
+    --------
     >>> attrs = make_multiscales(
     ...     [("s0", (4, 4), (0, 8))],
     ...     [("y", "space", "nanometer"), ("x", "space", "nanometer")],

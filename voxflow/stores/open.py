@@ -48,6 +48,8 @@ def open_dataset(
     TypeError
         If ``store`` is none of the above.
 
+    Examples
+    --------
     >>> import numpy as np
     >>> open_dataset(np.zeros((3, 4), np.uint8)).shape
     (3, 4)

@@ -67,6 +67,8 @@ def locate(store: Any, path: str, kind: Format | None = None) -> Place:
     StoreUnusable
         If it is a file of another format.
 
+    Examples
+    --------
     >>> locate("a.zarr", "/volumes/raw/")
     Place(kind='zarr', store='a.zarr', path='volumes/raw')
     """

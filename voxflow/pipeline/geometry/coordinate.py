@@ -56,6 +56,8 @@ class Coordinate(_FunlibCoordinate):
     ValueError
         If an entry is not finite, or if the operands of an operator differ in length.
 
+    Examples
+    --------
     >>> shape, voxel_size = Coordinate(10, 20), Coordinate(9.8, 4)
     >>> shape * voxel_size
     (98, 80)
@@ -106,6 +108,8 @@ class Coordinate(_FunlibCoordinate):
         TypeError
             If an entry is ``None``.
 
+        Examples
+        --------
         >>> Coordinate(49, 8).is_multiple_of(Coordinate(9.8, 4))
         True
         """

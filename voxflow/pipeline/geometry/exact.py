@@ -41,6 +41,8 @@ def exact(value: Any) -> Exact:
     TypeError
         If it is no real number; text is not read as a number.
 
+    Examples
+    --------
     >>> exact(9.8), exact(4.0), exact(True)
     (Fraction(49, 5), 4, 1)
     """

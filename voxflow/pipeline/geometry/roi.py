@@ -45,6 +45,8 @@ class Roi(Frozen, _FunlibRoi):
     ValueError
         If the lengths differ, or a bounded, non-empty extent has no offset.
 
+    Examples
+    --------
     >>> roi = Roi((10, 0), (90, 50))
     >>> roi
     [10:100, 0:50] (90, 50)
@@ -146,6 +148,8 @@ class Roi(Frozen, _FunlibRoi):
         ValueError
             If begin or end is not whole.
 
+        Examples
+        --------
         >>> Roi((2, 0), (3, 4)).to_slices()
         (slice(2, 5, None), slice(0, 4, None))
         """
@@ -223,6 +227,8 @@ class Roi(Frozen, _FunlibRoi):
         ValueError
             If the numbers of dimensions differ.
 
+        Examples
+        --------
         >>> Roi((0,), (10,)).intersect(Roi((5,), (10,)))
         [5:10] (5)
         """
@@ -302,6 +308,8 @@ class Roi(Frozen, _FunlibRoi):
         RuntimeError
             If the mode is none of these.
 
+        Examples
+        --------
         >>> Roi((3,), (9,)).snap_to_grid((5,))
         [0:15] (15)
         """

@@ -92,6 +92,8 @@ class Tiling(Sequence[Roi]):
     ValueError
         If the region is unbounded or smaller than a tile, or a size or stride does not fit.
 
+    Examples
+    --------
     >>> tiling = Tiling(Roi((0,), (100,)), (30,))
     >>> len(tiling), tiling[-1], tiling.owned(-1)
     (4, [70:100] (30), [90:100] (10))
@@ -203,6 +205,8 @@ def grid(region: Any, block_shape: Any, origin: Any = 0) -> Tiling:
     ValueError
         If the region is unbounded, or a block shape or origin does not fit.
 
+    Examples
+    --------
     >>> list(grid(Roi((5,), (20,)), (10,)))
     [[5:10] (5), [10:20] (10), [20:25] (5)]
     """

@@ -27,6 +27,8 @@ def lcm(first: Any, *others: Any) -> Any:
     ValueError
         If a number is not positive, or if coordinates differ in length.
 
+    Examples
+    --------
     >>> lcm(4, 6), lcm(9.8, 2), lcm(Coordinate(9.8, 4), Coordinate(2, 6))
     (12, 98, (98, 12))
     """
@@ -51,6 +53,8 @@ def nearest_on_grid(roi: Any, voxel_size: Iterable[Any]) -> tuple[Roi, Roi]:
     tuple of Roi
         The smallest one around it and the largest one within it, which may be empty.
 
+    Examples
+    --------
     >>> nearest_on_grid(Roi((3,), (10,)), (4,))
     ([0:16] (16), [4:12] (8))
     """
