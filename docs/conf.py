@@ -15,7 +15,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "figures"]  # figures are parts of pages
 source_suffix = {".md": "markdown"}
 
 html_theme = "furo"
