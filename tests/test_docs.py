@@ -5,11 +5,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import pytest
 
 import voxflow
+import voxflow.pipeline.engine.workers
+import voxflow.stores.errors
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DOCS = REPOSITORY / "docs"
@@ -81,10 +84,25 @@ def test_failing_block_is_noticed(tmp_path):
     assert caught.traceback[-1].lineno + 1 == 8
 
 
+def reference():
+    return "".join(page.read_text() for page in (DOCS / "reference").glob("*.md"))
+
+
 def test_reference_names_the_whole_face():
-    reference = "".join(page.read_text() for page in (DOCS / "reference").glob("*.md"))
-    named = set(re.findall(r"voxflow\.(\w+)", reference))
+    named = set(re.findall(r"voxflow\.(\w+)", reference()))
     assert set(voxflow.__all__) - named == set()
+
+
+@pytest.mark.parametrize(
+    "room", [voxflow.models, voxflow.pipeline.engine.workers, voxflow.stores, voxflow.torch]
+)
+def test_reference_names_all_of_a_room(room):
+    name = re.escape(room.__name__)
+    named = set(re.findall(rf"(?:{name}|:: voxflow)\.(\w+)$", reference(), re.MULTILINE))
+    if "automodule:: voxflow.stores.errors" in reference():
+        named |= vars(voxflow.stores.errors).keys()
+    public = {name for name in room.__all__ if not isinstance(getattr(room, name), ModuleType)}
+    assert public - named == set()
 
 
 @pytest.mark.timeout(300)

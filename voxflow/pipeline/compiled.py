@@ -30,8 +30,9 @@ def kernel(function: Any = None, **options: Any) -> Any:
     """Compile a function at its first call; release the lock of the interpreter while it runs.
 
     The machine code is kept where numba keeps it: in the folder that ``NUMBA_CACHE_DIR`` names,
-    else beside the source, else in the user's cache folder. It is used again until a source file of
-    the same room changes: a kernel contains the ones that it calls, also those of other files.
+    else beside the source, else in the user's cache folder; where none can be written to, in a
+    temporary folder of this process, with a warning. It is used again until a source file of the
+    same room changes: a kernel contains the ones that it calls, also those of other files.
 
     Parameters
     ----------
