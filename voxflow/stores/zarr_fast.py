@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from voxflow.pipeline.engine.workers.limits import available_cpus
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -70,7 +72,7 @@ class QuickReader:
 def _open(folder: str, driver: str, fill: bool) -> Any:
     import tensorstore
 
-    threads = int(os.environ.get("OMP_NUM_THREADS", "0")) or len(os.sched_getaffinity(0))
+    threads = int(os.environ.get("OMP_NUM_THREADS", "0")) or available_cpus()
     context = tensorstore.Context(
         {
             "cache_pool": {"total_bytes_limit": 0},  # chunks are kept by whoever reads through us

@@ -65,3 +65,25 @@ def test_caps_share_the_processors(groups):
     assert limits.thread_caps(100, {})["NUMBA_NUM_THREADS"] == "1"
     caps = limits.thread_caps(4, {"MKL_NUM_THREADS": "2", "OMP_NUM_THREADS": "64"})
     assert (caps["MKL_NUM_THREADS"], caps["OMP_NUM_THREADS"]) == ("2", "4")
+
+
+def test_free_memory_is_what_all_processes_of_the_tightest_group_leave(groups):
+    files = {
+        "a/memory.max": "10000",
+        "a/memory.current": "7000",
+        "a/memory.stat": "anon 4000\ninactive_file 1500\n",
+        "a/b/memory.max": "9000",
+        "a/b/memory.current": "1000",
+    }
+    groups("0::/a/b\n", files)
+    assert limits.free_memory() == 10000 - (7000 - 1500)
+
+
+def test_free_memory_in_version_1(groups):
+    files = {
+        "memory/job/memory.limit_in_bytes": "5000",
+        "memory/job/memory.usage_in_bytes": "6000",
+        "memory/job/memory.stat": "inactive_file 100\ntotal_inactive_file 2000\n",
+    }
+    groups("3:memory:/job\n", files)
+    assert limits.free_memory() == 1000

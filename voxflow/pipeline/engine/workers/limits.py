@@ -56,28 +56,20 @@ def memory_limit() -> int | None:
     >>> limit is None or limit > 0
     True
     """
-    limits = []
-    for folder in _cgroup_folders():
-        text = _read(folder / "memory.max") or _read(folder / "memory.limit_in_bytes")
-        # Version 1 writes "no limit" as a number near 2**63.
-        if text is not None and text.isdigit() and int(text) < 2**60:
-            limits.append(int(text))
-    return min(limits, default=None)
+    return min((limit for _, limit in _memory_limits()), default=None)
 
 
 def free_memory() -> int:
-    """Return about how many bytes more this process may use.
+    """Return about how many bytes more this process and its workers may use together.
 
     Examples
     --------
     >>> free_memory() > 0
     True
     """
-    free = int(psutil.virtual_memory().available)
-    limit = memory_limit()
-    if limit is None:
-        return free
-    return min(free, max(0, limit - int(psutil.Process().memory_info().rss)))
+    free = [int(psutil.virtual_memory().available)]
+    free += [max(0, limit - _memory_used(folder)) for folder, limit in _memory_limits()]
+    return min(free)
 
 
 def thread_caps(num_workers: int, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -119,6 +111,24 @@ def _cpu_share() -> int | None:
             # Half a processor is still one worker's worth; 2.5 are two.
             shares.append(max(1, int(quota) // int(period)))
     return min(shares, default=None)
+
+
+def _memory_limits() -> list[tuple[Path, int]]:
+    """Return the control groups with a limit, and the bytes of that."""
+    limits = []
+    for folder in _cgroup_folders():
+        text = _read(folder / "memory.max") or _read(folder / "memory.limit_in_bytes")
+        # Version 1 writes "no limit" as a number near 2**63.
+        if text is not None and text.isdigit() and int(text) < 2**60:
+            limits.append((folder, int(text)))
+    return limits
+
+
+def _memory_used(folder: Path) -> int:
+    """Return the bytes that all processes of a group use, without what is only cached of files."""
+    text = _read(folder / "memory.current") or _read(folder / "memory.usage_in_bytes") or "0"
+    stat = dict(line.split() for line in (_read(folder / "memory.stat") or "").splitlines())
+    return int(text) - int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))
 
 
 def _cgroup_folders() -> list[Path]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import mmap
 import os
 import selectors
 import signal
-import sys
 import threading
 import time
 import weakref
@@ -19,15 +17,14 @@ from typing import Any
 
 from . import health
 from .blame import find_unpicklable
-from .child import Welcome
 from .errors import NotPicklable, WorkerError, WorkerFailed
 from .failures import Remote, rethrow
 from .launch import ForkServerLauncher, Handle, Launcher, SpawnLauncher
 from .ledger import Ledger
-from .packing import Packed, pack_by_value, pack_task
-from .shared import shipping
-from .slots import Placed, SlotReader, anonymous_memory, place_packed
+from .packing import pack_by_value, pack_task
+from .slots import Placed, SlotReader, anonymous_memory
 from .wire import Message
+from .work import pack_work
 
 TICK = 0.5
 """Seconds between two looks at the workers' health."""
@@ -79,7 +76,7 @@ class ProcessEngine:
         self._stall_timeout = stall_timeout
         self._spare = -(-ahead // num_workers) + 2  # idle slots that a worker may keep
         self._max_leased = 2 * ahead + 16  # beyond, results are copied out of their slots
-        self._work_fd, self._welcome, self._shared_fds = _pack_work(serve, setup)
+        self._work_fd, self._welcome, self._shared_fds = pack_work(serve, setup)
         self._owner = os.getpid()
         self._lifeline = -1
         self._write: Any = ctypes.PyDLL(None).write  # keeps the interpreter lock, see `_wake`
@@ -364,44 +361,6 @@ def _wait_ended(launcher: Launcher, handles: list[Handle], seconds: float) -> bo
         if time.monotonic() >= deadline:
             return False
         time.sleep(0.005)
-
-
-def _pack_work(
-    serve: Callable[[Any], Any], setup: Callable[[], None] | None
-) -> tuple[int, Welcome, list[int]]:
-    """Pickle the work, once for all workers; raise before anything has been started.
-
-    Returns the descriptor of the work, the first message, and descriptors of shared memory.
-    """
-    with shipping() as shared:
-        packed = _pack_or_blame(serve, setup)
-    fd, size = -1, 0
-
-    def memory(nbytes: int) -> memoryview:
-        nonlocal fd, size
-        fd, size = anonymous_memory(nbytes), nbytes
-        return memoryview(mmap.mmap(fd, nbytes))
-
-    stream, parts = place_packed(packed, memory)
-    if fd < 0:
-        fd = anonymous_memory(0)
-    welcome = Welcome(os.getpid(), list(sys.argv), stream, parts, size)
-    return fd, welcome, [os.dup(number) for number in shared]
-
-
-def _pack_or_blame(serve: Callable[[Any], Any], setup: Callable[[], None] | None) -> Packed:
-    try:
-        return pack_by_value((serve, setup))
-    except Exception as error:
-        found = find_unpicklable(serve, pack_by_value, "serve")
-        if found is None and setup is not None:
-            found = find_unpicklable(setup, pack_by_value, "setup")
-        path, reason = found or ("serve", error)
-        raise NotPicklable(
-            f"The work cannot be sent to worker processes: {path} cannot be pickled "
-            f"({type(reason).__name__}: {reason}). Create it in the worker, at first use; or "
-            'take threads, method="thread"; or no workers, num_workers=0.'
-        ) from error
 
 
 def _shown(task: Any) -> str:

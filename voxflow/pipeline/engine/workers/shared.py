@@ -78,9 +78,11 @@ class SharedMemory:
             _here.sent.append(self.fd)
         return _arrived, (_here.sent.index(self.fd),)
 
-    def __del__(self) -> None:
-        with contextlib.suppress(OSError, AttributeError):
-            os.close(self.fd)
+    def __del__(self, close: Any = os.close) -> None:
+        # No global name is used here: this may be called after the modules have died.
+        fd = self.__dict__.pop("fd", None)
+        if fd is not None:
+            close(fd)
 
 
 def _refuse() -> NoReturn:
