@@ -14,7 +14,7 @@ from voxflow.pipeline.data import Array
 from voxflow.pipeline.data.deferred import Borrowed, Deferred
 
 from .maps import Affine, Compose, Map
-from .resampling.resample import Order, check, finished, resample
+from .resampling.resample import Order, check, finished, joint_order, resample
 from .values.changes import (
     Change,
     Contrast,
@@ -55,7 +55,7 @@ class Recipe(Deferred):
     extent
         The spatial shape of the result, in voxels.
     order
-        How the map resamples, "linear" or "nearest".
+        How the map resamples: "linear", "nearest" or "majority".
     changes
         What is done to the values, in this order.
     type
@@ -155,7 +155,7 @@ class Recipe(Deferred):
         extent
             its spatial shape, in voxels.
         order
-            how to resample.
+            how to resample; if one of two maps that become one takes the majority, both do.
         partial
             whether only what yet another map shows will be there.
 
@@ -165,7 +165,8 @@ class Recipe(Deferred):
             If that cannot be done with such data.
         """
         check(self.data, self.data.dtype, here, self.place[1], offset, extent, warp.ndim, order)
-        if not self._can_be_moved(warp, order):
+        joint = order if self.warp is None else joint_order(self.order, order)
+        if joint is None or not self._can_be_moved(warp, joint):
             made = Recipe(self.make(), True, (here, self.place[1]), None, here, self.extent)
             return made.seen_through(warp, here, offset, extent, order, partial)
         # Rounding before interpolating once more would only lose something.
@@ -175,7 +176,7 @@ class Recipe(Deferred):
         else:
             place, whole = self.place, Compose([warp, *self._moved_from(here), self.warp])
         return replace(
-            self, place=place, warp=whole, offset=offset, extent=extent, order=order,
+            self, place=place, warp=whole, offset=offset, extent=extent, order=joint,
             changes=changes, before=len(changes), partial=partial,
         )  # fmt: skip
 
@@ -193,11 +194,9 @@ class Recipe(Deferred):
 
     def _can_be_moved(self, warp: Map, order: Order) -> bool:
         """Whether changes and a map can change places, and two maps be one."""
-        if self.warp is not None and (
-            self.warp.ndim != warp.ndim or self.order != order or warp.ndim > 3
-        ):
+        if self.warp is not None and (self.warp.ndim != warp.ndim or warp.ndim > 3):
             return False
-        if order == "nearest":
+        if order != "linear":
             return not any(isinstance(c, Contrast) for c in self.changes)
         # Interpolation and what is linear can.
         return all(isinstance(c, Scale | Round) for c in self.changes)

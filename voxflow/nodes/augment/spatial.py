@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from voxflow.nodes.augment.augment import Augment
 from voxflow.ops.maps import Compose
 from voxflow.ops.recipe import Recipe
+from voxflow.ops.resampling.resample import joint_order
 from voxflow.pipeline.data import Array, Batch, BatchRequest, GraphKey
 from voxflow.pipeline.geometry import Coordinate, Roi
 
 if TYPE_CHECKING:
-    from typing import Literal
-
     from voxflow.ops.maps import Map
+    from voxflow.ops.resampling.resample import Order
     from voxflow.pipeline.data import ArrayKey, Graph
 
 
@@ -25,14 +25,22 @@ class SpatialAugment(Augment):
     `voxflow.ops.maps`. Upstream is asked for the regions that the map reads. Maps of nodes that
     follow one another are one map, through which every array is resampled once, together with
     changes of its values; points are moved exactly. Arrays that are not interpolatable (labels,
-    masks) take the nearest voxel; so do arrays of which it is not known. Points that end up
-    outside of the region are dropped.
+    masks), and arrays of which it is not known, are not interpolated: see `labels`. Points that
+    end up outside of the region are dropped.
 
     Values are moved, not turned: what speaks of directions or neighbours (affinities, flows) has to
     be made downstream, from what was moved.
+
+    Attributes
+    ----------
+    labels
+        How arrays are resampled that are not interpolated: "nearest", or "majority" for the value
+        that fills most of each voxel (see `voxflow.ops.maps.Map.resample`). Where nodes that follow
+        one another differ, it is the majority.
     """
 
     looks_at_nothing = True
+    labels: Literal["nearest", "majority"] = "nearest"
 
     def draw(self, request: BatchRequest, rng: Any) -> Map:
         """The map from output to input positions."""
@@ -50,15 +58,14 @@ class SpatialAugment(Augment):
             if isinstance(key, GraphKey):
                 spec.roi = self._graph_source(key, warp, spec.roi)
                 continue
-            after, region = shown.get(key, (None, spec.roi))
-            if after is None or after.ndim != warp.ndim:
-                whole, region = warp, spec.roi
-            else:
-                whole = Compose([after, warp])
-            begin, end = whole.source(region, self._voxel_size(key), self._order(key))
+            whole, region, order = warp, spec.roi, self._order(key)
+            if key in shown and shown[key][0].ndim == warp.ndim:
+                after, region, its = shown[key]
+                whole, order = Compose([after, warp]), joint_order(its, order) or order
+            begin, end = whole.source(region, self._voxel_size(key), order)
             spec.roi = Roi(begin, Coordinate(end) - Coordinate(begin))
             if warp.ndim <= 3:
-                shown[key] = whole, region
+                shown[key] = whole, region, order
         request.shown = shown
 
     def process(self, batch: Batch, request: BatchRequest) -> None:
@@ -91,8 +98,8 @@ class SpatialAugment(Augment):
             raise ValueError(f"{self.name()} cannot move {key}, which has no voxel size")
         return voxel_size
 
-    def _order(self, key: ArrayKey) -> Literal["linear", "nearest"]:
-        return "linear" if self.spec[key].interpolatable else "nearest"
+    def _order(self, key: ArrayKey) -> Order:
+        return "linear" if self.spec[key].interpolatable else self.labels
 
     def _graph_source(self, key: GraphKey, warp: Map, roi: Roi) -> Roi:
         low, high = warp.reach([float(v) for v in roi.begin], [float(v) for v in roi.end])
@@ -108,6 +115,13 @@ class SpatialAugment(Augment):
             (a if b is None else b for a, b in zip(begin, there.begin, strict=True)),
             (0,) * roi.dims,
         )
+
+
+def check_labels(labels: Literal["nearest", "majority"]) -> Literal["nearest", "majority"]:
+    """How labels are resampled, or an error that says how they can be."""
+    if labels not in ("nearest", "majority"):
+        raise ValueError(f"labels are resampled by 'nearest' or 'majority', got {labels!r}")
+    return labels
 
 
 def _moved(warp: Map, graph: Graph, roi: Roi) -> Graph:

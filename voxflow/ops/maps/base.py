@@ -90,7 +90,7 @@ class Map(ABC):
         voxel_size
             of the array (world); ints and fractions are kept exact.
         order
-            how the array will be resampled, "linear" or "nearest".
+            how the array will be resampled: "linear", "nearest" or "majority".
 
         Returns
         -------
@@ -156,8 +156,13 @@ class Map(ABC):
         out_shape
             spatial shape of the result, in voxels.
         order
-            "linear", or "nearest" for labels and masks: exact for every type; a position
-            exactly between two voxels takes the upper one.
+            "linear", or for labels and masks, exact for every type, one of two. "nearest": the
+            voxel at the centre of each output voxel; exactly between two it is the upper one.
+            "majority": what fills most of each output voxel, for maps that shrink. Its cell is
+            looked up at a grid of sub-points, along each axis as many as it spans input voxels,
+            at least 2 and at most 8, but 1 where a map takes an axis over voxel by voxel; of
+            several values that are equally frequent it is the one at the centre, else the
+            smallest (of floats: of their bits).
         fill
             value for what lies outside of `data`.
         dtype
@@ -169,6 +174,14 @@ class Map(ABC):
         ValueError
             If lengths do not fit, if values cannot be interpolated (bool, complex), or
             if an axis that the map leaves alone has not the voxels that are asked for.
+
+        Examples
+        --------
+        >>> from voxflow.ops.maps import Affine
+        >>> half = Affine([[2.0]], center=[0.0])
+        >>> ids = np.array([7, 7, 3, 7, 3, 3], np.uint64)
+        >>> half.resample(ids, (0,), (1,), (0,), (3,), order="majority")
+        array([7, 7, 3], dtype=uint64)
         """
         return resample(
             self.stages(), self.ndim, data, in_offset, voxel_size, out_offset, out_shape,

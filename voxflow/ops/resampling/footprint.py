@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import kernels
+from .cells import refined, subgrid
 from .program import NDIM, build, lift, pack
 from .rows import BLOCK, make_scratch
 from .stages import Field, Floats, Stage, fuse, scaling
@@ -47,7 +48,7 @@ def footprint(
     voxel_size
         of input and output (world).
     order
-        "linear" or "nearest".
+        "linear", "nearest" or "majority".
     """
     ndim = len(out_shape)
     size = lift([float(v) for v in voxel_size], 1.0)
@@ -55,6 +56,10 @@ def footprint(
     origin = lift([float(v) for v in out_offset], 0.0)
     program = build(stages, origin, scaling(size, 0.5 * size), size)
     low, high = _extremes(*_look_apart(program, shape))
+    if order == "majority":  # what is read at the centres, and at the parts of every cell
+        parts = subgrid(program)
+        finer = _extremes(*_look_apart(refined(program, parts), shape * parts))
+        low, high = np.minimum(low, finer[0]), np.maximum(high, finer[1])
     if order == "linear":
         begin, end = np.floor(low + _NOISE), np.ceil(high - _NOISE) + 1
     else:

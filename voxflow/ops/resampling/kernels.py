@@ -13,6 +13,7 @@ also take ``steps``, changes of the values that are made before they are written
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import floor
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from voxflow.pipeline.compiled import kernel
 
 from ..pointers import pointer
 from ..values.kernels import change_row
+from ..values.make import flat_axes
 from . import lookup
 from .rows import (
     BLOCK,
@@ -73,6 +75,15 @@ def workspace(
     room = tile + BLOCK
     scratch, index = make_scratch(ints, room), np.zeros(3 * room, np.uint32)
     return Workspace(tile, scratch, index, np.zeros(5 * room, work), np.zeros(4 * tile, data))
+
+
+def axes(
+    array: NDArray[Any], order: Sequence[int] = (0, 1, 2)
+) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64]]:
+    """The first element of an array; its three spatial axes in `order`, then its leading one."""
+    first, counts, steps = flat_axes(array)
+    places = [1 + axis for axis in order] + [0]
+    return first, counts[places], steps[places]
 
 
 @kernel

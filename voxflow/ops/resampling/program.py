@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -73,8 +73,8 @@ def exact_moves(program: Sequence[Stage]) -> tuple[NDArray[np.int64], NDArray[np
     return matrix.astype(np.int64), shift.astype(np.int64)
 
 
-def kept_axis(program: Sequence[Stage]) -> tuple[int, int] | None:
-    """An input axis that follows one output axis from voxel to voxel, and that output axis.
+def kept_axes(program: Sequence[Stage]) -> Iterator[tuple[int, int]]:
+    """Input axes that follow one output axis from voxel to voxel, each with that output axis.
 
     Where there is one, the map can be worked section by section, without interpolation across.
     """
@@ -91,8 +91,7 @@ def kept_axis(program: Sequence[Stage]) -> tuple[int, int] | None:
         if not free or abs(constant - round(constant)) > _ON_GRID:
             continue
         if np.count_nonzero(row) == 1 and np.abs(row).sum() == 1.0:
-            return axis, int(np.flatnonzero(row)[0])
-    return None
+            yield axis, int(np.flatnonzero(row)[0])
 
 
 def _touches(row: Floats, stage: Stage) -> bool:

@@ -10,16 +10,25 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..values.changes import Pointwise, packed
-from ..values.make import KNOWN, changed, flat_axes, work_type
+from ..values.make import KNOWN, changed, work_type
 from . import kernels
-from .program import NDIM, build, exact_moves, kept_axis, lift, pack
+from .majority import vote
+from .program import NDIM, build, exact_moves, kept_axes, lift, pack
 from .stages import Stage, scaling
 
-Order = Literal["linear", "nearest"]
+#: How an array is resampled, see `voxflow.ops.maps.Map.resample`.
+Order = Literal["linear", "nearest", "majority"]
 Array = NDArray[Any]
 
 # Indices within one leading element are 32 bits wide.
 _MAX_VOXELS = 2**31
+
+
+def joint_order(one: Order, other: Order) -> Order | None:
+    """How an array is resampled through two maps at once; None where that cannot be done."""
+    if one == other:
+        return one
+    return None if "linear" in (one, other) else "majority"
 
 
 def resample(
@@ -79,7 +88,7 @@ def resample(
             moved = np.pad(there, pads, constant_values=np.asarray(fill, target))
             changes = ()
         return finished(moved.reshape(whole), changes, target, out)
-    if order == "nearest" and changes:  # what hardly anybody asks for need not be one pass
+    if order != "linear" and changes:  # what hardly anybody asks for need not be one pass
         volume, changes = changed(volume, changes, target), ()
     room = None if out is None else out.reshape(*lead, *shape)
     if room is not None and not np.may_share_memory(room, out):
@@ -138,21 +147,21 @@ def check(
 
 
 def _check_values(data: Array, order: str, target: np.dtype[Any], changed: bool) -> None:
-    if order not in ("linear", "nearest"):
-        raise ValueError(f"order is {order!r}; it can be 'linear' or 'nearest'")
+    if order not in ("linear", "nearest", "majority"):
+        raise ValueError(f"order is {order!r}; it can be 'linear', 'nearest' or 'majority'")
     if order == "linear" and (data.dtype.kind not in "uif" or data.dtype.itemsize > 8):
         raise ValueError(
             f"data of type {data.dtype} cannot be interpolated linearly: "
-            "use order='nearest' or convert to a real number type first"
+            "use order='nearest' or 'majority', or convert to a real number type first"
         )
-    if order == "nearest" and data.dtype.itemsize not in (1, 2, 4, 8):
+    if order != "linear" and data.dtype.itemsize not in (1, 2, 4, 8):
         raise ValueError(
             f"values of type {data.dtype} cannot be moved: resample real and imaginary parts "
             "or fields one by one"
         )
     if changed and target.kind != "f":
         raise ValueError(f"values change in floating point, not in {target}: give dtype=")
-    exact = order == "nearest" and not changed
+    exact = order != "linear" and not changed
     if target != data.dtype and (exact or target.kind != "f" or target.itemsize > 8):
         raise ValueError(
             f"data of type {data.dtype} were asked for as {target}: only linear interpolation "
@@ -237,19 +246,21 @@ def _interpolate(
     """Run the kernel that fits; `volume` and `out` have any leading axes and three spatial ones."""
     lead = volume.shape[: volume.ndim - NDIM]
     native = volume.dtype.newbyteorder("=")
-    kept = kept_axis(program) if order == "linear" else None
+    kept = next(kept_axes(program), None) if order == "linear" else None
     loop = [0, 1, 2] if kept is None else [kept[1], *(a for a in range(NDIM) if a != kept[1])]
     ordered = Stage(program[0].matrix[:, loop], program[0].shift)
     tables = pack([ordered, *program[1:]])
     n = shape[loop[2]]
-    if order == "nearest":
+    if order != "linear":
         bits = np.dtype(f"u{native.itemsize}")
         source = _readable(volume, native).view(bits)
         made = np.empty((*lead, *shape), native) if out is None else out
         outside = np.array([fill], native).view(bits)[0]
         space = kernels.workspace(tables.ints, n, bits, np.float32)
         for part, to in _channels(source, made.view(bits)):
-            kernels.nearest(*_axes(part, [0, 1, 2]), *_axes(to, loop), *tables, space, outside)
+            kernels.nearest(*kernels.axes(part), *kernels.axes(to, loop), *tables, space, outside)
+            if order == "majority":
+                vote(part, to, program, outside, native)
         return made.astype(target, copy=False)
     work = work_type(native, target)
     known = native if native in KNOWN else work
@@ -264,7 +275,7 @@ def _interpolate(
     kernel: Any = kernels.linear_volume if kept is None else kernels.linear_sections
     rest = (*rest, *(() if kept is None else kept[:1]))
     for part, to in _channels(source, made):
-        kernel(*_axes(part, [0, 1, 2]), *_axes(to, loop), *rest)
+        kernel(*kernels.axes(part), *kernels.axes(to, loop), *rest)
     return _cast(made, target)
 
 
@@ -288,13 +299,6 @@ def _channels(source: Array, out: Array) -> Any:
         return
     for part, to in zip(source, out, strict=True):
         yield from _channels(part, to)
-
-
-def _axes(array: Array, order: Sequence[int]) -> tuple[Array, NDArray[np.int64], NDArray[np.int64]]:
-    """The first element of an array; its three spatial axes in `order`, then its leading one."""
-    first, counts, steps = flat_axes(array)
-    axes = [1 + axis for axis in order] + [0]
-    return first, counts[axes], steps[axes]
 
 
 def _cast(values: Array, target: np.dtype[Any]) -> Array:

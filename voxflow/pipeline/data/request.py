@@ -100,8 +100,9 @@ class BatchRequest(ProviderSpec):
     replayed: bool
     """True while a batch is made again, to look at it: no node may count it or learn from it."""
 
-    shown: Mapping[ArrayKey, tuple[Any, Roi]] | None
-    """Arrays of which only what a map shows of a region will be looked at: the map, the region.
+    shown: Mapping[ArrayKey, tuple[Any, Roi, Any]] | None
+    """Arrays of which only what a map shows will be looked at: the map, of which region, and the
+    order in which it resamples.
 
     Nodes hand this on that neither look at voxels nor move regions: see `looks_at_nothing`.
     """
