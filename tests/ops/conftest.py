@@ -1,4 +1,4 @@
-"""Random maps, regions and grids for the tests of the spatial machine."""
+"""Lets tests of the spatial machine import what it must agree with."""
 
 import importlib.util
 import sys

@@ -85,6 +85,23 @@ def test_labels_through_maps_in_a_row(seed):
     np.testing.assert_array_equal(got[~tie], want[~tie])
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from([("nearest", "majority"), ("majority", "nearest")]))
+def test_the_majority_through_maps_in_a_row(seed, orders):
+    rng = np.random.default_rng(seed)
+    data = rng.integers(2**64 - 4, 2**64 - 1, (4, 12, 12), np.uint64)
+    extent = (160.0, 48.0, 48.0)
+    chain = [maps(rng, extent), Affine(np.diag([1, *rng.uniform(1.5, 3, 2)]), np.array(extent) / 2)]
+    recipe = Recipe.of(array(data))
+    for one, order in zip(chain, orders, strict=True):
+        recipe = recipe.seen_through(one, (0, 0, 0), (0, 0, 0), (4, 12, 12), order)
+    where = (0, 0, 0), SIZE, (0, 0, 0), (4, 12, 12)
+    index = reference.cells(Compose(chain[::-1]), *where)
+    tie = (np.abs(index - np.floor(index) - 0.5) < 1e-5).any((0, -1))
+    want = reference.majority(Compose(chain[::-1]), data, *where)
+    np.testing.assert_array_equal(recipe.make()[~tie], want[~tie])
+
+
 def test_what_was_put_elsewhere_is_found_there():
     rng = np.random.default_rng(0)
     data = rng.random((4, 20, 20)).astype("f4")
@@ -106,7 +123,7 @@ def test_integers_are_rounded_as_if_they_were_made_before():
     np.testing.assert_allclose(scaled.make(), turned.make() / 255, rtol=1e-6)
 
 
-@pytest.mark.parametrize("order", ["linear", "nearest"])
+@pytest.mark.parametrize("order", ["linear", "nearest", "majority"])
 @pytest.mark.parametrize("change", ["clip", "contrast"])
 def test_changes_that_do_not_go_with_a_map_are_made_before_it(order, change):
     rng = np.random.default_rng(1)

@@ -118,6 +118,23 @@ def test_rotation_and_scale_are_about_the_centre():
     np.testing.assert_allclose(twice[RAMP].data, middle + (plain - middle) / 2, atol=1e-9)
 
 
+def test_labels_take_what_fills_most_of_a_voxel():
+    data = np.random.default_rng(0).integers(2**64 - 4, 2**64 - 1, (30, 80, 80), np.uint64)
+    half = {"spatial_dims": 2, "scale_interval": (0.5, 0.5)}
+    half.update(control_point_spacing=(8, 8), jitter_sigma=(0, 0), rotation_interval=(0, 0))
+    inputs = source(LABELS, data, SIZE, WORLD.begin, False)
+    shown = served(inputs + gp.ElasticAugment(**half, labels="majority"), asking(LABELS=INNER))
+    read = gp.Roi((0, -32, -32), (40, 64, 64))
+    blocks = served(inputs, asking(LABELS=read))[LABELS].data.reshape(5, 16, 2, 16, 2)
+    for at, got in np.ndenumerate(shown[LABELS].data):
+        block = blocks[at[0], at[1], :, at[2]]
+        values, counts = np.unique(block, return_counts=True)
+        tied = values[counts == counts.max()]
+        assert got == (block[1, 1] if block[1, 1] in tied else tied[0])
+    nearest = served(inputs + gp.ElasticAugment(**half), asking(LABELS=INNER))
+    assert (nearest[LABELS].data == blocks[:, :, 1, :, 1]).all()
+
+
 def test_upstream_is_asked_for_not_much_more():
     seen = []
 
@@ -206,6 +223,7 @@ def test_arrays_of_different_voxels():
         ({"jitter_sigma": (0, -1, 0)}, "sigma"),
         ({"voxel_size": (2, 2)}, "voxel_size"),
         ({"p": 2}, "p is a probability"),
+        ({"labels": "linear"}, "by 'nearest' or 'majority', got 'linear'"),
     ],
 )
 def test_arguments_are_checked_at_once(kwargs, text):

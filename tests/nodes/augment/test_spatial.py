@@ -6,12 +6,14 @@ import pytest
 import voxflow as gp
 from tests.helpers import Nothing, asking, ids, ramp, served, source
 from voxflow.ops.resampling import kernels
+from voxflow.ops.resampling import resample as resampling
 from voxflow.pipeline.data import Array
 
 RAW, IDS = gp.ArrayKey("RAW"), gp.ArrayKey("IDS")
 SIZE = gp.Coordinate(8, 2, 2)
 WORLD = gp.Roi((-160, -120, -120), (480, 320, 320))
 INNER = gp.Roi((0, -16, -16), (40, 32, 32))
+SMALL = gp.Roi((0, -8, -8), (24, 16, 16))
 ELASTIC = {"control_point_spacing": (2, 8, 8), "jitter_sigma": (0.2, 0.5, 0.5)}
 
 
@@ -75,6 +77,53 @@ def test_every_array_is_resampled_once(monkeypatch):
     calls.clear()
     served(chain(Nothing), asking(RAW=INNER, IDS=INNER))
     assert len(calls) == 2
+
+
+SHRINK = {**ELASTIC, "rotation_interval": (0.3, 0.9), "scale_interval": (0.4, 0.7)}
+
+
+def shrinking(*nodes):
+    cells = np.random.default_rng(5).integers(1, 4, (60, 80, 80)).astype(np.uint64)
+    labels = cells.repeat(2, 1).repeat(2, 2)
+    pipeline = source(IDS, labels, SIZE, WORLD.offset, False)
+    for node in nodes:
+        pipeline = pipeline + node
+    return pipeline
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_majority_is_the_same_beside_nodes_that_mirror(seed):
+    """Whichever of the two is upstream, and whether or not somebody looks in between."""
+
+    def shown(*between, upstream, labels="majority"):
+        nodes = gp.ElasticAugment(**SHRINK, labels=labels), gp.SimpleAugment(transpose_only=[1, 2])
+        first, second = nodes[::-1] if upstream else nodes
+        pipeline = shrinking(first, *between, second)
+        return served(pipeline, asking(IDS=SMALL), seed)[IDS].data
+
+    for upstream in (False, True):
+        got = shown(upstream=upstream)
+        np.testing.assert_array_equal(got, shown(Looks(), upstream=upstream))
+        assert 0.05 < (got != shown(upstream=upstream, labels="nearest")).mean() < 0.9
+
+
+def test_one_node_that_takes_the_majority_is_enough(monkeypatch):
+    calls = []
+    vote = resampling.vote
+    monkeypatch.setattr(resampling, "vote", lambda *a: (calls.append(a), vote(*a)))
+
+    def shown(*orders):
+        first, second = (gp.ElasticAugment(**SHRINK, labels=order) for order in orders)
+        pipeline = shrinking(first, gp.SimpleAugment(transpose_only=[1, 2]), second)
+        return served(pipeline, asking(IDS=SMALL))[IDS].data
+
+    both, later = shown("majority", "majority"), shown("nearest", "majority")
+    np.testing.assert_array_equal(later, both)
+    earlier, none = shown("majority", "nearest"), shown("nearest", "nearest")
+    assert len(calls) == 3
+    assert 0.05 < (earlier != none).mean() < 0.9
+    for labels in (both, earlier):
+        assert labels.min() >= 1, "something outside of what was read"
 
 
 def test_nodes_that_do_nothing_change_nothing():

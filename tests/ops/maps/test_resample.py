@@ -6,57 +6,10 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from spatial_reference import Region
 
+from tests.ops.random_maps import cases, make_map, voxels
 from voxflow.ops.maps.affine import Affine, mirror_transpose, rotation
 from voxflow.ops.maps.compose import Compose
 from voxflow.ops.maps.displacement import ControlPointDisplacement
-from voxflow.ops.maps.sections import SectionShifts
-
-SIZES = (1.0, 2.0, 4.0, 9.8, 40.0)
-KINDS = ("affine", "rotation", "zoom", "elastic", "plane", "sections", "mirror", "shift")
-
-
-def make_map(kind, rng, offset, size, shape):
-    """A random map of one kind that moves things by a few voxels."""
-    ndim = len(shape)
-    begin, extent = np.array(offset), np.array(size) * shape
-    center = begin + extent / 2
-    if kind == "affine":
-        matrix = np.eye(ndim) + rng.uniform(-0.2, 0.2, (ndim, ndim))
-        return Affine(matrix, center, rng.uniform(-2, 2, ndim) * size)
-    if kind == "rotation" and ndim > 1:
-        return rotation(rng.uniform(-np.pi, np.pi), center)
-    if kind == "zoom":
-        return Affine(np.eye(ndim) * rng.uniform(0.7, 1.4), center)
-    if kind in ("elastic", "plane"):
-        counts = rng.integers(1, 5, ndim)
-        points = rng.normal(0, 1.0, (ndim, *counts)) * np.reshape(size, (-1,) + (1,) * ndim)
-        if kind == "plane" and ndim > 1:
-            points[0] = 0
-        return ControlPointDisplacement(points, begin, begin + extent)
-    if kind == "sections" and ndim > 1:
-        offsets = rng.integers(-3, 4, (shape[0], ndim)) * np.array(size)
-        offsets[:, 0] = 0
-        return SectionShifts(offsets, begin[0], size[0])
-    if kind == "mirror":
-        return mirror_transpose(center, rng.random(ndim) < 0.5)
-    return Affine(np.eye(ndim), center, rng.integers(-3, 4, ndim) * np.array(size))
-
-
-@st.composite
-def cases(draw, min_dims=1):
-    ndim = draw(st.integers(min_dims, 3))
-    shape = tuple(draw(st.integers(1, 9)) for _ in range(ndim))
-    size = tuple(draw(st.sampled_from(SIZES)) for _ in range(ndim))
-    offset = tuple(draw(st.sampled_from((-3, 0, 1000))) * v for v in size)
-    kinds = draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=3))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    maps = [make_map(kind, rng, offset, size, shape) for kind in kinds]
-    return (maps[0] if len(maps) == 1 else Compose(maps)), offset, size, shape, rng
-
-
-def voxels(box, size):
-    begin, end = box
-    return tuple(round((e - b) / v) for b, e, v in zip(begin, end, size, strict=True))
 
 
 @settings(max_examples=60, deadline=None)
