@@ -188,7 +188,7 @@ def test_where_nothing_is_made_smaller_ids_stay_at_their_place():
 
 
 def disks(shape, rng):
-    """Cells of every size, ids from 1, on 0; the finer grid to judge by comes from `shape`."""
+    """Overlapping disks of many sizes, ids from 1, on 0."""
     y, x = np.indices(shape)
     image = np.zeros(shape, np.uint64)
     for number in range(1, 120):
