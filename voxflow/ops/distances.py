@@ -162,10 +162,7 @@ def _along(
     envelope, inverse = np.empty(3 * (along + 2)), np.empty(along + 2)
     for x in range(1, along + 2):
         inverse[x] = 0.5 / x
-    rule, room = (
-        (background, face, signed, border),
-        (pointer(envelope), pointer(inverse), size * size),
-    )
+    rule = background, face, signed, border
     for b in range(before):
         for first in range(0, behind, TOGETHER):
             many = min(TOGETHER, behind - first)
@@ -174,6 +171,8 @@ def _along(
                     ids[j, x] = labels[b, x, first + j]
                     near[j, x] = squared[b, x, first + j]
             for j in range(many):
+                # Pointers are made where they are used: numba frees an array after its last use.
+                room = pointer(envelope), pointer(inverse), size * size
                 _line(pointer(ids[j]), pointer(near[j]), along, rule, room)
             for x in range(along):
                 for j in range(many):
