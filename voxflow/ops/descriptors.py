@@ -86,8 +86,8 @@ def local_shape_descriptors(
     >>> labels = np.zeros((1, 9), int)
     >>> labels[0, 2:7] = 5
     >>> found = local_shape_descriptors(labels, sigma=4)
-    >>> [round(float(offset), 2) for offset in found[1, 0]]  # the mean lies to the right, ...
-    [0.0, 0.0, 0.7, 0.6, 0.5, 0.4, 0.3, 0.0, 0.0]
+    >>> [round(float(offset), 2) for offset in found[1, 0]]  # right of it, ..., left of it
+    [0.0, 0.0, 0.72, 0.61, 0.5, 0.39, 0.28, 0.0, 0.0]
     """
     grid = _Grid(labels, sigma, voxel_size, background, region, downsample)
     channels = np.array(CHANNELS[labels.ndim])
@@ -110,10 +110,9 @@ def descriptor_reach(
     >>> descriptor_reach(100.0, (40, 4, 4))
     (8, 75, 75)
     """
-    ndim = len(voxel_size)
-    lengths = _lengths("sigma", sigma, ndim), _lengths("voxel_size", voxel_size, ndim)
-    step = _steps(downsample, ndim)
-    return tuple(_reach(s / (v * n)) * n for s, v, n in zip(*lengths, step, strict=True))
+    step = _steps(downsample, len(voxel_size))
+    lengths = _in_voxels(sigma, voxel_size, step)
+    return tuple(_reach(length) * n for length, n in zip(lengths, step, strict=True))
 
 
 class _Grid:
@@ -135,10 +134,7 @@ class _Grid:
             )
         bounds = _bounds(region, labels.shape)
         step = _steps(downsample, ndim)
-        lengths = (
-            _lengths("sigma", sigma, ndim),
-            _lengths("voxel_size", 1.0 if voxel_size is None else voxel_size, ndim),
-        )
+        lengths = _in_voxels(sigma, 1.0 if voxel_size is None else voxel_size, step)
         fill = (1,) * (3 - ndim)
         self.shape = tuple(end - begin for begin, end in bounds)
         self.seen = Objects.of(labels[tuple(slice(None, None, n) for n in step)], background)
@@ -146,7 +142,7 @@ class _Grid:
         self.begin = np.array((0,) * len(fill) + tuple(b for b, _ in bounds))
         self.step = np.array(fill + step)
         flat = [np.array([[1], [0], [0]], np.float32)] * len(fill)
-        z, y, x = flat + [_weights(s / (v * n)) for s, v, n in zip(*lengths, step, strict=True)]
+        z, y, x = flat + [_weights(length) for length in lengths]
         self.weights = z, y, _sums(x)
 
     def objects(self) -> Iterator[tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]]:
@@ -165,6 +161,13 @@ def _bounds(region: Sequence[slice] | None, shape: tuple[int, ...]) -> list[tupl
         raise ValueError(f"a region is a slice without step for each axis of {shape}; got {region}")
     parts = [part.indices(n) for part, n in zip(region, shape, strict=True)]
     return [(begin, max(begin, end)) for begin, end, _ in parts]
+
+
+def _in_voxels(sigma: Lengths, voxel_size: Lengths, step: tuple[int, ...]) -> list[float]:
+    """Sigma along each axis, in voxels that are looked at."""
+    ndim = len(step)
+    lengths = _lengths("sigma", sigma, ndim), _lengths("voxel_size", voxel_size, ndim)
+    return [s / (v * n) for s, v, n in zip(*lengths, step, strict=True)]
 
 
 def _lengths(what: str, given: Lengths, ndim: int) -> tuple[float, ...]:
