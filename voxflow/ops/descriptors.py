@@ -151,7 +151,10 @@ class _Grid:
         places = np.searchsorted(seen.ids, self.wanted.ids)
         for place, value, runs in zip(places, *self.wanted, strict=True):
             there = place < len(seen.ids) and seen.ids[place] == value
-            yield seen.runs[place] if there else nothing, runs
+            yield (
+                seen.runs[place] if there else nothing,
+                runs[np.argsort(runs[:, 1], kind="stable")],
+            )
 
 
 def _bounds(region: Sequence[slice] | None, shape: tuple[int, ...]) -> list[tuple[int, int]]:

@@ -31,7 +31,8 @@ def describe(
     Parameters
     ----------
     sources, targets
-        Its runs: those that are looked at, those that are described.
+        Its runs: those that are looked at, in the order of memory; those that are described,
+        best with those of equal y one after the other.
     begin, step
         Target x is described as seen from source ``(x + begin) // step``.
     weights
@@ -53,15 +54,16 @@ def describe(
     y0, y1 = max(low[1] - reach_y, first[1]), min(high[1] + reach_y, last[1])
     depth, height, rows = max(z1 - z0, 0), max(y1 - y0, 0), high[1] - low[1]
     row, in_row = np.zeros((height + 1, ROW * WIDE), np.float32), np.empty(height, np.bool_)
-    plane = np.zeros((depth * rows + 1, PLANE * WIDE), np.float32)
-    in_plane = np.empty((depth, rows), np.bool_)
-    found, known = np.empty((rows, ALL * WIDE), np.float32), np.empty(rows, np.int64)
+    plane = np.zeros((rows * depth + 1, PLANE * WIDE), np.float32)
+    in_plane = np.empty((rows, depth), np.bool_)
+    planes = high[0] - low[0]
+    found, known = np.empty((planes, ALL * WIDE), np.float32), np.empty(planes, np.int64)
     for left in range(low[2], high[2], WIDE):
         wanted = _wanted(targets, begin, step, low[1], rows, left)
         at = 0
         for k in range(depth):
             at = _moments_of_runs(sources, at, z0 + k, y0, left, along_x, row, in_row)
-            _sum_rows(row, in_row, low[1] - y0, wanted, along_y, plane[k * rows :], in_plane[k])
+            _sum_rows(row, in_row, low[1] - y0, wanted, along_y, plane[k::depth], in_plane[:, k])
         known[:] = -1
         for run in targets:
             z, j = (run[0] + begin[0]) // step[0], (run[1] + begin[1]) // step[1] - low[1]
@@ -69,12 +71,12 @@ def describe(
             end = min(run[3], (left + WIDE) * step[2] - begin[2])
             if start >= end:
                 continue
-            if known[j] != z:
-                _sum_planes(plane, in_plane, z - z0, j, along_z, found[j])
-                _normalise(found[j])
-                known[j] = z
+            if known[z - low[0]] != j:
+                _sum_planes(plane, in_plane, z - z0, j, along_z, found[z - low[0]])
+                _normalise(found[z - low[0]])
+                known[z - low[0]] = j
             shift = begin[2] - left * step[2]
-            _write(found[j], start, end, shift, step[2], channels, out[:, run[0], run[1]])
+            _write(found[z - low[0]], start, end, shift, step[2], channels, out[:, run[0], run[1]])
 
 
 @kernel
@@ -161,13 +163,13 @@ def _add_rows(low: Any, high: Any, weights: Any, to: Any) -> None:
 @kernel(fastmath={"contract"})
 def _sum_planes(plane: Any, in_plane: Any, center: int, j: int, weights: Any, found: Any) -> None:
     """Moments along all axes of one row."""
-    depth, rows = in_plane.shape
-    nothing = depth * rows
+    rows, depth = in_plane.shape
+    nothing, first = rows * depth, j * depth
     found[:] = 0
     for t in range(weights.shape[1]):
         low, high = center - t, center + t
-        low = low * rows + j if 0 <= low < depth and in_plane[low, j] else nothing
-        high = high * rows + j if 0 <= high < depth and in_plane[high, j] and t else nothing
+        low = first + low if 0 <= low < depth and in_plane[j, low] else nothing
+        high = first + high if 0 <= high < depth and in_plane[j, high] and t else nothing
         if low != nothing or high != nothing:
             _add_planes(pointer(plane[low]), pointer(plane[high]), weights[:, t], pointer(found))
 
