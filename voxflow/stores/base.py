@@ -232,6 +232,14 @@ class StoredDataset(ABC):
         """
         return None
 
+    @property
+    def waits(self) -> bool:
+        """Whether reading is mostly waiting, so that `prefetch` is of use."""
+        return False
+
+    def prefetch(self, region: Sequence[slice] = ()) -> None:  # noqa: B027 - most read when asked
+        """Begin to read a region that will be read soon, if that is of use; returns at once."""
+
     def flush(self) -> None:  # noqa: B027 - most formats keep nothing back
         """Hand what was written to the operating system, so that it outlives this process."""
 

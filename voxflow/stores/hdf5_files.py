@@ -115,10 +115,13 @@ class FileHandle:
         self.generation += 1
 
     def __del__(self) -> None:
-        # The last dataset is gone. While Python shuts down, h5py may be gone before.
-        with contextlib.suppress(Exception):
+        # The last dataset is gone. While Python shuts down, h5py may be gone before, and so may
+        # all that this module has imported.
+        try:
             if self._file is not None:
                 self._file.close()
+        except Exception:
+            pass
 
 
 def _drop_writer(handle: weakref.ref[FileHandle], token: object) -> None:

@@ -10,6 +10,7 @@ from voxflow.nodes.flow.scan_blocks import ScanBlocks
 from voxflow.nodes.flow.scan_callback import ScanBar, ScanCallback
 from voxflow.nodes.flow.scan_result import ScanResult
 from voxflow.nodes.flow.scan_workers import check_workers, serve_in_order
+from voxflow.nodes.flow.serving import Serving
 from voxflow.pipeline.engine import BatchFilter, RequestRefused
 from voxflow.pipeline.engine.legacy_random import seed_globals
 
@@ -130,5 +131,14 @@ class Scan(BatchFilter):
     def _served(self, blocks: ScanBlocks) -> Generator[Batch, None, None]:
         if self.num_workers > 1:
             return serve_in_order(self, blocks)
-        upstream = self.get_upstream_provider()
-        return (upstream.request_batch(block) for block in blocks)
+        return _one_by_one(self.get_upstream_provider(), blocks)
+
+
+def _one_by_one(upstream: Any, blocks: ScanBlocks) -> Generator[Batch, None, None]:
+    serving, coming = Serving(upstream), iter(blocks)
+    next(coming, None)
+    for block in blocks:
+        following = next(coming, None)
+        if following is not None:
+            serving.announce(following)
+        yield upstream.request_batch(block)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from typing import TYPE_CHECKING, Any
 
 from voxflow.pipeline.engine.legacy_random import borrowed_state, is_foreign
+from voxflow.pipeline.engine.planning import prefetch
 
 if TYPE_CHECKING:
     from voxflow.pipeline.data import Batch, BatchRequest
@@ -25,12 +28,28 @@ class Serving:
     def __init__(self, provider: Any, made: bool = False) -> None:
         self.provider = provider
         self.made = made
-        self.foreign = any(is_foreign(node) for node in upstream_of(provider))
+        self._nodes = upstream_of(provider)
+        self.foreign = any(map(is_foreign, self._nodes))
 
     @property
     def threadsafe(self) -> bool:
         """Whether threads may serve at the same time: not if global random state is drawn from."""
         return not self.foreign
+
+    @property
+    def prefetches(self) -> bool:
+        """Whether `announce` is of use at present."""
+        return any(node.prefetches for node in self._nodes)
+
+    def announce(self, request: BatchRequest) -> None:
+        """Let sources that wait for data begin to read what is asked next; returns at once."""
+        if self.prefetches:
+            threading.Thread(target=self._prefetch, args=(request.clone(),), daemon=True).start()
+
+    def _prefetch(self, request: BatchRequest) -> None:
+        # What goes wrong here goes wrong again when the request is served, and is told then.
+        with contextlib.suppress(Exception):
+            prefetch(self.provider, request)
 
     def __call__(self, request: BatchRequest) -> Batch:
         """The batch for a request."""

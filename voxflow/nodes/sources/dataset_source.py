@@ -115,6 +115,17 @@ class DatasetSource(BatchProvider):
             batch[key] = Array(self._opened[key].read(spec.roi), spec)
         return batch
 
+    @property
+    def prefetches(self) -> bool:
+        """Whether a dataset is slow because it is waited for: for a network, for a disk."""
+        return any(opened.dataset.waits for opened in self.__dict__.get("_opened", {}).values())
+
+    def prefetch(self, request: BatchRequest) -> None:
+        """Begin to fetch the chunks of what will be asked for."""
+        for key, asked in request.array_specs.items():
+            opened = self._opened[key]
+            opened.dataset.prefetch(opened.where(asked.roi))
+
     def _open(self, key: ArrayKey, dataset: StoredDataset) -> _Opened:
         given = self.array_specs.get(key, ArraySpec())
         if given.dtype is not None and given.dtype != dataset.dtype:
@@ -177,19 +188,23 @@ class _Opened:
         self, dataset: StoredDataset, spec: ArraySpec, leading: list[int], spatial: list[int]
     ) -> None:
         self.spec = spec
-        self._dataset = dataset
+        self.dataset = dataset
         self._leading = leading
         self._spatial = spatial
 
     def read(self, roi: Roi | None) -> np.ndarray[Any, Any] | Borrowed:
         """The voxels of a region: leading axes first, then the spatial ones."""
-        where = [slice(0, n) for n in self._dataset.shape]
+        where, axes = self.where(roi), [*self._leading, *self._spatial]
+        seen = self.dataset.look(where)
+        if seen is not None:
+            return Borrowed(seen.transpose(axes))
+        return self.dataset.read(where).transpose(axes)
+
+    def where(self, roi: Roi | None) -> tuple[slice, ...]:
+        """A region of the world in the dataset's own axes and voxels; None is all of it."""
+        where = [slice(0, n) for n in self.dataset.shape]
         if roi is not None:
             region = (roi - self.spec.region.offset) / self.spec.grid
             for axis, cut in zip(self._spatial, region.to_slices(), strict=True):
                 where[axis] = cut
-        axes = [*self._leading, *self._spatial]
-        seen = self._dataset.look(tuple(where))
-        if seen is not None:
-            return Borrowed(seen.transpose(axes))
-        return self._dataset.read(tuple(where)).transpose(axes)
+        return tuple(where)

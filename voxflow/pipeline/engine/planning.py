@@ -26,7 +26,7 @@ class NodePlan:
     Attributes
     ----------
     label
-        The node.
+        What the node is called.
     request
         What it is asked for.
     offered
@@ -37,6 +37,8 @@ class NodePlan:
         The plans of the nodes that it asks in turn; None if that is not known.
     times
         How often it is asked for just this.
+    node
+        The node itself.
     error
         What the node raised when it was to say what it asks upstream; one of the problems.
     """
@@ -48,6 +50,13 @@ class NodePlan:
     upstream: list[NodePlan] | None = field(default_factory=list)
     times: int = 1
     error: Exception | None = None
+    node: Any = field(default=None, repr=False, compare=False)
+
+    def visits(self) -> Iterator[NodePlan]:
+        """This plan, and those of all nodes upstream."""
+        yield self
+        for plan in self.upstream or []:
+            yield from plan.visits()
 
     def all_problems(self) -> list[str]:
         """The problems of this node and of all upstream, each mistake once."""
@@ -117,13 +126,28 @@ def check(node: Any, request: BatchRequest, own_nodes_only: bool = False) -> Non
         raise RequestRefused(problems) from (errors[0] if errors else None)
 
 
+def prefetch(node: Any, request: BatchRequest) -> None:
+    """Let all nodes upstream that wait for their data begin to read what a request will ask for.
+
+    Parameters
+    ----------
+    node
+        The node at the downstream end.
+    request
+        What will be asked of it soon. Nodes from outside of voxflow are not called for that.
+    """
+    for visit in plan(node, request, own_nodes_only=True).visits():
+        if visit.node.prefetches and not visit.problems:
+            visit.node.prefetch(visit.request)
+
+
 def _walk(node: Any, request: BatchRequest, own_nodes_only: bool, spoilt: bool = False) -> NodePlan:
     asked = request.clone()
     asked._plans = {}
     seed_globals(asked)
     if node.remove_placeholders:
         asked.remove_placeholders()
-    visit = NodePlan(node.label, request, node.spec, _problems(node, asked))
+    visit = NodePlan(node.label, request, node.spec, _problems(node, asked), node=node)
     # What cannot be served is left out from here on, so that no mistake is told twice.
     for key in {problem.key for problem in visit.problems}:
         del asked[key]

@@ -90,6 +90,14 @@ class BatchProvider(Chainable):
     def teardown(self) -> None:
         """Let go of whatever `setup` took."""
 
+    @property
+    def prefetches(self) -> bool:
+        """Whether `prefetch` is of use at present."""
+        return False
+
+    def prefetch(self, request: BatchRequest) -> None:
+        """Begin to read what will be asked for soon; called in any thread, while `prefetches`."""
+
     def upstream_requests(self, request: BatchRequest) -> list[tuple[Any, BatchRequest]] | None:
         """Which nodes `provide` asks for what, for planning and checks before the run.
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from voxflow.pipeline.engine.workers.shared import is_shipping
-from voxflow.stores.base import Attrs, StoredDataset
+from voxflow.stores.base import Attrs, StoredDataset, parse_region
 from voxflow.stores.errors import MissingChunk
 from voxflow.stores.grid import Index, chunks_of, copy_chunk
 
+from .ahead import Waiting, in_background
 from .arena import Arena
 from .cells import Cells
 from .copying import copy_cells
@@ -49,6 +51,7 @@ class CachedDataset(StoredDataset):
         self._shape, self._dtype = dataset.shape, dataset.dtype
         self._counts = tuple(-(-n // size) for n, size in zip(self._shape, grid, strict=True))
         self._cells = Cells(arena, math.prod(self._counts), grid, self._dtype)
+        self._waiting = Waiting()
         weakref.finalize(self, self._cells.close).atexit = False
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -88,6 +91,36 @@ class CachedDataset(StoredDataset):
         """A chunk, as the dataset itself has it."""
         return self._dataset.fetch(index)
 
+    @property
+    def waits(self) -> bool:
+        """Whether fetching chunks is mostly waiting."""
+        return self._waiting.pays
+
+    def prefetch(self, region: Sequence[slice] = ()) -> None:
+        """Begin to fetch the chunks of a region, if that is mostly waiting; returns at once."""
+        if self.waits:
+            touched = list(chunks_of(parse_region(region, self._shape, self.uri), self._grid))
+            self._begin([(index, self._number(index)) for index in touched])
+
+    def _number(self, index: Index) -> int:
+        return int(np.ravel_multi_index(index, self._counts))
+
+    def _begin(self, chunks: Sequence[tuple[Index, int]]) -> None:
+        for index, number in chunks:
+            if self._cells.marks[number % self._cells.count] != number + 1:
+                in_background(partial(self._fetch_ahead, index, number))
+
+    def _fetch_ahead(self, index: Index, number: int) -> None:
+        with self._cells.filling(number) as needed:
+            if needed:
+                self._fetch_to_keep(index, number)
+
+    def _fetch_to_keep(self, index: Index, number: int) -> NDArray[Any]:
+        with self._waiting.measured():
+            chunk = self._dataset.fetch(index)
+        self._cells.put(number, chunk, tuple(slice(0, n) for n in chunk.shape))
+        return chunk
+
     def _read(self, region: tuple[slice, ...], bounds: Bounds) -> NDArray[Any]:
         out = np.empty([end - begin for begin, end in bounds], self._dtype)
         touched = list(chunks_of(bounds, self._grid))
@@ -97,8 +130,11 @@ class CachedDataset(StoredDataset):
         numbers = np.ravel_multi_index(tuple(indices.T), self._counts)
         marks, slots = self._cells.marks, numbers % self._cells.count
         there = marks[slots] == numbers + 1
+        absent = np.flatnonzero(~there)
+        if self.waits:  # the rest at once, while the first is waited for
+            self._begin([(touched[at], int(numbers[at])) for at in absent[1:]])
         try:
-            for at in np.flatnonzero(~there):
+            for at in absent:
                 there[at] = not self._fetch_into(out, bounds, touched[at], int(numbers[at]))
         except MissingChunk:
             return self._dataset.read(region)  # raises too, and knows all that is missing
@@ -115,8 +151,7 @@ class CachedDataset(StoredDataset):
         with self._cells.filling(number) as needed:
             if not needed:
                 return False
-            chunk = self._dataset.fetch(index)
-            self._cells.put(number, chunk, tuple(slice(0, n) for n in chunk.shape))
+            chunk = self._fetch_to_keep(index, number)
         copy_chunk(chunk, index, self._grid, bounds, out)
         return True
 

@@ -109,11 +109,15 @@ def _answer(
     index: int,
     by_reference: bytes | None,
     by_value: bytes | None,
+    coming: tuple[bytes | None, bytes | None] | None,
 ) -> None:
     """Do one task; whatever it raises is its answer."""
     fds: list[int] = []
     answer: tuple[Any, ...]
     started = time.perf_counter()
+    if coming is not None:
+        with contextlib.suppress(Exception):  # it is told when it is served
+            serve.announce(load_task(*coming))  # type: ignore[attr-defined]
     try:
         result = serve(load_task(by_reference, by_value))
         try:
@@ -124,7 +128,8 @@ def _answer(
         answer = ("result", index, tuple(placed))
     except BaseException as error:
         answer = ("error", index, tuple(capture(error)))
-    connection.send((*answer, time.perf_counter() - started), fds)
+    seconds = time.perf_counter() - started
+    connection.send((*answer, seconds, getattr(serve, "prefetches", False)), fds)
     for fd in fds:
         os.close(fd)
 

@@ -79,6 +79,11 @@ class Ledger:
                 self._cond.wait()
             return None
 
+    def coming(self, place: int) -> Any:
+        """The task that is taken after so many others, if it is there; else None."""
+        with self._cond:
+            return self._waiting[place] if place < len(self._waiting) else None
+
     def discard(self) -> int:
         """Drop the tasks that nobody has taken yet; return how many: the last that were added."""
         with self._cond:

@@ -33,7 +33,8 @@ class WorkerPool:
     Parameters
     ----------
     serve : callable
-        Gets a task, returns its result. With threads it is called from several at once.
+        Gets a task, returns its result. With threads it is called from several at once. It may
+        have ``announce(task)``, which is told of a task to come, while its ``prefetches`` is true.
     num_workers : int
         At least 1. `voxflow.pipeline.engine.workers.available_cpus` says how many are useful.
     method : {"forkserver", "spawn", "thread"}

@@ -42,7 +42,7 @@ class Worker:
         self.report = report
         self.slots = SlotReader(on_free)
         self.health = health.Health(handle.pid)
-        self.ready = False
+        self.ready = self.prefetches = False
         self.tasks: deque[tuple[int, Any]] = deque()  # the first is being worked on
 
     @property
@@ -223,7 +223,7 @@ class ProcessEngine:
             return
         if kind == "broken":
             rethrow_as_fatal(Remote(*values[0]), self._where(worker, "could not start"))
-        index, answer, seconds = values
+        index, answer, seconds, worker.prefetches = values
         worker.tasks.popleft()
         worker.health.new_task()
         self.seconds = seconds if self.seconds is None else 0.8 * self.seconds + 0.2 * seconds
@@ -273,7 +273,11 @@ class ProcessEngine:
                     if not worker.tasks:
                         worker.health.new_task()
                     worker.tasks.append((index, task))
-                    worker.handle.connection.queue(("task", index, *packed))
+                    coming = None
+                    if worker.prefetches:  # likely the next one of this worker
+                        coming = self.ledger.coming(self._num_workers - 1)
+                    message = ("task", index, *packed, None if coming is None else coming[1])
+                    worker.handle.connection.queue(message)
 
     def _talk(self, worker: Worker) -> None:
         connection = worker.handle.connection

@@ -68,6 +68,10 @@ class ThreadEngine:
         while (taken := self.ledger.take(wait=True)) is not None:
             index, task = taken
             self._doing[worker] = taken
+            if getattr(self._serve, "prefetches", False):
+                coming = self.ledger.coming(len(self._threads) - 1)
+                if coming is not None:
+                    self._serve.announce(coming)  # type: ignore[attr-defined]
             started = time.perf_counter()
             self.ledger.finish(index, self._outcome(worker, index, task))
             taken_for = time.perf_counter() - started

@@ -1,0 +1,119 @@
+"""Fetches that wait are done ahead and several at once; fetches that work are not."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from tests.stores.cache.test_cached import CHUNKS, SHAPE, Counted
+from voxflow.stores.cache import Arena, CachedDataset
+from voxflow.stores.cache.ahead import Waiting, in_background
+from voxflow.testing.stores import ramp
+
+
+def spin(seconds):
+    ends = time.process_time() + seconds
+    while time.process_time() < ends:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("fetch", "pays"),
+    [(lambda: time.sleep(0.01), True), (lambda: spin(0.01), False), (lambda: None, False)],
+    ids=["waits", "works", "is quick"],
+)
+def test_what_pays(fetch, pays):
+    waiting = Waiting()
+    for _ in range(10):
+        with waiting.measured():
+            fetch()
+    assert waiting.pays == pays
+
+
+def test_what_was_slow_may_become_quick():
+    waiting = Waiting()
+    for seconds in (0.02, *[0.0] * 20):
+        with waiting.measured():
+            time.sleep(seconds)
+    assert not waiting.pays
+
+
+def test_one_among_others_says_nothing():
+    waiting = Waiting()
+    with waiting.measured(), waiting.measured():
+        time.sleep(0.01)
+    assert not waiting.pays
+
+
+def fetched(log):
+    return [line.rsplit(" ", 1)[0] for line in log.read_text().splitlines()]
+
+
+def test_a_slow_region_is_fetched_at_once(tmp_path):
+    slow = Counted(tmp_path / "log", seconds=0.02)
+    cached = CachedDataset(slow, Arena(1 << 20))
+    cached.read((slice(0, 1),) * 3)  # now it is known
+    assert cached.waits
+    began, most, lock = [0], [0], threading.Lock()
+    plain = slow.fetch
+
+    def fetch(index):
+        with lock:
+            began[0] += 1
+            most[0] = max(most[0], began[0])
+        chunk = plain(index)
+        with lock:
+            began[0] -= 1
+        return chunk
+
+    slow.fetch = fetch
+    data = cached.read((slice(None),) * 3)
+    np.testing.assert_array_equal(data, ramp(SHAPE, np.uint32))
+    assert most[0] > 4
+    names = fetched(tmp_path / "log")
+    assert len(names) == len(set(names)) == int(np.prod(-(-np.array(SHAPE) // CHUNKS)))
+
+
+def wait_for(condition):
+    ends = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.005)
+
+
+def test_prefetching(tmp_path):
+    slow = Counted(tmp_path / "log", seconds=0.005)
+    cached = CachedDataset(slow, Arena(1 << 20))
+    region = (slice(0, 16), slice(0, 8), slice(0, 16))
+    cached.prefetch(region)
+    assert not (tmp_path / "log").exists(), "it is not known yet whether it is of use"
+    cached.read((slice(0, 1),) * 3)
+    cached.prefetch(region)
+    wait_for(lambda: len(fetched(tmp_path / "log")) == 2)
+    wait_for(lambda: np.count_nonzero(cached._cells.marks) == 2)
+    np.testing.assert_array_equal(cached.read(region), ramp(SHAPE, np.uint32)[region])
+    assert fetched(tmp_path / "log") == ["(0, 0, 0)", "(1, 0, 0)"]
+
+
+def test_errors_wait_for_the_reader(tmp_path):
+    slow = Counted(tmp_path / "log", seconds=0.005)
+    cached = CachedDataset(slow, Arena(1 << 20))
+    cached.read((slice(0, 1),) * 3)
+
+    def broken(index):
+        time.sleep(0.005)
+        raise OSError(f"the network is gone at {index}")
+
+    slow.fetch = broken
+    cached.prefetch((slice(8, 24),) * 3)
+    with pytest.raises(OSError, match=r"gone at \(1, 0, 0\)"):
+        cached.read((slice(8, 24), slice(0, 8), slice(0, 16)))
+
+
+def test_no_task_keeps_others_from_being_done():
+    done = threading.Event()
+    for _ in range(40):
+        in_background(lambda: 1 / 0)
+    in_background(done.set)
+    assert done.wait(10)

@@ -1,0 +1,106 @@
+"""Chunks that threads fetch ahead, where fetching is mostly waiting: for a network, for a disk."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+__all__ = ["Waiting", "in_background"]
+
+_THREADS = 16
+_LINE = 4096  # what is further ahead is left to whoever reads it
+_SECONDS = 0.001
+_SHARE = 0.25  # a process that has to share its processor works for half of the time, say
+
+
+class Waiting:
+    """How long a fetch takes, and how much of that is work.
+
+    Attributes
+    ----------
+    pays
+        Whether fetches take more than a millisecond and wait for most of it, so that
+        several at once are sooner done.
+    """
+
+    def __init__(self) -> None:
+        self.pays = False
+        self._wall = self._work = 0.0
+        self._running, self._among_others = 0, False
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[type[Waiting], tuple[()]]:
+        return Waiting, ()  # another process finds out for itself
+
+    @contextlib.contextmanager
+    def measured(self) -> Iterator[None]:
+        """Measure a fetch; one among others says nothing of its own work."""
+        with self._lock:
+            self._running += 1
+            self._among_others = self._among_others or self._running > 1
+        # Of the whole process: libraries decode in threads of their own.
+        wall, work = time.perf_counter(), time.process_time()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running -= 1
+                if not self._among_others:
+                    self._learn(time.perf_counter() - wall, time.process_time() - work)
+                elif not self._running:
+                    self._among_others = False
+
+    def _learn(self, wall: float, work: float) -> None:
+        part = 0.2 if self._wall else 1.0
+        self._wall += part * (wall - self._wall)
+        self._work += part * (work - self._work)
+        self.pays = self._wall > _SECONDS and self._work < _SHARE * self._wall
+
+
+def in_background(task: Callable[[], None]) -> None:
+    """Have something done by one of a few threads of this process, if not too much is in line.
+
+    What it raises is lost: whoever needs the result does the same again, and is told.
+    """
+    global _pool
+    with _lock:
+        if _pool is None or _pool.pid != os.getpid():
+            _pool = _Pool()
+        pool = _pool
+    with contextlib.suppress(queue.Full):
+        pool.line.put_nowait(task)
+
+
+class _Pool:
+    """Threads that do not keep the interpreter from ending, as those of an executor would."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.line: queue.Queue[Callable[[], None]] = queue.Queue(_LINE)
+        for number in range(_THREADS):
+            name = f"voxflow-ahead-{number}"
+            threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            task = self.line.get()
+            with contextlib.suppress(Exception):
+                task()
+            del task
+
+
+_pool: _Pool | None = None
+_lock = threading.Lock()
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
