@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-# Torch computes with signed integers; unsigned ones are widened to the next that holds them.
-_WIDER = {np.dtype(np.uint16): np.int32, np.dtype(np.uint32): np.int64}
+from voxflow.torch.pinned import upload
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Torch computes with signed integers: unsigned ones travel as the signed ones of the same bits, and
+# are widened to the next that holds them.
+_SIGNED = {np.dtype(f"u{n}"): np.dtype(f"i{n}") for n in (2, 4, 8)}
+_WIDER = {2: (torch.int32, 0xFFFF), 4: (torch.int64, 0xFFFF_FFFF)}
+_UNSIGNED = {2: torch.uint16, 4: torch.uint32, 8: torch.uint64}
 
 
-def to_tensor(data: np.ndarray[Any, Any], device: torch.device | str = "cpu") -> torch.Tensor:
+def to_tensor(data: NDArray[Any], device: torch.device | str = "cpu") -> torch.Tensor:
     """A tensor of an array, without a copy where torch can take the array as it is.
 
     Mirrored views, read-only arrays and foreign byte orders are copied. uint16 becomes int32,
@@ -20,7 +28,9 @@ def to_tensor(data: np.ndarray[Any, Any], device: torch.device | str = "cpu") ->
     Parameters
     ----------
     data
-        An array of any shape.
+        An array of any shape. To a CUDA device it goes through pinned memory. Where it is that of a
+        worker, it must not be written to before the device has read it: look at what was computed
+        from the tensor, or call ``torch.cuda.synchronize()``.
     device
         Where the tensor goes.
 
@@ -39,23 +49,46 @@ def to_tensor(data: np.ndarray[Any, Any], device: torch.device | str = "cpu") ->
     >>> to_tensor(np.arange(3, dtype=np.uint16)[::-1])
     tensor([2, 1, 0], dtype=torch.int32)
     """
-    if not data.dtype.isnative:
-        data = data.astype(data.dtype.newbyteorder("="))
-    if data.dtype == np.uint64:
-        if data.size and data.max() > np.iinfo(np.int64).max:
-            raise OverflowError(
-                f"torch has no uint64 to compute with, and {data.max()} does not fit into int64; "
-                "renumber the ids first"
-            )
-        data = data.astype(np.int64)
-    elif data.dtype in _WIDER:
-        data = data.astype(_WIDER[data.dtype])
-    if any(stride < 0 for stride in data.strides) or not data.flags.writeable:
-        data = data.copy()
-    return torch.from_numpy(data).to(device)
+    return widened(upload(carried(data), torch.device(device)), data.dtype)
 
 
-def to_array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
+def carried(data: NDArray[Any]) -> NDArray[Any]:
+    """The bits of an array in a type that torch computes with, and in the order of this machine."""
+    native = data.dtype.newbyteorder("=")
+    data = data.astype(native, copy=False)
+    return data.view(_SIGNED[native]) if native in _SIGNED else data
+
+
+def widened(bits: torch.Tensor, dtype: np.dtype[Any]) -> torch.Tensor:
+    """The numbers of a type that travelled as `carried`, in a type that torch computes with.
+
+    Raises
+    ------
+    OverflowError
+        If a uint64 value does not fit into int64.
+    """
+    if dtype.kind != "u" or dtype.itemsize == 1:
+        return bits
+    if dtype.itemsize in _WIDER:
+        wider, mask = _WIDER[dtype.itemsize]
+        return bits.to(wider).bitwise_and_(mask)
+    if bool((bits < 0).any()):
+        largest = int(bits[bits < 0].max()) + 2**64
+        raise OverflowError(
+            f"torch has no uint64 to compute with, and {largest} does not fit into int64; "
+            "renumber the ids first"
+        )
+    return bits
+
+
+def exact(bits: torch.Tensor, dtype: np.dtype[Any]) -> torch.Tensor:
+    """What travelled as `carried`, in the very type that it was: torch can hold all of them."""
+    if dtype.kind != "u" or dtype.itemsize == 1:
+        return bits
+    return bits.view(_UNSIGNED[dtype.itemsize])
+
+
+def to_array(tensor: torch.Tensor) -> NDArray[Any]:
     """An array of a tensor, on the CPU and without its history.
 
     The array shares its memory with a tensor on the CPU. bfloat16, which numpy has not, becomes
@@ -63,5 +96,5 @@ def to_array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
     """
     if tensor.dtype == torch.bfloat16:
         tensor = tensor.float()
-    array: np.ndarray[Any, Any] = tensor.detach().cpu().resolve_conj().resolve_neg().numpy()
+    array: NDArray[Any] = tensor.detach().cpu().resolve_conj().resolve_neg().numpy()
     return array

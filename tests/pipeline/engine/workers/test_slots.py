@@ -174,3 +174,24 @@ def test_more_memory_than_there_is(monkeypatch):
         writer.place(pack_result(np.zeros(10**6)))
     monkeypatch.undo()
     assert writer.place(pack_result(np.zeros(10**6)))[0].slot == 0
+
+
+def test_the_slot_of_an_array_is_found_and_says_when_it_goes():
+    writer, reader, _ = pair()
+    _, (one, two) = hand_over(writer, reader, [np.zeros((10, 10**4)), np.ones(10**5, "u1")])
+    memory = slots.slot_of(one)
+    assert memory is slots.slot_of(two[5:][::-2].reshape(2, -1)[0])
+    assert memory.address <= one.ctypes.data < memory.address + len(memory)
+    assert slots.slot_of(one.copy()) is None
+    _, copied = hand_over(writer, reader, np.zeros(10**5), copy=True)
+    assert slots.slot_of(copied) is None
+    heard, address = [], memory.address
+    memory.before_unmapping(lambda: 1 / 0)  # nobody else suffers
+    memory.before_unmapping(lambda: heard.append(address))
+    del memory, one, reader
+    gc.collect()
+    assert heard == []
+    assert two.all()
+    del two
+    gc.collect()
+    assert heard == [address]

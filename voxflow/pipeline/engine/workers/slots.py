@@ -8,6 +8,7 @@ views of it. When the last of them dies the slot goes back to its worker.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import pickle
@@ -212,9 +213,50 @@ class SlotWriter:
         self._dropped.append(slot)
 
 
+class SlotMemory(mmap.mmap):
+    """A slot, mapped by the parent: ``SlotMemory(fd, nbytes)``."""
+
+    _callbacks: tuple[Callable[[], object], ...] = ()
+
+    @property
+    def address(self) -> int:
+        """Where it begins in this process."""
+        return int(np.frombuffer(self, np.uint8).ctypes.data)
+
+    def before_unmapping(self, callback: Callable[[], object]) -> None:
+        """Have something called when no array is left, while the memory is still there.
+
+        It is called in any thread, and must not refer to this object.
+        """
+        self._callbacks = (*self._callbacks, callback)
+
+    def __del__(self) -> None:
+        # Weak references to an mmap die only after its memory.
+        for callback in self._callbacks:
+            with contextlib.suppress(Exception):
+                callback()
+
+
+def slot_of(array: np.ndarray[Any, Any]) -> SlotMemory | None:
+    """The slot that an array lies in, or None.
+
+    Examples
+    --------
+    >>> slot_of(np.zeros(3)) is None
+    True
+    """
+    holder: Any = array
+    while holder is not None and not isinstance(holder, SlotMemory):
+        if isinstance(holder, np.ndarray):
+            holder = holder.base
+        else:
+            holder = holder.obj if isinstance(holder, memoryview) else None
+    return holder
+
+
 @dataclass(eq=False)
 class _Slot:
-    memory: mmap.mmap
+    memory: SlotMemory
     lease: Any = None  # weak reference to the exporter that is out
 
 
@@ -241,7 +283,7 @@ class SlotReader:
         if placed.slot is None:
             return
         if placed.capacity:
-            memory = mmap.mmap(fds[0], placed.capacity)
+            memory = SlotMemory(fds[0], placed.capacity)
             os.close(fds[0])
             self._slots[placed.slot] = _Slot(memory)
         else:
