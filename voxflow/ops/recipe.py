@@ -219,11 +219,7 @@ class Recipe(Deferred):
         RuntimeError
             If the result is `partial`.
         """
-        if self.partial:
-            raise RuntimeError(
-                "voxels were looked at of which only what another map shows was read: a node that "
-                "says looks_at_nothing looked at them"
-            )
+        self.check_whole()
         (_, first), *rest = segments(self.changes)
         dtype = self.dtype
         if not rest:
@@ -238,6 +234,14 @@ class Recipe(Deferred):
         if made is not out:
             np.copyto(out, made, casting="same_kind")
         return out
+
+    def check_whole(self) -> None:
+        """Raise `RuntimeError` if the result is `partial`."""
+        if self.partial:
+            raise RuntimeError(
+                "voxels were looked at of which only what another map shows was read: a node that "
+                "says looks_at_nothing looked at them"
+            )
 
     def view(self) -> NDArray[Any] | None:
         """The voxels, where they only are to be looked at in another order."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -67,6 +67,61 @@ def resample(
     check(data, target, in_offset, voxel_size, out_offset, out_shape, ndim, order, bool(changes))
     if not _fits(fill, target):
         raise ValueError(f"fill {fill!r} is not a value of type {target}")
+    where = in_offset, voxel_size, out_offset, out_shape
+    volume, program, shape, whole = prepared(stages, ndim, data, *where)
+    moves = exact_moves(program)
+    if moves is not None:
+        turn = turned(*moves, volume.shape[-NDIM:], shape)
+        moved, pads = _moved(volume, turn), [*[(0, 0)] * (volume.ndim - NDIM), *turn.pads]
+        if any(pad != (0, 0) for pad in pads):
+            there = finished(moved, changes, target, None)
+            moved = np.pad(there, pads, constant_values=np.asarray(fill, target))
+            changes = ()
+        return finished(moved.reshape(whole), changes, target, out)
+    if order != "linear" and changes:  # what hardly anybody asks for need not be one pass
+        volume, changes = changed(volume, changes, target), ()
+    room = None if out is None else out.reshape(*volume.shape[:-NDIM], *shape)
+    if room is not None and not np.may_share_memory(room, out):
+        room = None  # of a layout that no kernel writes to
+    made = _interpolate(volume, program, shape, order, fill, target, changes, room).reshape(whole)
+    if out is None:
+        return made
+    if not np.may_share_memory(made, out):
+        np.copyto(out, made)
+    return out
+
+
+class Prepared(NamedTuple):
+    """What there is to do, with three spatial axes.
+
+    Attributes
+    ----------
+    volume
+        the data, without what the map does not reach of the axes that it leaves alone.
+    program
+        from indices of the result to indices of the volume.
+    shape
+        of the result, its three spatial axes.
+    whole
+        the shape of the result as it was asked for, leading axes included.
+    """
+
+    volume: Array
+    program: list[Stage]
+    shape: list[int]
+    whole: tuple[int, ...]
+
+
+def prepared(
+    stages: Sequence[Stage],
+    ndim: int,
+    data: Array,
+    in_offset: Sequence[Any],
+    voxel_size: Sequence[Any],
+    out_offset: Sequence[Any],
+    out_shape: Sequence[int],
+) -> Prepared:
+    """From world units to indices, and from any number of axes to three; as `resample` says."""
     extra = len(out_shape) - ndim
     if extra:
         data = _crop_passive(data, extra, in_offset, voxel_size, out_offset, out_shape)
@@ -78,27 +133,8 @@ def resample(
     program = build(stages, origin, scaling(size, between + 0.5 * size), size)
     shape = [1] * (NDIM - ndim) + [int(n) for n in out_shape[extra:]]
     lead = data.shape[: data.ndim - ndim]
-    whole = (*lead, *shape[NDIM - ndim :])
     volume = data.reshape(*lead, *[1] * (NDIM - ndim), *data.shape[data.ndim - ndim :])
-    moves = exact_moves(program)
-    if moves is not None:
-        moved, pads = _move(volume, *moves, shape)
-        if any(pad != (0, 0) for pad in pads):
-            there = finished(moved, changes, target, None)
-            moved = np.pad(there, pads, constant_values=np.asarray(fill, target))
-            changes = ()
-        return finished(moved.reshape(whole), changes, target, out)
-    if order != "linear" and changes:  # what hardly anybody asks for need not be one pass
-        volume, changes = changed(volume, changes, target), ()
-    room = None if out is None else out.reshape(*lead, *shape)
-    if room is not None and not np.may_share_memory(room, out):
-        room = None  # of a layout that no kernel writes to
-    made = _interpolate(volume, program, shape, order, fill, target, changes, room).reshape(whole)
-    if out is None:
-        return made
-    if not np.may_share_memory(made, out):
-        np.copyto(out, made)
-    return out
+    return Prepared(volume, program, shape, (*lead, *shape[NDIM - ndim :]))
 
 
 def finished(
@@ -204,33 +240,51 @@ def _crop_passive(
     return data[tuple(slices)]
 
 
-def _move(
-    volume: Array, matrix: NDArray[np.int64], shift: NDArray[np.int64], shape: Sequence[int]
-) -> tuple[Array, list[tuple[int, int]]]:
-    """Flip, transpose and crop: a view, and how much of the result lies outside on each side."""
-    lead = volume.ndim - NDIM
-    takes = [0] * NDIM  # the input axis that each output axis shows
-    slices, pads = [slice(None)] * lead, [(0, 0)] * NDIM
+class Turn(NamedTuple):
+    """How to mirror, transpose and crop three axes.
+
+    Attributes
+    ----------
+    crop
+        what to take of the data; leading axes are taken whole.
+    flips
+        the input axes that are mirrored then.
+    takes
+        the input axis that each output axis shows.
+    pads
+        how much of the result lies outside of the data on each side of each output axis.
+    """
+
+    crop: tuple[Any, ...]
+    flips: tuple[int, ...]
+    takes: tuple[int, ...]
+    pads: tuple[tuple[int, int], ...]
+
+
+def turned(
+    matrix: NDArray[np.int64], shift: NDArray[np.int64], there: Sequence[int], shape: Sequence[int]
+) -> Turn:
+    """What a map does that `program.exact_moves` gave, to `shape` voxels of `there`."""
+    takes, pads, slices = [0] * NDIM, [(0, 0)] * NDIM, []
     for axis in range(NDIM):
         out_axis = int(np.flatnonzero(matrix[axis])[0])
         takes[out_axis] = axis
-        n, there, sign = shape[out_axis], volume.shape[lead + axis], int(matrix[axis, out_axis])
+        n, sign = shape[out_axis], int(matrix[axis, out_axis])
         begin = int(shift[axis]) if sign > 0 else int(shift[axis]) - (n - 1)
-        low, high = min(max(begin, 0), there), min(max(begin + n, 0), there)
+        low, high = min(max(begin, 0), there[axis]), min(max(begin + n, 0), there[axis])
         before = min(max(low - begin, 0), n) if high > low else n
         pad = (before, n - before - (high - low))
-        slices.append(slice(low, high) if sign > 0 else _backwards(low, high))
+        slices.append(slice(low, high))
         pads[out_axis] = pad if sign > 0 else (pad[1], pad[0])
-    view = volume[tuple(slices)]
-    turned = view.transpose(*range(lead), *[lead + axis for axis in takes])
-    return turned, [*[(0, 0)] * lead, *pads]
+    flips = tuple(axis for axis in range(NDIM) if matrix[axis].min() < 0)
+    return Turn((..., *slices), flips, tuple(takes), tuple(pads))
 
 
-def _backwards(low: int, high: int) -> slice:
-    """The voxels `low` to `high` (exclusive), last one first."""
-    if high <= low:
-        return slice(low, low)
-    return slice(high - 1, low - 1 if low > 0 else None, -1)
+def _moved(volume: Array, turn: Turn) -> Array:
+    """A view, without what lies outside of the data."""
+    lead = volume.ndim - NDIM
+    view: Array = np.flip(volume[turn.crop], tuple(lead + axis for axis in turn.flips))
+    return view.transpose(*range(lead), *[lead + axis for axis in turn.takes])
 
 
 def _interpolate(

@@ -1,0 +1,173 @@
+"""Where the voxels of a result come from, computed on a device.
+
+A position is three tensors, one for each input axis, that broadcast against each other: what a map
+does not mix stays as small as a line or a plane. All of it is float64, as on the CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from voxflow.ops.resampling.stages import Field, Floats, SectionTable, Stage
+
+Position = list[torch.Tensor]
+
+_GRID = 0.5  # voxels: what is this close to a multiple is meant to be there
+_ON_GRID = 1e-6
+_SECTION_EDGE = 1e-6  # sections begin this early, so that centres on an edge always fall upwards
+
+
+class Positions:
+    """The positions that a program gives; see `voxflow.ops.resampling.program.build`.
+
+    Parameters
+    ----------
+    program
+        From indices of the result to indices of the data. Control points and section tables are
+        copied to the device now.
+    device
+        Where to compute.
+    """
+
+    def __init__(self, program: Sequence[Stage], device: torch.device) -> None:
+        self._program = program
+        self._device = device
+        self._fields = [_field_on(stage.field, device) for stage in program]
+        self._tables = [_table_on(stage.table, device) for stage in program]
+        self._straight = all(stage.field is None for stage in program)
+
+    def __call__(self, box: Sequence[tuple[int, int]]) -> Position:
+        """The positions of a box of the result: ``(begin, end)`` for each of three axes."""
+        here: Position = []
+        for axis, (begin, end) in enumerate(box):
+            line = torch.arange(begin, end, dtype=torch.float64, device=self._device)
+            here.append(line.reshape([-1 if a == axis else 1 for a in range(3)]))
+        for stage, coefficients, offsets in zip(
+            self._program, self._fields, self._tables, strict=True
+        ):
+            moved = _linear(stage, here)
+            if stage.field is not None and coefficients is not None:
+                _add(moved, _field_at(stage.field, coefficients, here), stage.field.coefficients)
+            if stage.table is not None and offsets is not None:
+                sections = _sections_of(stage.table, here[stage.table.axis])
+                _add(moved, [line[sections] for line in offsets], stage.table.offsets.T)
+            here = moved
+        return [_snapped(p) for p in here] if self._straight else here
+
+
+def _field_on(field: Field | None, device: torch.device) -> torch.Tensor | None:
+    return None if field is None else torch.tensor(field.coefficients, device=device)
+
+
+def _table_on(table: SectionTable | None, device: torch.device) -> torch.Tensor | None:
+    return None if table is None else torch.tensor(table.offsets.T, device=device)
+
+
+def _add(moved: Position, by: Sequence[torch.Tensor] | torch.Tensor, numbers: Floats) -> None:
+    """Add what is not zero: what is not moved stays small."""
+    for axis in range(3):
+        if numbers[axis].any():
+            moved[axis] = moved[axis] + by[axis]
+
+
+def _linear(stage: Stage, here: Position) -> Position:
+    moved = []
+    for row, shift in zip(stage.matrix.tolist(), stage.shift.tolist(), strict=True):
+        terms = [here[axis] * factor for axis, factor in enumerate(row) if factor != 0.0]
+        total = terms[0]
+        for term in terms[1:]:
+            total = total + term
+        moved.append(total + shift)
+    return moved
+
+
+def _snapped(p: torch.Tensor) -> torch.Tensor:
+    """Without rounding noise, so that what is meant to fall on voxel centres or edges does."""
+    grid = torch.round(p / _GRID) * _GRID
+    return torch.where((p - grid).abs() < _ON_GRID, grid, p)
+
+
+def _sections_of(table: SectionTable, z: torch.Tensor) -> torch.Tensor:
+    number = torch.floor((z - table.origin) / table.thickness + _SECTION_EDGE)
+    return number.clamp(0, len(table.offsets) - 1).long()
+
+
+# -- fields -------------------------------------------------------------------------------------
+
+
+def _field_at(field: Field, coefficients: torch.Tensor, here: Position) -> torch.Tensor:
+    """Values of a field, a cubic B-spline, as one tensor with the components first."""
+    cells, weights = [], []
+    for axis, count in enumerate(field.counts):
+        u = (here[axis] - float(field.origin[axis])) / float(field.spacing[axis])
+        cell, taps = _basis(u, count)
+        cells.append(cell)
+        weights.append(taps)
+    order = _axes_of_lines(here)
+    if order is not None:
+        return _on_lines(coefficients, cells, weights, order)
+    return _anywhere(coefficients, cells, weights)
+
+
+def _basis(u: torch.Tensor, count: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """The cell of each position, and the weights of its control points: 4, or 1 where all agree."""
+    if count == 1:
+        return torch.zeros_like(u, dtype=torch.long), [torch.ones_like(u)]
+    u = u.clamp(0.0, count - 1.0)
+    cell = u.long().clamp(max=count - 2)
+    t = u - cell
+    s = 1.0 - t
+    return cell, [
+        s * s * s / 6.0,
+        (4.0 - 6.0 * t * t + 3.0 * t * t * t) / 6.0,
+        (4.0 - 6.0 * s * s + 3.0 * s * s * s) / 6.0,
+        t * t * t / 6.0,
+    ]
+
+
+def _axes_of_lines(here: Position) -> list[int] | None:
+    """For each input axis the axis of the result that it follows, if each follows one alone."""
+    longer = [[axis for axis, n in enumerate(p.shape) if n > 1] for p in here]
+    taken = [axis for axes in longer for axis in axes]
+    if any(len(axes) > 1 for axes in longer) or len(set(taken)) < len(taken):
+        return None
+    free = [axis for axis in range(3) if axis not in taken]
+    return [axes[0] if axes else free.pop(0) for axes in longer]
+
+
+def _on_lines(
+    coefficients: torch.Tensor,
+    cells: Position,
+    weights: Sequence[Sequence[torch.Tensor]],
+    order: Sequence[int],
+) -> torch.Tensor:
+    """On a grid the sum over control points is a product of matrices, one axis after the other."""
+    values = coefficients
+    for axis in range(3):
+        cell = cells[axis].reshape(-1, 1)
+        shares = values.new_zeros(len(cell), coefficients.shape[1 + axis])
+        taps = torch.stack([w.reshape(-1) for w in weights[axis]], 1)
+        shares.scatter_(1, cell + torch.arange(taps.shape[1], device=cell.device), taps)
+        values = torch.movedim(torch.tensordot(shares, values, ([1], [1 + axis])), 0, 1 + axis)
+    return values.permute(0, *[1 + order.index(axis) for axis in range(3)])
+
+
+def _anywhere(
+    coefficients: torch.Tensor, cells: Position, weights: Sequence[Sequence[torch.Tensor]]
+) -> torch.Tensor:
+    """Every position has its own control points."""
+    flat = coefficients.reshape(len(coefficients), -1)
+    strides = coefficients.stride()[1:]
+    base = sum(cell * stride for cell, stride in zip(cells, strides, strict=True))
+    total: torch.Tensor | None = None
+    for i, first in enumerate(weights[0]):
+        for j, second in enumerate(weights[1]):
+            for k, third in enumerate(weights[2]):
+                at = base + (i * strides[0] + j * strides[1] + k * strides[2])
+                part = flat[:, at] * (first * second * third)
+                total = part if total is None else total.add_(part)
+    if total is None:
+        raise ValueError("a field has at least one control point")
+    return total
