@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 _PORTABLE = 1  # cudaHostRegisterPortable: pinned for all devices
 
+_lock = threading.Lock()
+
 
 class RegisteredSlots:
     """Pins the slots that arrays lie in, each at its first use, until it is unmapped.
@@ -83,16 +85,19 @@ class InFlight:
 
     def __init__(self) -> None:
         self._kept: deque[tuple[Any, NDArray[Any]]] = deque()
+        self._lock = threading.Lock()
 
     def keep(self, event: Any, array: NDArray[Any]) -> None:
         """Keep an array until ``event.query()`` says that what was asked for before it is done."""
         self.release()
-        self._kept.append((event, array))
+        with self._lock:
+            self._kept.append((event, array))
 
     def release(self) -> None:
         """Let go of what was read."""
-        while self._kept and self._kept[0][0].query():
-            self._kept.popleft()
+        with self._lock:
+            while self._kept and self._kept[0][0].query():
+                self._kept.popleft()
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -137,7 +142,8 @@ def upload(data: NDArray[Any], device: torch.device) -> torch.Tensor:
     if device.type != "cuda":
         shared = data.flags.writeable and all(stride >= 0 for stride in data.strides)
         return torch.from_numpy(data if shared else data.copy()).to(device)
-    slots, in_flight = _of_this_process()
+    with _lock:
+        slots, in_flight = _of_this_process()
     tensor, itself = sendable(data, slots)
     sent = tensor.to(device, non_blocking=True)
     if itself:

@@ -177,7 +177,7 @@ class Predict(BatchFilter):
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
         """Run the model."""
         self._start()
-        values = {n: to_tensor(batch[k].data, self.device) for n, k in self.inputs.items()}
+        values = {n: to_tensor(batch[k], self.device) for n, k in self.inputs.items()}
         positional, named = arguments(values)
         wanted = {name: key for name, key in self.outputs.items() if key in request}
         made = Batch()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 import torch
 
+from voxflow.pipeline.data import Array
+from voxflow.pipeline.data.deferred import Deferred
 from voxflow.torch.pinned import upload
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ _WIDER = {2: (torch.int32, 0xFFFF), 4: (torch.int64, 0xFFFF_FFFF)}
 _UNSIGNED = {2: torch.uint16, 4: torch.uint32, 8: torch.uint64}
 
 
-def to_tensor(data: NDArray[Any], device: torch.device | str = "cpu") -> torch.Tensor:
+def to_tensor(data: NDArray[Any] | Array, device: torch.device | str = "cpu") -> torch.Tensor:
     """A tensor of an array, without a copy where torch can take the array as it is.
 
     Mirrored views, read-only arrays and foreign byte orders are copied. uint16 becomes int32,
@@ -28,9 +30,10 @@ def to_tensor(data: NDArray[Any], device: torch.device | str = "cpu") -> torch.T
     Parameters
     ----------
     data
-        An array of any shape. To a CUDA device it goes through pinned memory. Where it is that of a
-        worker, it must not be written to before the device has read it: look at what was computed
-        from the tensor, or call ``torch.cuda.synchronize()``.
+        An array of any shape, or one of a batch, which may be on the device already (`ToDevice`).
+        To a CUDA device it goes through pinned memory. Where it is that of a worker, it must not be
+        written to before the device has read it: look at what was computed from the tensor, or call
+        ``torch.cuda.synchronize()``.
     device
         Where the tensor goes.
 
@@ -49,6 +52,11 @@ def to_tensor(data: NDArray[Any], device: torch.device | str = "cpu") -> torch.T
     >>> to_tensor(np.arange(3, dtype=np.uint16)[::-1])
     tensor([2, 1, 0], dtype=torch.int32)
     """
+    if isinstance(data, Array):
+        deferred = data.deferred
+        if isinstance(deferred, OnDevice):
+            return deferred.tensor.to(device)
+        data = data.data
     return widened(upload(carried(data), torch.device(device)), data.dtype)
 
 
@@ -86,6 +94,54 @@ def exact(bits: torch.Tensor, dtype: np.dtype[Any]) -> torch.Tensor:
     if dtype.kind != "u" or dtype.itemsize == 1:
         return bits
     return bits.view(_UNSIGNED[dtype.itemsize])
+
+
+@final
+class OnDevice(Deferred):
+    """Voxels that lie on a device, and are copied from there if somebody looks at them.
+
+    Parameters
+    ----------
+    bits
+        The voxels, as `carried`.
+    dtype
+        The type that they are.
+
+    Examples
+    --------
+    >>> ids = np.array([1, 2**64 - 1], np.uint64)
+    >>> OnDevice(torch.from_numpy(carried(ids)), ids.dtype).make()
+    array([                   1, 18446744073709551615], dtype=uint64)
+    """
+
+    elsewhere = True
+
+    def __init__(self, bits: torch.Tensor, dtype: np.dtype[Any]) -> None:
+        self._bits = bits
+        self._dtype = dtype.newbyteorder("=")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the voxels."""
+        return tuple(self._bits.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Their type."""
+        return self._dtype
+
+    @property
+    def tensor(self) -> torch.Tensor:
+        """They, where they lie, in the types of `to_tensor`; raises what that raises."""
+        return widened(self._bits, self._dtype)
+
+    def make(self, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """A copy in the memory of this machine."""
+        fetched: NDArray[Any] = self._bits.to("cpu", copy=True).numpy().view(self._dtype)
+        if out is None:
+            return fetched
+        np.copyto(out, fetched)
+        return out
 
 
 def to_array(tensor: torch.Tensor) -> NDArray[Any]:

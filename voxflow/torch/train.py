@@ -310,7 +310,7 @@ class Train(BatchFilter):
         return [key for key in dict.fromkeys(wanted) if key not in made]
 
     def _tensor(self, batch: Batch, key: ArrayKey) -> torch.Tensor:
-        return to_tensor(batch[key].data, self.device)
+        return to_tensor(batch[key], self.device)
 
     def _loss_of(self, batch: Batch, outputs: Outputs) -> torch.Tensor:
         made = {key: name for name, key in self.outputs.items()}

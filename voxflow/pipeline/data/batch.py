@@ -123,9 +123,11 @@ class Batch:
         yield from self.graphs.items()
 
     def make(self) -> None:
-        """Make all voxels that are deferred."""
+        """Make all voxels that are deferred; those that lie elsewhere stay there."""
         for array in self.arrays.values():
-            array.data  # noqa: B018 - made where it is read
+            deferred = array.deferred
+            if deferred is not None and not deferred.elsewhere:
+                array.data  # noqa: B018 - made where it is read
 
     def get_total_roi(self) -> Roi | None:
         """The union of the regions of everything that has one, in world units; None if nothing."""

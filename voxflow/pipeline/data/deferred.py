@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -15,6 +15,9 @@ class Deferred(ABC):
     be done instead of doing it, so that it is done in one pass. Everybody else reads
     ``array.data`` and never sees the difference. What can go wrong has to be found out before.
     """
+
+    elsewhere: ClassVar[bool] = False
+    """Whether they are made already, where numpy does not reach, and only have to be fetched."""
 
     @property
     @abstractmethod
