@@ -215,6 +215,32 @@ def test_changes_before_a_map_say_what_is_outside():
         assert moved.make()[0, -1] == 0.0  # 0 after the changes that came before, scaled
 
 
+def test_nothing_is_mixed_across_an_axis_that_stays():
+    data = np.random.default_rng(0).random((3, 12, 12)).astype("f4")
+    data[1] = np.nan
+    points = np.random.default_rng(1).normal(0, 1, (3, 2, 3, 3))
+    points[0] = 0
+    warp = ControlPointDisplacement(points, (0, 0, 0), (120, 48, 48))
+    where = ((0, 0, 0), (40, 4, 4)), warp, (0, 0, 0), (3, 12, 12), "linear"
+    recipe = Recipe(data, True, *where)
+    got = make_on(recipe, "cpu").numpy()
+    np.testing.assert_allclose(got, recipe.make(), atol=1e-5)
+    assert np.isfinite(got[[0, 2]]).all()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from(SIZES), st.sampled_from([0, -7, 1000]))
+def test_sections_that_are_shifted_by_half_a_voxel_take_the_upper_one(seed, size, begin):
+    rng = np.random.default_rng(seed)
+    data = rng.integers(0, 2**64, (4, 9, 9), np.uint64)
+    steps = (rng.integers(-3, 4, (4, 3)) + 0.5) * float(size)
+    steps[:, 0] = 0
+    origin = (begin * size,) * 3
+    warp = SectionShifts(steps, float(origin[0]), float(size))
+    recipe = Recipe(data, True, (origin, (size,) * 3), warp, origin, (4, 9, 9), "nearest")
+    np.testing.assert_array_equal(make_on(recipe, "cpu").numpy(), recipe.make())
+
+
 # -- a map of two axes, four axes, nothing at all ------------------------------------------------
 
 

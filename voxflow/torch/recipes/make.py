@@ -32,10 +32,10 @@ def make_on(voxels: Array | Recipe, device: torch.device | str) -> torch.Tensor:
     """The voxels of an array, of which what is not made yet is made on a device.
 
     What was read is copied to the device as it is, with control points, matrices and the shifts of
-    sections. Positions are computed there, for `BLOCK` voxels at a time, so that what is needed
-    besides data and result is bounded: some 200 bytes for each of these voxels, and 16 for each of
-    their channels. Values agree with those that the CPU makes up to rounding; labels are the same,
-    except where a position lies exactly between two voxels. The array stays as it was.
+    sections. Positions are computed there, for `BLOCK` voxels at a time, which bounds what is
+    needed besides data and result: some 200 bytes for each of these voxels, and 60 for each further
+    channel. Values agree with those that the CPU makes up to rounding; labels are the same, except
+    where a position lies exactly between two voxels. The array stays as it was.
 
     Parameters
     ----------

@@ -6,7 +6,9 @@ does not mix stays as small as a line or a plane. All of it is float64, as on th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import permutations
 
 import torch
 
@@ -105,10 +107,10 @@ def _field_at(field: Field, coefficients: torch.Tensor, here: Position) -> torch
         cell, taps = _basis(u, count)
         cells.append(cell)
         weights.append(taps)
-    order = _axes_of_lines(here)
-    if order is not None:
-        return _on_lines(coefficients, cells, weights, order)
-    return _anywhere(coefficients, cells, weights)
+    order = _order_of_sums(coefficients.shape[1:], here)
+    if order is None:
+        return _anywhere(coefficients, cells, weights)
+    return _by_axes(coefficients, cells, weights, order)
 
 
 def _basis(u: torch.Tensor, count: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
@@ -127,31 +129,46 @@ def _basis(u: torch.Tensor, count: int) -> tuple[torch.Tensor, list[torch.Tensor
     ]
 
 
-def _axes_of_lines(here: Position) -> list[int] | None:
-    """For each input axis the axis of the result that it follows, if each follows one alone."""
-    longer = [[axis for axis, n in enumerate(p.shape) if n > 1] for p in here]
-    taken = [axis for axes in longer for axis in axes]
-    if any(len(axes) > 1 for axes in longer) or len(set(taken)) < len(taken):
-        return None
-    free = [axis for axis in range(3) if axis not in taken]
-    return [axes[0] if axes else free.pop(0) for axes in longer]
+def _order_of_sums(points: Sequence[int], here: Position) -> tuple[int, ...] | None:
+    """In which order to sum over the axes of control points, each by itself.
+
+    None where positions mix so much that what is between the sums would be larger than the result.
+    """
+    shape = torch.broadcast_shapes(*[p.shape for p in here])
+    best, least = None, max(math.prod(shape), math.prod(points))
+    for order in permutations(range(3)):
+        left, seen, most = list(points), [1, 1, 1], 0
+        for axis in order:
+            left[axis] = 1
+            seen = [max(pair) for pair in zip(seen, here[axis].shape, strict=True)]
+            most = max(most, math.prod(left) * math.prod(seen))
+        if most <= least:
+            best, least = order, most
+    return best
 
 
-def _on_lines(
+def _by_axes(
     coefficients: torch.Tensor,
     cells: Position,
     weights: Sequence[Sequence[torch.Tensor]],
     order: Sequence[int],
 ) -> torch.Tensor:
-    """On a grid the sum over control points is a product of matrices, one axis after the other."""
-    values = coefficients
-    for axis in range(3):
-        cell = cells[axis].reshape(-1, 1)
-        shares = values.new_zeros(len(cell), coefficients.shape[1 + axis])
-        taps = torch.stack([w.reshape(-1) for w in weights[axis]], 1)
-        shares.scatter_(1, cell + torch.arange(taps.shape[1], device=cell.device), taps)
-        values = torch.movedim(torch.tensordot(shares, values, ([1], [1 + axis])), 0, 1 + axis)
-    return values.permute(0, *[1 + order.index(axis) for axis in range(3)])
+    """Where an axis follows a line or plane of the result, a sum is a product of matrices."""
+    values, names = coefficients, "nABC"
+    for axis in order:
+        cell, point = cells[axis].unsqueeze(-1), "ABC"[axis]
+        taps = torch.stack([w.expand(cell.shape[:-1]) for w in weights[axis]], -1)
+        shares = values.new_zeros(*cell.shape[:-1], coefficients.shape[1 + axis])
+        shares.scatter_(-1, cell + torch.arange(taps.shape[-1], device=cell.device), taps)
+        own = [name for name, n in zip("xyz", cell.shape[:-1], strict=True) if n > 1]
+        made = names.replace(point, "") + "".join(name for name in own if name not in names)
+        shares = shares.reshape([n for n in cell.shape[:-1] if n > 1] + [shares.shape[-1]])
+        values = torch.einsum(f"{names},{''.join(own)}{point}->{made}", values, shares)
+        names = made
+    values = values.permute([names.index(name) for name in "nxyz" if name in names])
+    for axis, name in enumerate("xyz", 1):
+        values = values if name in names else values.unsqueeze(axis)
+    return values
 
 
 def _anywhere(
@@ -160,14 +177,11 @@ def _anywhere(
     """Every position has its own control points."""
     flat = coefficients.reshape(len(coefficients), -1)
     strides = coefficients.stride()[1:]
-    base = sum(cell * stride for cell, stride in zip(cells, strides, strict=True))
-    total: torch.Tensor | None = None
+    base = cells[0] * strides[0] + cells[1] * strides[1] + cells[2] * strides[2]
+    total = torch.zeros((), dtype=flat.dtype, device=flat.device)
     for i, first in enumerate(weights[0]):
         for j, second in enumerate(weights[1]):
             for k, third in enumerate(weights[2]):
                 at = base + (i * strides[0] + j * strides[1] + k * strides[2])
-                part = flat[:, at] * (first * second * third)
-                total = part if total is None else total.add_(part)
-    if total is None:
-        raise ValueError("a field has at least one control point")
+                total = total + flat[:, at] * (first * second * third)
     return total

@@ -1,0 +1,60 @@
+"""The benchmarks for a GPU run, in their smallest sizes on the CPU; and say what they lack."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def benchmarks(tmp_path, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks.gpu", *arguments],
+        cwd=REPOSITORY,
+        env={**os.environ, "VOXFLOW_BENCH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+
+
+def test_all_of_them_run(tmp_path):
+    done = benchmarks(tmp_path, "--device", "cpu", "--rounds", "1", "--out", tmp_path / "out.json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert found["machine"]["versions"]["voxflow"]["device"] == "cpu"
+    tables = found["tables"]
+    assert set(tables) == {"device", "feeding", "transfer"}
+    assert all(row["ours"] > 0 for table in tables.values() for row in table)
+    raw, labels = tables["device"]
+    assert raw["more"]["greatest difference"] < 1e-4
+    assert labels["more"]["share of labels that differ"] < 1e-3
+    (fed,) = tables["feeding"]
+    assert fed["more"]["iterations/s"] * fed["ours"] == pytest.approx(1)
+    assert -0.01 < fed["more"]["idle"] < 1
+    assert len(tables["transfer"]) == 4
+    assert "share of labels that differ" in done.stdout
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_a_machine_without_cuda_is_said(tmp_path):
+    done = benchmarks(tmp_path, "transfer")
+    assert done.returncode == 2
+    assert "need a CUDA device" in done.stderr
+    assert "--device cpu" in done.stderr
+    assert not (tmp_path / "gpu.json").exists()
+
+
+def test_they_are_listed(tmp_path):
+    done = benchmarks(tmp_path, "--list")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [
+        "device",
+        "feeding",
+        "transfer",
+    ]
