@@ -12,7 +12,7 @@ import torch
 from voxflow.pipeline.engine.workers import WorkerPool
 from voxflow.pipeline.engine.workers.packing import pack_result
 from voxflow.pipeline.engine.workers.slots import SlotReader, SlotWriter
-from voxflow.torch.pinned import InFlight, RegisteredSlots, sendable, upload
+from voxflow.torch.pinned import RegisteredSlots, Sender, sendable, upload
 
 MIB = 1 << 20
 
@@ -132,22 +132,38 @@ def test_what_is_sent(dtype):
         np.testing.assert_array_equal(tensor.numpy(), view)
 
 
-def test_arrays_are_kept_until_they_were_read():
-    class Event:
-        done = False
+class Event:
+    """Done when it is told."""
 
-        def query(self):
-            return self.done
+    done = False
 
-    slots, flight, events = Slots(), InFlight(), [Event(), Event()]
-    for event in events:
-        flight.keep(event, slots.hand_over(np.zeros(10**5)))
+    def query(self):
+        return self.done
+
+
+def test_slots_go_back_when_the_device_has_read_them():
+    slots, events, cpu = Slots(), [], torch.device("cpu")
+
+    def record(device):
+        assert device == cpu
+        events.append(Event())
+        return events[-1]
+
+    sender = Sender(RegisteredSlots(FakeCudart()), record, pin=False)
+    sent = [sender.send(slots.hand_over(np.full(10**5, n)), cpu) for n in range(2)]
+    assert [tensor[0].item() for tensor in sent] == [0, 1]
+    assert sender.send(np.zeros(3), cpu).tolist() == [0, 0, 0]
+    del sent
     gc.collect()
-    assert (len(flight), slots.reader.leased) == (2, 2)
+    assert (len(events), len(sender.in_flight), slots.reader.leased) == (2, 2, 2)
     events[0].done = True
-    flight.release()
+    sender.in_flight.release()
     gc.collect()
-    assert (len(flight), slots.reader.leased, slots.reader.idle) == (1, 1, 1)
+    assert (len(sender.in_flight), slots.reader.leased, slots.reader.idle) == (1, 1, 1)
+    events[1].done = True
+    sender.send(slots.hand_over(np.full(10**5, 2)), cpu)  # the next lets go of what was read
+    gc.collect()
+    assert (len(sender.in_flight), slots.reader.leased) == (1, 1)
 
 
 def test_arrays_of_workers_are_known_as_such():

@@ -125,6 +125,36 @@ def sendable(
     return staging, False
 
 
+class Sender:
+    """Copies arrays to a device that reads by itself.
+
+    Parameters
+    ----------
+    slots
+        Where arrays of workers lie.
+    record
+        Gives for a device an event that is done when all is that the device was told before.
+    pin
+        As for `sendable`.
+    """
+
+    def __init__(
+        self, slots: RegisteredSlots, record: Callable[[torch.device], Any], pin: bool = True
+    ) -> None:
+        self.in_flight = InFlight()
+        self._slots = slots
+        self._record = record
+        self._pin = pin
+
+    def send(self, data: NDArray[Any], device: torch.device) -> torch.Tensor:
+        """A tensor of an array on the device, which may read the array after this has returned."""
+        tensor, itself = sendable(data, self._slots, self._pin)
+        sent = tensor.to(device, non_blocking=True)
+        if itself:
+            self.in_flight.keep(self._record(device), data)
+        return sent
+
+
 def upload(data: NDArray[Any], device: torch.device) -> torch.Tensor:
     """A tensor of an array on a device.
 
@@ -139,24 +169,25 @@ def upload(data: NDArray[Any], device: torch.device) -> torch.Tensor:
     device
         Where to.
     """
-    if device.type != "cuda":
-        shared = data.flags.writeable and all(stride >= 0 for stride in data.strides)
-        return torch.from_numpy(data if shared else data.copy()).to(device)
-    with _lock:
-        slots, in_flight = _of_this_process()
-    tensor, itself = sendable(data, slots)
-    sent = tensor.to(device, non_blocking=True)
-    if itself:
-        event = torch.cuda.Event()
-        event.record(torch.cuda.current_stream(device))
-        in_flight.keep(event, data)
-    return sent
+    if device.type == "cuda":
+        with _lock:
+            sender = _sender()
+        return sender.send(data, device)
+    shared = data.flags.writeable and all(stride >= 0 for stride in data.strides)
+    return torch.from_numpy(data if shared else data.copy()).to(device)
 
 
 @cache
-def _of_this_process() -> tuple[RegisteredSlots, InFlight]:
+def _sender() -> Sender:
+    """That of this process."""
     torch.cuda.init()
-    return RegisteredSlots(torch.cuda.cudart(), _forget_error), InFlight()
+    return Sender(RegisteredSlots(torch.cuda.cudart(), _forget_error), _recorded)
+
+
+def _recorded(device: torch.device) -> Any:
+    event = torch.cuda.Event()
+    event.record(torch.cuda.current_stream(device))
+    return event
 
 
 def _forget_error() -> None:
