@@ -310,13 +310,15 @@ class Largest(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("order", ["linear", "nearest"])
-@pytest.mark.parametrize("turned", [False, True])
-def test_positions_take_the_memory_of_a_block(order, turned):
+@pytest.mark.parametrize("first", ["nothing", "rotation", "shear"])
+def test_positions_take_the_memory_of_a_block(order, first):
     data = np.random.default_rng(0).random((20, 50, 61)).astype("f4")
     points = np.random.default_rng(1).normal(0, 2, (3, 3, 3, 3))
     warp = ControlPointDisplacement(points, (0, 0, 0), (20, 50, 61))
-    if turned:
+    if first == "rotation":
         warp = Compose([rotation(0.1, (10, 25, 30)), warp])
+    elif first == "shear":
+        warp = Compose([Affine([[1, 0, 0], [0, 1, 0], [0.1, 0.1, 1]], (10, 25, 30)), warp])
     recipe = Recipe(data, True, ((0,) * 3, (1,) * 3), warp, (0,) * 3, (20, 50, 61), order)
     with Largest(data.nbytes) as seen:
         made(recipe, CPU, block=1000)

@@ -132,12 +132,14 @@ def _basis(u: torch.Tensor, count: int) -> tuple[torch.Tensor, list[torch.Tensor
 def _order_of_sums(points: Sequence[int], here: Position) -> tuple[int, ...] | None:
     """In which order to sum over the axes of control points, each by itself.
 
-    None where positions mix so much that what is between the sums would be larger than the result.
+    None where positions mix so much that matrices, or what is between the sums, would be larger
+    than the result.
     """
     shape = torch.broadcast_shapes(*[p.shape for p in here])
+    matrices = max(math.prod(p.shape) * n for p, n in zip(here, points, strict=True))
     best, least = None, max(math.prod(shape), math.prod(points))
     for order in permutations(range(3)):
-        left, seen, most = list(points), [1, 1, 1], 0
+        left, seen, most = list(points), [1, 1, 1], matrices
         for axis in order:
             left[axis] = 1
             seen = [max(pair) for pair in zip(seen, here[axis].shape, strict=True)]
