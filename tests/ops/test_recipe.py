@@ -138,6 +138,21 @@ def test_changes_that_do_not_go_with_a_map_are_made_before_it(order, change):
     np.testing.assert_allclose(got, want, atol=1e-6)
 
 
+@pytest.mark.parametrize("order", ["linear", "nearest", "majority"])
+@pytest.mark.parametrize("types", ["u1 f4", "f4 f8", "f2 f2", "u8 f2"])
+def test_a_contrast_right_after_a_map_may_change_the_type(order, types):
+    kind, result = types.split()
+    data = (np.random.default_rng(1).random((3, 12, 12)) * 100).astype(kind)
+    where = (0, 0, 0), (0, 0, 0), (3, 12, 12), order
+    moved = Recipe.of(array(data)).seen_through(rotation(0.4, (60, 24, 24)), *where)
+    contrast = Contrast((3, 12, 12), np.full((1, 1, 1), 2.0), np.zeros((1, 1, 1)))
+    numbers = moved.make().astype("f8")
+    want = (numbers - numbers.mean()) * 2 + numbers.mean()
+    got = moved.changed([contrast], result).make()
+    assert got.dtype == np.dtype(result)
+    np.testing.assert_allclose(got, want, atol=0.3 if "f2" in types else 1e-3)
+
+
 def test_more_than_three_axes():
     data = np.random.default_rng(0).random((2, 3, 4, 4)).astype("f4")
     spec = gp.ArraySpec(gp.Roi((0,) * 4, (2, 3, 4, 4)), (1,) * 4)

@@ -290,6 +290,8 @@ class Recipe(Deferred):
         if warp.ndim > 3:
             moved = warp.resample(self.data, begin, voxel_size, self.offset, self.extent)
             return finished(moved, changes, dtype, out)
+        if self.order != "linear" and not changes and dtype != self.data.dtype:
+            return finished(self._resampled((), self.data.dtype, None), (), dtype, out)
         return resample(
             warp.stages(), warp.ndim, self.data, begin, voxel_size, self.offset, self.extent,
             order=self.order, fill=applied(changes[self.before :], 0.0), dtype=dtype,
