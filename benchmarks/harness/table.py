@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
+from datetime import date
 from math import isnan
 from pathlib import Path
 from typing import Any
+
+from voxflow.pipeline.engine.workers import available_cpus
 
 from .measure import Row
 
@@ -15,29 +18,33 @@ from .measure import Row
 UNITS = {"ms": 1e3, "us": 1e6, "ns": 1e9, "s": 1.0, "MB": 1e-6}
 
 _WIDTHS = (46, 28, 12, 12, 9, 11, 11)
-_HEAD = ("work", "beside", "ours", "theirs", "ratio", "goal", "floor")
+HEAD = ("work", "beside", "ours", "theirs", "ratio", "goal", "floor")
 
 
 def show(title: str, rows: list[Row]) -> None:
     """Print a table; what misses its goal is marked."""
     print(f"\n{title}")
-    print(_line(_HEAD))
+    print(_line(HEAD))
     for row in rows:
         missed = (row.goal is not None and row.ratio < row.goal) or (
             row.limit is not None and row.ours > row.limit
         )
-        cells = (
-            row.work,
-            row.baseline,
-            _amount(row.ours, row.unit),
-            _amount(row.theirs, row.unit),
-            "" if isnan(row.ratio) else f"{row.ratio:.1f}x",
-            _goal(row),
-            "" if row.floor is None else _amount(row.floor, row.unit),
-        )
-        print(_line(cells) + (" missed" if missed else ""))
+        print(_line(cells(row)) + (" missed" if missed else ""))
     for note in dict.fromkeys(row.note for row in rows if row.note):
         print(f"  {note}")
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """What stands in the columns of `HEAD`."""
+    return (
+        row.work,
+        row.baseline,
+        _amount(row.ours, row.unit),
+        _amount(row.theirs, row.unit),
+        "" if isnan(row.ratio) else f"{row.ratio:.{2 if row.ratio < 2 else 1}f}x",
+        _goal(row),
+        "" if row.floor is None else _amount(row.floor, row.unit),
+    )
 
 
 def _amount(value: float, unit: str) -> str:
@@ -59,11 +66,22 @@ def _line(cells: tuple[str, ...]) -> str:
 
 
 def save(path: Path, tables: dict[str, list[Row]], versions: dict[str, Any]) -> None:
-    """Write all tables to a file."""
+    """Write tables to a file; what it says of other tables, from the same processor, stays."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    machine = {"python": platform.python_version(), "processor": _processor(), "versions": versions}
     content = {name: [dataclasses.asdict(row) for row in rows] for name, rows in tables.items()}
-    path.write_text(json.dumps({"machine": machine, "tables": content}, indent=1, default=float))
+    before = json.loads(path.read_text()) if path.exists() else {}
+    processor = _processor()
+    if before.get("machine", {}).get("processor") == processor:
+        content = before["tables"] | content
+        versions = before["machine"]["versions"] | versions
+    machine = {
+        "python": platform.python_version(),
+        "processor": processor,
+        "processors": available_cpus(),
+        "versions": versions,
+    }
+    text = {"date": date.today().isoformat(), "machine": machine, "tables": content}
+    path.write_text(json.dumps(text, indent=1, default=float))
 
 
 def _processor() -> str:

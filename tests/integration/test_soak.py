@@ -27,7 +27,7 @@ class Varied(gp.BatchProvider):
         self.provides(self.key, gp.ArraySpec(gp.Roi((0,), (10**6,)), gp.Coordinate((1,))))
 
     def provide(self, request):
-        ends = time.perf_counter() + 0.0006  # above that workers do not rest
+        ends = time.perf_counter() + 0.001  # above that workers do not rest
         roi = request[self.key].roi
         size = int(self.plan(request))
         data = np.full((size, 10), size % 256, np.uint8)

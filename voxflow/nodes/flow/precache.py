@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from voxflow.pipeline.data import Batch, BatchRequest, RunPosition
 
 _RECENT = 5
-_WORTH = 0.0004  # seconds that handing a batch over takes: what is made sooner is made here
-_HEAVY = 0.002  # seconds of a batch made here from which workers take over again
+_WORTH = 0.0008  # seconds that handing a batch over takes: what is made sooner is made here
+_HEAVY = 0.003  # seconds of a batch made here from which workers take over again
 _PROOF = 16  # batches before anything is concluded
 _TURNS = 3  # how often workers start again
 
