@@ -45,6 +45,7 @@ test-all: kernels  ## all tests
 bench: $(STAMP)  ## the benchmarks, beside the peers in environments of their own
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.page
+	$(BIN)/python -m benchmarks.picture
 
 docs: $(STAMP)  ## the documentation, into docs/_build/html
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html

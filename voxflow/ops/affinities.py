@@ -78,10 +78,8 @@ def reach(neighborhood: Neighborhood) -> tuple[tuple[int, ...], tuple[int, ...]]
     >>> reach([[-1, 0, 0], [0, -9, 0], [0, 0, 3]])
     ((1, 9, 0), (0, 0, 3))
     """
-    table = parse_neighborhood(neighborhood)
-    below = np.maximum(-table.min(axis=0), 0)
-    above = np.maximum(table.max(axis=0), 0)
-    return tuple(below.tolist()), tuple(above.tolist())
+    steps = parse_neighborhood(neighborhood).T.tolist()  # few numbers: numpy takes longer
+    return tuple(max(0, -min(axis)) for axis in steps), tuple(max(0, *axis) for axis in steps)
 
 
 def affinities(
