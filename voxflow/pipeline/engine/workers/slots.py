@@ -16,6 +16,7 @@ import tempfile
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -134,6 +135,16 @@ def load_placed(
     return loads(stream, buffers=views)
 
 
+class _Taken:
+    """What a result has been given to be written to."""
+
+    def __init__(self) -> None:
+        self.slot: int | None = None
+        self.capacity = 0  # of a new slot
+        self.inline: bytearray | None = None
+        self.fds: list[int] = []
+
+
 class SlotWriter:
     """The worker's side: its slots, of which some are free."""
 
@@ -155,49 +166,49 @@ class SlotWriter:
 
     def place(self, packed: Packed) -> tuple[Placed, list[int]]:
         """Write a result into a slot; return where it is, and the descriptor of a new slot."""
-        slot: int | None = None
-        capacity = 0
-        inline: bytearray | None = None
-        fds: list[int] = []
-
-        def memory(nbytes: int) -> memoryview:
-            nonlocal slot, capacity, inline
-            fitting = [s for s in self._free if len(self._slots[s]) >= nbytes]
-            if fitting:
-                slot = min(fitting, key=lambda s: len(self._slots[s]))
-                del self._free[slot]
-            else:
-                wanted = -(-nbytes // _GRAIN) * _GRAIN
-                check_memory(wanted)
-                if self._free:  # grow: the largest that is too small makes room
-                    self._give_up(max(self._free, key=lambda s: len(self._slots[s])))
-                try:
-                    fds.append(anonymous_memory(wanted))
-                    self._slots[self._next] = mmap.mmap(fds[0], wanted)
-                except OSError:  # too many files, or a full disk where memory has no name
-                    inline = bytearray(nbytes)
-                    return memoryview(inline)
-                slot, capacity = self._next, wanted
-                self._next += 1
-            return memoryview(self._slots[slot])
-
+        taken = _Taken()
         try:
-            stream, parts = place_packed(packed, memory)
+            stream, parts = place_packed(packed, partial(self._take, taken))
         except BaseException:
-            for fd in fds:
-                os.close(fd)
-            if slot is not None:
-                # The parent never hears of a new slot; a known one is as good as before.
-                if capacity:
-                    self._slots.pop(slot, None)
-                else:
-                    self.free(slot)
+            self._give_back(taken)
             raise
-        if inline is not None and fds:  # the file is there, but cannot be mapped
-            os.close(fds.pop())
         self._trim()
         dropped, self._dropped = tuple(self._dropped), []
-        return Placed(stream, parts, slot, capacity, dropped, inline), fds
+        where = taken.slot, taken.capacity, dropped, taken.inline
+        return Placed(stream, parts, *where), taken.fds
+
+    def _take(self, taken: _Taken, nbytes: int) -> memoryview:
+        """Memory of a slot, or of the message where there is none to share."""
+        fitting = [s for s in self._free if len(self._slots[s]) >= nbytes]
+        if fitting:
+            taken.slot = min(fitting, key=lambda s: len(self._slots[s]))
+            del self._free[taken.slot]
+            return memoryview(self._slots[taken.slot])
+        wanted = -(-nbytes // _GRAIN) * _GRAIN
+        check_memory(wanted)
+        if self._free:  # grow: the largest that is too small makes room
+            self._give_up(max(self._free, key=lambda s: len(self._slots[s])))
+        try:
+            taken.fds.append(anonymous_memory(wanted))
+            self._slots[self._next] = mmap.mmap(taken.fds[0], wanted)
+        except OSError:  # too many files, or a full disk where memory has no name
+            for fd in taken.fds:  # the file is there, but cannot be mapped
+                os.close(fd)
+            taken.fds.clear()
+            taken.inline = bytearray(nbytes)
+            return memoryview(taken.inline)
+        taken.slot, taken.capacity = self._next, wanted
+        self._next += 1
+        return memoryview(self._slots[taken.slot])
+
+    def _give_back(self, taken: _Taken) -> None:
+        """Undo what was taken for a result that could not be written."""
+        for fd in taken.fds:
+            os.close(fd)
+        if taken.slot is not None and taken.capacity:
+            del self._slots[taken.slot]  # the parent never hears of a new slot
+        elif taken.slot is not None:
+            self.free(taken.slot)
 
     def _trim(self) -> None:
         """Give up what was free all the time: a consumer kept many results once, or large ones."""
