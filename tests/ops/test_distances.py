@@ -188,3 +188,17 @@ def test_no_voxels():
 def test_refused(arguments, error, text):
     with pytest.raises(error, match=text):
         distances(**{"labels": np.ones(3, np.uint8), **arguments})
+
+
+@pytest.mark.parametrize("sections", [False, True])
+def test_room_for_all_parabolas(sections):
+    """One object fills each line, and both ends of the array count: the most that there can be."""
+    labels = np.ones((64, 8), np.uint64)
+    got = distances(labels, (1000, 0.001), border=True, sections=sections)
+    want = np.minimum(np.arange(1, 9), np.arange(8, 0, -1)) * 0.001
+    np.testing.assert_allclose(got, np.broadcast_to(want, (64, 8)), rtol=1e-5)
+
+
+def test_a_background_that_bools_do_not_have():
+    with pytest.raises(ValueError, match="background -1 does not fit"):
+        distances(np.array([True, False]), background=-1)

@@ -212,3 +212,8 @@ def test_beside_workers(tmp_path, inside):
     nodes = [gp.PreCache(2, 1), ToDevice(device="cpu")]
     apart = losses(tmp_path, *(nodes[::-1] if inside else nodes))
     np.testing.assert_allclose(apart, losses(tmp_path), rtol=1e-3)
+
+
+def test_one_key_is_not_a_list_of_them():
+    with pytest.raises(TypeError, match=r"ToDevice\(\[RAW\]\)"):
+        ToDevice(gp.ArrayKey("RAW"))

@@ -105,8 +105,8 @@ def _check(labels: npt.NDArray[Any], background: int, to: str, sections: bool) -
         raise ValueError(f"{what} {least} or more axes; the labels have shape {labels.shape}")
     if to not in ("voxel", "face"):
         raise ValueError(f'distances are to the nearest "voxel" or "face"; got {to!r}')
-    if np.issubdtype(labels.dtype, np.integer):
-        info = np.iinfo(labels.dtype)
+    if labels.dtype.kind in "uib":
+        info = np.iinfo(np.uint8 if labels.dtype == bool else labels.dtype)
         if not info.min <= background <= info.max:
             raise ValueError(f"background {background} does not fit into {labels.dtype}")
 
@@ -159,7 +159,7 @@ def _along(
     before, along, behind = labels.shape
     ids = np.empty((TOGETHER, along), labels.dtype)
     near = np.empty((TOGETHER, along), np.float32)
-    envelope, inverse = np.empty(3 * (along + 2)), np.empty(along + 2)
+    envelope, inverse = np.empty(3 * (along + 2) + 1), np.empty(along + 2)
     for x in range(1, along + 2):
         inverse[x] = 0.5 / x
     rule = background, face, signed, border

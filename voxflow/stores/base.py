@@ -233,6 +233,11 @@ class StoredDataset(ABC):
         return None
 
     @property
+    def concurrent(self) -> bool:
+        """Whether several threads can fetch chunks at the same time."""
+        return False
+
+    @property
     def waits(self) -> bool:
         """Whether reading is mostly waiting, so that `prefetch` is of use."""
         return False

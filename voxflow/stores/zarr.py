@@ -81,6 +81,11 @@ class ZarrDataset(StoredDataset):
         return self._chunks
 
     @property
+    def concurrent(self) -> bool:
+        """Several threads read at the same time."""
+        return True
+
+    @property
     def read_grid(self) -> tuple[int, ...] | None:
         """The chunks, in shards too."""
         return self._inner

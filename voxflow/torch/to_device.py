@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from voxflow.ops.recipe import Recipe
-from voxflow.pipeline.data import Array, Batch, BatchRequest
+from voxflow.pipeline.data import Array, ArrayKey, Batch, BatchRequest
 from voxflow.pipeline.engine import BatchFilter
 from voxflow.torch.devices import choose_device
 from voxflow.torch.pinned import upload
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import torch
-
-    from voxflow.pipeline.data import ArrayKey
 
 
 class ToDevice(BatchFilter):
@@ -64,6 +62,8 @@ class ToDevice(BatchFilter):
     def __init__(
         self, arrays: Sequence[ArrayKey] | None = None, device: str | torch.device = "auto"
     ) -> None:
+        if isinstance(arrays, ArrayKey):
+            raise TypeError(f"arrays is a sequence of keys: ToDevice([{arrays}])")
         self.arrays = None if arrays is None else list(arrays)
         self.device = choose_device(device)
 

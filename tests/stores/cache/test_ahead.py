@@ -1,5 +1,10 @@
 """Fetches that wait are done ahead and several at once; fetches that work are not."""
 
+import gc
+import os
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 
@@ -117,3 +122,92 @@ def test_no_task_keeps_others_from_being_done():
         in_background(lambda: 1 / 0)
     in_background(done.set)
     assert done.wait(10)
+
+
+def test_no_more_is_fetched_ahead_than_there_is_room_for(tmp_path):
+    slow = Counted(tmp_path / "log", seconds=0.005)
+    room = 4 * int(np.prod(CHUNKS)) * 4
+    cached = CachedDataset(slow, Arena(room))
+    cached.read((slice(0, 1),) * 3)
+    assert cached.waits
+    cached.read((slice(None),) * 3)
+    chunks = int(np.prod(-(-np.array(SHAPE) // CHUNKS)))
+    assert len(fetched(tmp_path / "log")) <= chunks + 3
+
+
+def test_what_nobody_has_any_more_is_not_fetched(tmp_path):
+    slow = Counted(tmp_path / "log", (800, 8, 16), (8, 8, 16), seconds=0.02)
+    cached = CachedDataset(slow, Arena(1 << 24))
+    cached.read((slice(0, 1),) * 3)
+    cached.prefetch()
+    del cached
+    gc.collect()
+    time.sleep(0.3)
+    count = len(fetched(tmp_path / "log"))
+    time.sleep(0.2)
+    assert len(fetched(tmp_path / "log")) == count < 60
+
+
+def test_one_thread_at_a_time_fetches_nothing_ahead(tmp_path):
+    slow = Counted(tmp_path / "log", seconds=0.005)
+    slow.concurrent = False
+    cached = CachedDataset(slow, Arena(1 << 20))
+    cached.read((slice(0, 1),) * 3)
+    assert not cached.waits
+
+
+SCRIPT = """
+    import os, sys, threading, time
+    from pathlib import Path
+    from tests.stores.cache.test_cached import Counted
+    from voxflow.stores.cache import Arena, CachedDataset
+
+    cached = CachedDataset(Counted(Path(sys.argv[1]), seconds=0.3), Arena(1 << 20))
+    cached.read((slice(0, 1),) * 3)
+    cached.prefetch((slice(None),) * 3)
+"""
+
+
+def run(tmp_path, text):
+    script = textwrap.dedent(SCRIPT) + textwrap.dedent(text)
+    command = [sys.executable, "-W", "error", "-c", script, str(tmp_path / "log")]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_threads_end_before_the_interpreter(tmp_path):
+    done = run(
+        tmp_path,
+        """
+        import atexit
+        from voxflow.stores.cache import ahead
+
+        def alive():
+            return [t for t in threading.enumerate() if t.name.startswith("voxflow-ahead")]
+
+        time.sleep(0.1)
+        assert alive()
+        ahead._leave()
+        assert not alive()
+        ahead.in_background(lambda: None)
+        assert not alive()
+        """,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(fetched(tmp_path / "log")) < 27, "what was in line is dropped"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_fork_in_the_midst_of_it(tmp_path):
+    done = run(
+        tmp_path,
+        """
+        time.sleep(0.1)
+        child = os.fork()
+        if not child:
+            cached.read((slice(None),) * 3)
+            cached.prefetch((slice(None),) * 3)
+            os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        """,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -52,6 +52,7 @@ class Counted(StoredDataset):
     attrs = property(lambda self: {})
     ancestors = property(lambda self: ())
     uri = property(lambda self: "counted")
+    concurrent = True
 
     def fetch(self, index):
         with open(self._log, "a") as log:

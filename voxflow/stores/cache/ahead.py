@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import queue
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 
 __all__ = ["Waiting", "in_background"]
@@ -14,6 +16,7 @@ __all__ = ["Waiting", "in_background"]
 _THREADS = 16
 _LINE = 4096  # what is further ahead is left to whoever reads it
 _SECONDS = 0.001
+_PATIENCE = 5.0  # seconds, at the end of the interpreter
 _SHARE = 0.25  # a process that has to share its processor works for half of the time, say
 
 
@@ -30,6 +33,11 @@ class Waiting:
     def __init__(self) -> None:
         self.pays = False
         self._wall = self._work = 0.0
+        self._after_fork()
+        _measures.add(self)
+
+    def _after_fork(self) -> None:
+        # What threads measured that are not here has no end.
         self._running, self._among_others = 0, False
         self._lock = threading.Lock()
 
@@ -68,6 +76,8 @@ def in_background(task: Callable[[], None]) -> None:
     """
     global _pool
     with _lock:
+        if _leaving:
+            return
         if _pool is None or _pool.pid != os.getpid():
             _pool = _Pool()
         pool = _pool
@@ -76,18 +86,33 @@ def in_background(task: Callable[[], None]) -> None:
 
 
 class _Pool:
-    """Threads that do not keep the interpreter from ending, as those of an executor would."""
+    """Threads that end before the interpreter does, with what each of them is at."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self.line: queue.Queue[Callable[[], None]] = queue.Queue(_LINE)
-        for number in range(_THREADS):
-            name = f"voxflow-ahead-{number}"
-            threading.Thread(target=self._work, name=name, daemon=True).start()
+        self.line: queue.Queue[Callable[[], None] | None] = queue.Queue(_LINE)
+        self._ended = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"voxflow-ahead-{number}", daemon=True)
+            for number in range(_THREADS)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def end(self) -> None:
+        """Drop what is in line, and wait for what is being done, but not for ever."""
+        self._ended = True
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self.line.get_nowait()
+        for _ in self._threads:
+            self.line.put_nowait(None)
+        until = time.monotonic() + _PATIENCE
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
 
     def _work(self) -> None:
-        while True:
-            task = self.line.get()
+        while (task := self.line.get()) is not None and not self._ended:
             with contextlib.suppress(Exception):
                 task()
             del task
@@ -95,11 +120,25 @@ class _Pool:
 
 _pool: _Pool | None = None
 _lock = threading.Lock()
+_leaving = False
+_measures: weakref.WeakSet[Waiting] = weakref.WeakSet()
+
+
+@atexit.register
+def _leave() -> None:
+    # A thread that is within a library while the interpreter goes may hold a lock of it for ever.
+    global _leaving
+    with _lock:
+        _leaving, pool = True, _pool
+    if pool is not None and pool.pid == os.getpid():
+        pool.end()
 
 
 def _after_fork() -> None:
     global _lock
     _lock = threading.Lock()
+    for measure in list(_measures):
+        measure._after_fork()
 
 
 if hasattr(os, "register_at_fork"):

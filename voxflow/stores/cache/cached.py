@@ -93,8 +93,8 @@ class CachedDataset(StoredDataset):
 
     @property
     def waits(self) -> bool:
-        """Whether fetching chunks is mostly waiting."""
-        return self._waiting.pays
+        """Whether fetching chunks is mostly waiting, which several threads can do at once."""
+        return self._waiting.pays and self._dataset.concurrent
 
     def prefetch(self, region: Sequence[slice] = ()) -> None:
         """Begin to fetch the chunks of a region, if that is mostly waiting; returns at once."""
@@ -106,9 +106,15 @@ class CachedDataset(StoredDataset):
         return int(np.ravel_multi_index(index, self._counts))
 
     def _begin(self, chunks: Sequence[tuple[Index, int]]) -> None:
+        # No more than a part of the budget, and one for each cell: chunks that push each other out
+        # before they are read would be fetched twice.
+        room = self._cells.arena.budget // 4 // self._cells.nbytes
+        used, me = set[int](), weakref.ref(self)
         for index, number in chunks:
-            if self._cells.marks[number % self._cells.count] != number + 1:
-                in_background(partial(self._fetch_ahead, index, number))
+            slot = number % self._cells.count
+            if len(used) < room and slot not in used and self._cells.marks[slot] != number + 1:
+                used.add(slot)
+                in_background(partial(_ahead_of, me, index, number))
 
     def _fetch_ahead(self, index: Index, number: int) -> None:
         with self._cells.filling(number) as needed:
@@ -154,6 +160,12 @@ class CachedDataset(StoredDataset):
             chunk = self._fetch_to_keep(index, number)
         copy_chunk(chunk, index, self._grid, bounds, out)
         return True
+
+
+def _ahead_of(dataset: weakref.ref[CachedDataset], index: Index, number: int) -> None:
+    alive = dataset()  # what nobody has any more need not be fetched
+    if alive is not None:
+        alive._fetch_ahead(index, number)
 
 
 def _anew(dataset: StoredDataset, budget: int) -> StoredDataset:

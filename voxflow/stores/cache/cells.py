@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -55,13 +57,18 @@ class Cells:
         self.marks: NDArray[np.int64] = marks.bytes.view(np.int64)[: self.count]
         self._touched: NDArray[np.int64] = marks.bytes.view(np.int64)[self.count :]
         self._cells = self.arena.map(self._place[1], self.nbytes * self.count)
-        # What threads of this process do; locks of a file only tell processes apart.
+        self._hand = 0
+        self._nobody()
+        self.arena.join(self)
+        _all.add(self)
+
+    def _nobody(self) -> None:
+        # What threads of this process do; locks of a file only tell processes apart. After a fork
+        # they are not here any more.
         self._threads = threading.Condition()
         self._readers = 0
         self._fetching: set[int] = set()
         self._writing: set[int] = set()
-        self._hand = 0
-        self.arena.join(self)
 
     def __getstate__(self) -> dict[str, Any]:
         names = ("arena", "shape", "dtype", "nbytes", "count", "_place")
@@ -182,3 +189,15 @@ class Cells:
         """Give all memory back."""
         for slot in np.flatnonzero(self.marks.copy()):
             self._drop(int(slot))
+
+
+_all: weakref.WeakSet[Cells] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for cells in list(_all):
+        cells._nobody()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

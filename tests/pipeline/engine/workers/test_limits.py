@@ -71,12 +71,12 @@ def test_free_memory_is_what_all_processes_of_the_tightest_group_leave(groups):
     files = {
         "a/memory.max": "10000",
         "a/memory.current": "7000",
-        "a/memory.stat": "anon 4000\ninactive_file 1500\n",
+        "a/memory.stat": "anon 4000\ninactive_file 1500\nactive_file 500\n",
         "a/b/memory.max": "9000",
         "a/b/memory.current": "1000",
     }
     groups("0::/a/b\n", files)
-    assert limits.free_memory() == 10000 - (7000 - 1500)
+    assert limits.free_memory() == 10000 - (7000 - 2000)
 
 
 def test_free_memory_in_version_1(groups):

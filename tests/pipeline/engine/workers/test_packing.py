@@ -100,3 +100,14 @@ def test_long_chains_are_no_trouble():
         found, length = found.upstream, length + 1
     assert length == 300
     assert sys.getrecursionlimit() == limit
+
+
+def test_the_limit_is_what_it_was_after_threads_that_overlap():
+    limit = sys.getrecursionlimit()
+    one, other = packing._deep(), packing._deep()
+    one.__enter__()
+    other.__enter__()
+    one.__exit__(None, None, None)
+    assert sys.getrecursionlimit() == packing._DEEP, "the other one still needs it"
+    other.__exit__(None, None, None)
+    assert sys.getrecursionlimit() == limit

@@ -128,7 +128,8 @@ def _memory_used(folder: Path) -> int:
     """Return the bytes that all processes of a group use, without what is only cached of files."""
     text = _read(folder / "memory.current") or _read(folder / "memory.usage_in_bytes") or "0"
     stat = dict(line.split() for line in (_read(folder / "memory.stat") or "").splitlines())
-    return int(text) - int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))
+    cached = [int(stat.get(f"total_{n}", stat.get(n, 0))) for n in ("inactive_file", "active_file")]
+    return int(text) - sum(cached)
 
 
 def _cgroup_folders() -> list[Path]:

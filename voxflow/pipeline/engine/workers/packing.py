@@ -8,6 +8,7 @@ import io
 import math
 import pickle
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from types import FunctionType, ModuleType
 from typing import Any
@@ -138,12 +139,23 @@ def pack_task(task: Any) -> tuple[bytes | None, bytes | None]:
 @contextlib.contextmanager
 def _deep() -> Iterator[None]:
     """Let the calls nest deeply: dill's do ten times for every node of a chain."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, _DEEP))
+    global _deep_ones, _usual_limit
+    with _limit_lock:  # it is the limit of all threads
+        if not _deep_ones:
+            _usual_limit = sys.getrecursionlimit()
+            sys.setrecursionlimit(max(_usual_limit, _DEEP))
+        _deep_ones += 1
     try:
         yield
     finally:
-        sys.setrecursionlimit(before)
+        with _limit_lock:
+            _deep_ones -= 1
+            if not _deep_ones:
+                sys.setrecursionlimit(_usual_limit)
+
+
+_limit_lock = threading.Lock()
+_deep_ones = _usual_limit = 0
 
 
 def load_task(by_reference: bytes | None, by_value: bytes | None) -> Any:
