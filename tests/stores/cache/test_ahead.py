@@ -201,13 +201,20 @@ def test_a_fork_in_the_midst_of_it(tmp_path):
     done = run(
         tmp_path,
         """
+        from voxflow.stores.cache import ahead
+
         time.sleep(0.1)
+        assert ahead._pool._busy
         child = os.fork()
         if not child:
+            assert ahead._pool is None
             cached.read((slice(None),) * 3)
             cached.prefetch((slice(None),) * 3)
             os._exit(7)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        before = threading.active_count()
+        cached.read((slice(None),) * 3)
+        assert threading.active_count() == before, "the threads go on"
         """,
     )
     assert (done.returncode, done.stderr) == (0, "")

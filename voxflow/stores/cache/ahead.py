@@ -78,7 +78,7 @@ def in_background(task: Callable[[], None]) -> None:
     with _lock:
         if _leaving:
             return
-        if _pool is None or _pool.pid != os.getpid():
+        if _pool is None:
             _pool = _Pool()
         pool = _pool
     with contextlib.suppress(queue.Full):
@@ -89,15 +89,28 @@ class _Pool:
     """Threads that end before the interpreter does, with what each of them is at."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
         self.line: queue.Queue[Callable[[], None] | None] = queue.Queue(_LINE)
-        self._ended = False
+        self._ended = self._paused = False
+        self._busy = 0
+        self._gate = threading.Condition()
         self._threads = [
             threading.Thread(target=self._work, name=f"voxflow-ahead-{number}", daemon=True)
             for number in range(_THREADS)
         ]
         for thread in self._threads:
             thread.start()
+
+    def pause(self) -> None:
+        """Begin nothing more, and wait for what is being done, but not for ever."""
+        with self._gate:
+            self._paused = True
+            self._gate.wait_for(lambda: not self._busy, _PATIENCE)
+
+    def go_on(self) -> None:
+        """After a pause."""
+        with self._gate:
+            self._paused = False
+            self._gate.notify_all()
 
     def end(self) -> None:
         """Drop what is in line, and wait for what is being done, but not for ever."""
@@ -113,9 +126,15 @@ class _Pool:
 
     def _work(self) -> None:
         while (task := self.line.get()) is not None and not self._ended:
+            with self._gate:
+                self._gate.wait_for(lambda: not self._paused)
+                self._busy += 1
             with contextlib.suppress(Exception):
                 task()
             del task
+            with self._gate:
+                self._busy -= 1
+                self._gate.notify_all()
 
 
 _pool: _Pool | None = None
@@ -130,16 +149,29 @@ def _leave() -> None:
     global _leaving
     with _lock:
         _leaving, pool = True, _pool
-    if pool is not None and pool.pid == os.getpid():
+    if pool is not None:
         pool.end()
 
 
+def _before_fork() -> None:
+    # What a thread is at in a library, with its locks, would never be done in the child.
+    if _pool is not None:
+        _pool.pause()
+
+
+def _after_fork_here() -> None:
+    if _pool is not None:
+        _pool.go_on()
+
+
 def _after_fork() -> None:
-    global _lock
-    _lock = threading.Lock()
+    global _lock, _pool
+    _lock, _pool = threading.Lock(), None
     for measure in list(_measures):
         measure._after_fork()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_here, after_in_child=_after_fork
+    )
