@@ -2,9 +2,8 @@
 
 import ast
 import random
-from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import dill
 import numpy as np
@@ -12,77 +11,13 @@ import pytest
 
 import voxflow as gp
 from tests.helpers import GraphSource, Nothing, ids, source
+from tests.nodes.cases.world import FLOAT, INNER, LABELS, MASK, POINTS, RAW, SIZES, WORLD
 from voxflow.pipeline.engine.provider import BatchProvider
 
-RAW, LABELS, AFFS, MASK = (gp.ArrayKey(name) for name in ("RAW", "LABELS", "AFFS", "MASK"))
-NEW, FLOAT, POINTS = gp.ArrayKey("NEW"), gp.ArrayKey("FLOAT"), gp.GraphKey("points")
-WORLD = gp.Roi((0, 0, 0), (160, 80, 80))
-INNER = gp.Roi((48, 20, 24), (40, 20, 16))
-SMALL = gp.Roi((64, 28, 28), (16, 8, 8))
-SIZES = {RAW: (8, 2, 2), LABELS: (8, 4, 4), MASK: (8, 4, 4), FLOAT: (8, 2, 2)}
-
-
-@dataclass
-class Case:
-    """A node, and what is asked of it."""
-
-    make: Any
-    keys: tuple[Any, ...] = ()
-    rois: dict[Any, gp.Roi] = field(default_factory=dict)
-
-    def request(self):
-        request = gp.BatchRequest()
-        for key in self.keys:
-            request[key] = self.rois.get(key, INNER)
-        return request
-
-
-EVERYTHING = (RAW, FLOAT, LABELS, MASK, POINTS)
 CASES = {
-    "Normalize": Case(lambda: gp.Normalize(RAW), (RAW, LABELS)),
-    "IntensityScaleShift": Case(lambda: gp.IntensityScaleShift(RAW, 0.5, 1), (RAW, POINTS)),
-    "AsType": Case(lambda: gp.AsType(MASK, "int32"), (MASK, RAW)),
-    "AsType to a new array": Case(lambda: gp.AsType(RAW, "float64", NEW), (NEW, RAW), {RAW: SMALL}),
-    "Crop": Case(lambda: gp.Crop(RAW, INNER), EVERYTHING),
-    "Crop a part of a graph": Case(lambda: gp.Crop(POINTS, INNER), (POINTS, RAW)),
-    "Pad": Case(lambda: gp.Pad(RAW, None), (RAW, LABELS), {RAW: WORLD.grow(8, 16)}),
-    "Pad by reflection": Case(
-        lambda: gp.Pad(LABELS, (8, 4, 4), "reflect"), (LABELS, RAW), {LABELS: WORLD.grow((8, 4, 4))}
-    ),
-    "Pad a graph": Case(lambda: gp.Pad(POINTS, 100), (POINTS,), {POINTS: WORLD.grow(50, 50)}),
-    "Squeeze": Case(lambda: gp.Squeeze([FLOAT]), (FLOAT, RAW)),
-    "Unsqueeze": Case(lambda: gp.Unsqueeze([RAW, LABELS]), (RAW, LABELS)),
-    "GrowBoundary": Case(lambda: gp.GrowBoundary(LABELS, MASK, 2, only_xy=True), (LABELS, MASK)),
-    "GrowBoundary with context": Case(
-        lambda: gp.GrowBoundary(LABELS, steps=2, context=True), (LABELS, RAW)
-    ),
-    "AddAffinities": Case(
-        lambda: gp.AddAffinities(
-            [[-1, 0, 0], [0, 2, 0]], LABELS, AFFS, labels_mask=MASK, affinities_mask=NEW
-        ),
-        (AFFS, NEW, LABELS),
-        {NEW: SMALL},
-    ),
-    "BalanceLabels": Case(
-        lambda: gp.BalanceLabels(MASK, NEW, MASK, slab=(1, -1, -1)), (NEW, MASK, RAW), {NEW: SMALL}
-    ),
-    "SimpleAugment": Case(
-        lambda: gp.SimpleAugment(transpose_only=[1, 2]), EVERYTHING, {LABELS: SMALL}
-    ),
-    "ElasticAugment": Case(
-        lambda: gp.ElasticAugment(
-            (1, 4, 4), (0, 1, 1), (0, 1), prob_slip=0.3, max_misalign=2, voxel_size=(8, 2, 2)
-        ),
-        EVERYTHING,
-        {LABELS: SMALL},
-    ),
-    "IntensityAugment": Case(
-        lambda: gp.IntensityAugment(FLOAT, 0.9, 1.1, -0.1, 0.1, z_section_wise=True), (FLOAT, RAW)
-    ),
-    "NoiseAugment": Case(lambda: gp.NoiseAugment(FLOAT, var=0.001), (FLOAT, RAW)),
-    "SimpleAugment at times": Case(
-        lambda: gp.SimpleAugment(transpose_only=[1, 2], p=0.5), EVERYTHING
-    ),
+    name: case
+    for path in sorted(Path(__file__).parent.glob("cases/*.py"))
+    for name, case in getattr(import_module(f"tests.nodes.cases.{path.stem}"), "CASES", {}).items()
 }
 ALL = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
