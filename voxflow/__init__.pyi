@@ -2,6 +2,7 @@
 
 # The rooms
 from . import models, nodes, ops, pipeline, stores, testing, torch
+from . import contrib
 
 # What flows
 from .pipeline.geometry.coordinate import Coordinate
@@ -43,6 +44,12 @@ from .pipeline.engine.workers.errors import (
 from .nodes.sources.array_source import ArraySource
 from .nodes.sources.hdf5_source import Hdf5Source
 from .nodes.sources.zarr_source import ZarrSource
+from .nodes.sources.csv_points_source import CsvPointsSource
+from .nodes.sources.dvid_source import DvidSource
+from .nodes.sources.gp_array_source import GPArraySource
+from .nodes.sources.gp_graph_source import GPGraphSource
+from .nodes.sources.graph_source import GraphSource
+from .nodes.sources.klb_source import KlbSource
 from .nodes.locations.random_location import RandomLocation
 from .nodes.locations.reject import Reject
 from .nodes.locations.specified_location import SpecifiedLocation
@@ -60,6 +67,8 @@ from .nodes.augment.simple_augment import SimpleAugment
 from .nodes.labels.add_affinities import AddAffinities
 from .nodes.labels.balance_labels import BalanceLabels
 from .nodes.labels.grow_boundary import GrowBoundary
+from .nodes.labels.rasterize_graph import RasterizationSettings
+from .nodes.labels.rasterize_graph import RasterizeGraph
 from .nodes.flow.merge_provider import MergeProvider
 from .nodes.flow.precache import PreCache
 from .nodes.flow.random_provider import RandomProvider
@@ -88,19 +97,26 @@ __all__ = [
     "BatchRequest",
     "BatchRequestError",
     "build",
+    "contrib",
     "Coordinate",
     "Crop",
+    "CsvPointsSource",
+    "DvidSource",
     "Edge",
     "ElasticAugment",
+    "GPArraySource",
+    "GPGraphSource",
     "Graph",
     "GraphKey",
     "GraphKeys",
+    "GraphSource",
     "GraphSpec",
     "GrowBoundary",
     "Hdf5Source",
     "Hdf5Write",
     "IntensityAugment",
     "IntensityScaleShift",
+    "KlbSource",
     "MergeProvider",
     "models",
     "Node",
@@ -119,6 +135,8 @@ __all__ = [
     "ProviderSpec",
     "RandomLocation",
     "RandomProvider",
+    "RasterizationSettings",
+    "RasterizeGraph",
     "Reject",
     "ReplayToken",
     "RequestRefused",
