@@ -130,6 +130,11 @@ class AddVectorMap(BatchFilter):
         context = Coordinate(Ball.of(self._radius[key]).reach) * self.voxel_sizes[key]
         return roi.grow(context, context)
 
+    def _canvas(self, key: ArrayKey, roi: Roi) -> Roi:
+        """What is drawn for a region: where balls are shared out, all of each."""
+        around = self._around(key, roi)
+        return self._around(key, around) if self.partner_criterion == "all" else around
+
     def prepare(self, request: BatchRequest) -> BatchRequest:
         """Need source points and mask around what is asked for, and targets further around."""
         needed = BatchRequest()
@@ -138,7 +143,8 @@ class AddVectorMap(BatchFilter):
             source, target = self.src_and_trg_points[key]
             wanted: list[tuple[Any, Roi]] = [(source, around), (target, around.grow(pad, pad))]
             if key in self.stayinside_array_keys:
-                wanted.append((self.stayinside_array_keys[key], around))
+                canvas = self._canvas(key, request[key].region)
+                wanted.append((self.stayinside_array_keys[key], canvas))
             for needs, roi in wanted:
                 there = self.spec[needs].roi
                 known = roi if there is None else roi.intersect(there)
@@ -159,7 +165,7 @@ class AddVectorMap(BatchFilter):
         made = Batch()
         for key in self._made(request):
             spec = self.spec[key].copy()
-            spec.roi = self._around(key, request[key].region)
+            spec.roi = self._canvas(key, request[key].region)
             shape = tuple(int(n) for n in spec.region.shape / spec.grid)
             data = np.zeros((len(shape), *shape), np.float32)
             source, target = self.src_and_trg_points[key]

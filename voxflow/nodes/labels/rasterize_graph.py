@@ -189,14 +189,14 @@ class RasterizeGraph(BatchFilter):
                     f"voxel_size of {self.array}"
                 )
             spec.voxel_size = Coordinate((1,) * known.dims)
-        if spec.roi is None and there is not None:
-            spec.roi = there.snap_to_grid(spec.grid, "shrink")
         dims = len(spec.grid)
         if len(self.settings.radius) not in (1, dims) or (known is not None and known.dims != dims):
             raise ValueError(
                 f"{self.name()}: the radius {self.settings.radius.tolist()}, the voxel size "
                 f"{spec.grid} and the region {known} differ in their number of dimensions"
             )
+        if spec.roi is None and there is not None:
+            spec.roi = there.snap_to_grid(spec.grid, "shrink")
         if spec.dtype is None:
             spec.dtype = "uint8" if self.settings.mode == "ball" else "float32"
         return spec
