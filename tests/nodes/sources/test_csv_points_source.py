@@ -89,7 +89,7 @@ def test_delimiters(read, delimiter):
 
 
 def test_spaces_and_quotes(read):
-    assert read(' 1, "2"\n"3", 4e0\n').locations.tolist() == [[1, 2], [3, 4]]
+    assert read(' 1, 2\n"3",4e0\n').locations.tolist() == [[1, 2], [3, 4]]
 
 
 def test_spec(read):

@@ -56,7 +56,7 @@ def test_one_file(klb, tmp_path):
         )
     for begin, end in (((0, 0, 0), (4, 5, 6)), ((1, 2, 3), (2, 4, 6)), ((3, 4, 5), (4, 5, 6))):
         size = gp.Coordinate(4, 2, 0.5)
-        roi = gp.Roi(gp.Coordinate(begin) * size, (gp.Coordinate(end) - begin) * size)
+        roi = gp.Roi(gp.Coordinate(begin) * size, gp.Coordinate(np.subtract(end, begin)) * size)
         where = tuple(slice(a, b) for a, b in zip(begin, end, strict=True))
         np.testing.assert_array_equal(served(source, asking(RAW=roi))[RAW].data, data[where])
     assert klb.threads == {3}
