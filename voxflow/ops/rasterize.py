@@ -135,11 +135,7 @@ class Ball(NamedTuple):
             What part of the radius is meant.
         """
         radii = np.atleast_1d(np.asarray(radius, np.float64)) * fraction
-        reach = [int(r * (1 + ROUNDING)) for r in radii]
-        sides = [np.arange(-n, n + 1) for n in reach[:-1]]
-        rows = np.zeros((1, 0), np.int64)
-        if sides:
-            rows = np.stack(np.meshgrid(*sides, indexing="ij"), -1).reshape(-1, len(sides))
+        rows = _rows(tuple(int(r * (1 + ROUNDING)) for r in radii[:-1]))
         rest = 1 + ROUNDING - ((rows / radii[:-1]) ** 2).sum(axis=1)
         held = rest >= 0
         rows, rest = rows[held], rest[held]
@@ -214,8 +210,8 @@ def draw_peaks(
 ) -> None:
     """Draw a smooth peak around each of some voxels; where peaks meet, they add up.
 
-    Voxels are 1, others 0; they are filtered with a Gaussian that ends at `TRUNCATE` standard
-    deviations, and scaled such that the highest value in `out` is 1.
+    A peak is a Gaussian that ends at `TRUNCATE` standard deviations. The sum is scaled such that
+    its highest value in `out` is 1. So a Gaussian filter makes them of single voxels.
 
     Parameters
     ----------
@@ -226,7 +222,7 @@ def draw_peaks(
     sigma
         The standard deviation in voxels, along each axis.
     labels
-        As in `draw_balls`. Each label is filtered and scaled by itself.
+        As in `draw_balls`. The peaks of each label are summed and scaled by themselves.
 
     Examples
     --------
@@ -235,14 +231,12 @@ def draw_peaks(
     >>> out.round(2)
     array([0.14, 0.61, 1.  , 0.61, 0.14], dtype=float32)
     """
-    from scipy.ndimage import gaussian_filter
-
-    sigma = np.broadcast_to(np.asarray(sigma, np.float64), out.ndim)
+    peak = _Peak.of(np.broadcast_to(np.asarray(sigma, np.float64), out.ndim))
     for part, label in _by_label(voxels, labels):
-        box, middles = _box(voxels[part], peak_reach(sigma), out.shape)
+        box, middles = _box(np.unique(voxels[part], axis=0), peak.reach, out.shape)
         drawn = np.zeros([s.stop - s.start for s in box], np.float32)
-        drawn[tuple(middles.T)] = 1
-        drawn = gaussian_filter(drawn, tuple(sigma), mode="constant", truncate=TRUNCATE)
+        flat, sizes = _flat(drawn)
+        _add(flat, sizes, middles, peak.rows, peak.weights, peak.along)
         drawn /= drawn.max()
         if labels is None:
             out[box] = drawn
@@ -250,9 +244,44 @@ def draw_peaks(
             np.copyto(out[box], drawn, where=labels[box] == label)
 
 
+class _Peak(NamedTuple):
+    """A Gaussian, as rows along the last axis."""
+
+    rows: npt.NDArray[np.int64]
+    """Where the rows lie along all axes but the last, shape (rows, dims - 1)."""
+    weights: npt.NDArray[np.float64]
+    """What each row is multiplied with, shape (rows,)."""
+    along: npt.NDArray[np.float64]
+    """The values along the last axis, an odd number."""
+    reach: tuple[int, ...]
+    """How many voxels it reaches, along each axis."""
+
+    @classmethod
+    def of(cls, sigma: npt.NDArray[np.float64]) -> _Peak:
+        reach = peak_reach(sigma)
+        rows = _rows(reach[:-1])
+        weights = np.exp(-((rows / sigma[:-1]) ** 2).sum(axis=1) / 2)
+        along = np.exp(-((np.arange(-reach[-1], reach[-1] + 1) / sigma[-1]) ** 2) / 2)
+        return cls(rows, weights, along, reach)
+
+
 def peak_reach(sigma: npt.ArrayLike) -> tuple[int, ...]:
     """How many voxels a peak of a standard deviation (in voxels) reaches, along each axis."""
     return tuple(int(TRUNCATE * float(s) + 0.5) for s in np.atleast_1d(np.asarray(sigma)))
+
+
+def _rows(reach: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """All places that lie no further than this along each axis, shape (places, axes)."""
+    if not reach:
+        return np.zeros((1, 0), np.int64)
+    sides = [np.arange(-n, n + 1, dtype=np.int64) for n in reach]
+    return np.stack(np.meshgrid(*sides, indexing="ij"), -1).reshape(-1, len(reach))
+
+
+def _flat(array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """An array as its rows along the last axis, and its size along the others."""
+    rows = array.reshape(math.prod(array.shape[:-1]), array.shape[-1])
+    return rows, np.array(array.shape[:-1], np.int64)
 
 
 def _by_label(voxels: Voxels, labels: npt.NDArray[Any] | None) -> Iterator[tuple[Any, Any]]:
@@ -287,16 +316,14 @@ def _draw(
 ) -> None:
     if not len(voxels):
         return
-    rows = (math.prod(out.shape[:-1]), out.shape[-1])
-    sizes = np.array(out.shape[:-1], np.int64)
-    flat = out.reshape(rows)
+    flat, sizes = _flat(out)
     voxels = np.ascontiguousarray(voxels)
     if labels is None:
         _stamp(flat, sizes, voxels, values, ball.rows, ball.halves)
     else:
-        kept = as_integers(np.ascontiguousarray(labels))
+        kept = as_integers(labels)
         own = kept[tuple(voxels.T)]
-        _stamp_within(flat, sizes, voxels, values, ball.rows, ball.halves, kept.reshape(rows), own)
+        _stamp_within(flat, sizes, voxels, values, ball.rows, ball.halves, _flat(kept)[0], own)
 
 
 @kernel
@@ -340,3 +367,19 @@ def _stamp_within(
                 for x in range(begin, end):
                     if labels[row, x] == own[n]:
                         out[row, x] = values[n]
+
+
+@kernel
+def _add(out: Any, sizes: Any, voxels: Any, rows: Any, weights: Any, along: Any) -> None:
+    length = out.shape[1]
+    last = voxels.shape[1] - 1
+    reach = len(along) // 2
+    for n in range(len(voxels)):
+        for r in range(len(rows)):
+            row = _row(sizes, voxels[n], rows[r])
+            if row >= 0:
+                begin = max(voxels[n, last] - reach, 0)
+                end = min(voxels[n, last] + reach + 1, length)
+                first = voxels[n, last] - reach
+                for x in range(begin, end):
+                    out[row, x] += weights[r] * along[x - first]

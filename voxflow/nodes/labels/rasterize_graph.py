@@ -279,8 +279,9 @@ class RasterizeGraph(BatchFilter):
             return out
         peaks = np.zeros(shape, np.float32)
         draw_peaks(peaks, voxels, self._radius, labels)
-        scale = settings.fg_value - settings.bg_value
-        return (settings.bg_value + scale * peaks.astype(dtype)).astype(dtype, copy=False)
+        if (settings.bg_value, settings.fg_value) != (0, 1):
+            peaks = settings.bg_value + (settings.fg_value - settings.bg_value) * peaks
+        return peaks.astype(dtype, copy=False)
 
     def _marks(
         self, graph: Graph, around: Roi, shape: tuple[int, ...], dtype: np.dtype[Any]
