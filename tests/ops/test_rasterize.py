@@ -58,8 +58,8 @@ def segments(draw):
     dims = draw(st.integers(1, 4))
     points = st.tuples(*[st.integers(-15, 15)] * dims)
     ends = draw(st.lists(st.tuples(points, points), max_size=5))
-    low = draw(points)
-    high = tuple(a + draw(st.integers(0, 12)) for a in low)
+    low = draw(st.tuples(*[st.integers(-15, 5)] * dims))
+    high = tuple(a + draw(st.integers(0, 30)) for a in low)
     return dims, ends, low, high
 
 
@@ -83,6 +83,15 @@ def test_a_line_is_the_same_from_either_end(case):
     begin, end = np.array(ends, np.int64).reshape(-1, 2, dims).swapaxes(0, 1)
     there, back = lines(begin, end, low, high)[0], lines(end, begin, low, high)[0]
     assert sorted(there.tolist()) == sorted(back.tolist())
+
+
+def test_between_two_voxels_a_line_takes_the_upper_one():
+    for shift in (0, 1, -7):
+        begin, end = np.array([[0, 0]]) + shift, np.array([[4, 2]]) + shift
+        expected = [[0, 0], [1, 1], [2, 1], [3, 2], [4, 2]]
+        for ends in ((begin, end), (end, begin)):
+            voxels = lines(*ends, (-20, -20), (20, 20))[0] - shift
+            assert sorted(voxels.tolist()) == expected
 
 
 def test_only_what_is_in_the_box_of_a_long_line_is_made():
@@ -216,6 +225,13 @@ def test_peaks(scene):
             part = peaks_by_hand(shape, voxels[own == label], sigma)
             expected[labels == label] = part[labels == label]
     np.testing.assert_allclose(out, expected, atol=2e-6)
+
+
+def test_a_voxel_that_is_there_twice_counts_once():
+    once, twice = np.zeros((2, 12), np.float32)
+    draw_peaks(once, np.array([[2], [6]]), 1.5)
+    draw_peaks(twice, np.array([[2], [6], [2]]), 1.5)
+    np.testing.assert_array_equal(once, twice)
 
 
 def test_peaks_reach_as_far_as_they_say():

@@ -140,7 +140,6 @@ class Ball(NamedTuple):
         held = rest >= 0
         rows, rest = rows[held], rest[held]
         halves = np.floor(np.sqrt(rest) * radii[-1]).astype(np.int64)
-        halves += ((halves + 1) / radii[-1]) ** 2 <= rest
         return cls(rows, halves)
 
     @property

@@ -213,7 +213,7 @@ def skeletons(draw):
     edges = {tuple(sorted(pair)) for pair in rng.integers(0, count, (count // 2, 2)).tolist()}
     roi = gp.Roi(offset, shape) * gp.Coordinate(voxel_size)
     radius = draw(st.sampled_from([0.4, 1, 2.2])) * float(size.min())
-    inner = draw(st.sampled_from([None, 0.5]))
+    inner = draw(st.sampled_from([None, 0.3]))
     begin = [int(rng.integers(0, n)) for n in shape]
     part = gp.Roi(
         begin, [int(rng.integers(1, n - b + 1)) for n, b in zip(shape, begin, strict=True)]
@@ -264,6 +264,12 @@ def test_colors():
     }
     without = drawn(skeleton, Settings(0.5, color_attr="c", edges=False))
     assert {tuple(p): without[tuple(p)] for p in np.argwhere(without)} == {(3, 3): 3, (3, 5): 2}
+
+
+def test_a_node_is_part_of_the_edge_that_it_is_on():
+    skeleton = Skeleton(nodes((3, 3), (3, 5), (3, 8), c=[9, 9, 9]), [gp.Edge(0, 1, {"c": 4})])
+    row = drawn(skeleton, Settings(0.5, color_attr="c"))[3]
+    assert row.tolist() == [0, 0, 0, 4, 4, 4, 0, 0, 9, 0, 0, 0]
 
 
 def test_where_colors_meet_the_larger_one_stays_whatever_the_order():
@@ -328,6 +334,14 @@ def test_a_line_stays_in_the_labels_of_its_ends():
         roi=((0, 0), (20, 20)),
     )[3]
     np.testing.assert_array_equal(row, [0, *[1] * 3, *[0] * 12, *[1] * 3, 0])
+
+
+def test_a_line_from_label_to_label():
+    labels = np.repeat(np.array([1, 3, 2], np.uint8), 4)[None].repeat(12, axis=0)
+    skeleton = Skeleton(nodes((3, 1), (3, 10), (9, 6)), [(0, 1)])
+    data = masked(skeleton, Settings(0.5, mask=MASK), labels)
+    assert data[3].tolist() == [0, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 0]
+    assert data[9].tolist() == [0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0]
 
 
 def test_hollow_balls_and_peaks_in_a_mask():

@@ -50,6 +50,7 @@ def test_regions(read):
         "# z,y,x,id\n",
         '"z","y","x","id"\r\n',
         "\ufeffz,y,x,id\n",
+        "\ufeff",
     ],
 )
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n", ""])
