@@ -85,9 +85,11 @@ def test_defaults():
         assert spec[DRAWN].roi == gp.Roi((0, 0), (20, 20))
         assert spec[DRAWN].voxel_size == (1, 1)
         assert spec[DRAWN].dtype == np.uint8
+        assert spec[DRAWN].interpolatable is False
     peaks = gp.RasterizeGraph(POINTS, DRAWN, settings=Settings(2, "peak"))
     with specs(skeleton + peaks) as spec:
         assert spec[DRAWN].dtype == np.float32
+        assert spec[DRAWN].interpolatable is True
     with specs(
         skeleton + gp.RasterizeGraph(POINTS, DRAWN, gp.ArraySpec(voxel_size=(3, 3)))
     ) as spec:

@@ -123,8 +123,8 @@ class RasterizeGraph(BatchFilter):
     array
         The array to make.
     array_spec
-        Its `voxel_size` (1 if not given), `dtype` (uint8 for balls, float32 for peaks) and `roi`
-        (that of the graph).
+        Its `voxel_size` (1 if not given), `dtype` (uint8 for balls, float32 for peaks), `roi` (that
+        of the graph), and `interpolatable` (peaks are, balls are not).
     settings
         How it is drawn. None: balls of radius 1.
 
@@ -199,6 +199,8 @@ class RasterizeGraph(BatchFilter):
             spec.roi = there.snap_to_grid(spec.grid, "shrink")
         if spec.dtype is None:
             spec.dtype = "uint8" if self.settings.mode == "ball" else "float32"
+        if spec.interpolatable is None:
+            spec.interpolatable = self.settings.mode == "peak"
         return spec
 
     def _check_values(self, dtype: np.dtype[Any]) -> None:
