@@ -21,7 +21,7 @@ def test_there_and_back(directed):
     assert isinstance(there, networkx.DiGraph) == directed
     data = there.nodes[1]
     assert (data["id"], data["temporary"], data["location"].tolist()) == (1, False, [0, 1])
-    assert there.edges[1, 2**64 - 1]["w"] == 5
+    assert there.edges[1, 2**64 - 1] == {"w": 5}
     spec = GraphSpec()
     back = Graph.from_nx_graph(there, spec)
     assert spec.directed is directed

@@ -32,7 +32,7 @@ def to_networkx(graph: Graph) -> Any:
         attrs = {**node.attrs, "location": node.location.copy()}
         made.add_node(node.id, **copy.deepcopy(attrs))
     for edge in graph.edges:
-        made.add_edge(edge.u, edge.v, **copy.deepcopy(edge.all))
+        made.add_edge(edge.u, edge.v, **copy.deepcopy(dict(edge.attrs)))
     return made
 
 
