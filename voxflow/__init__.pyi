@@ -60,6 +60,9 @@ from .nodes.shape.unsqueeze import Unsqueeze
 from .nodes.values.as_type import AsType
 from .nodes.values.intensity_scale_shift import IntensityScaleShift
 from .nodes.values.normalize import Normalize
+from .nodes.values.down_sample import DownSample
+from .nodes.values.resample import Resample
+from .nodes.values.up_sample import UpSample
 from .nodes.augment.elastic_augment import ElasticAugment
 from .nodes.augment.intensity_augment import IntensityAugment
 from .nodes.augment.noise_augment import NoiseAugment
@@ -69,6 +72,14 @@ from .nodes.labels.balance_labels import BalanceLabels
 from .nodes.labels.grow_boundary import GrowBoundary
 from .nodes.labels.rasterize_graph import RasterizationSettings
 from .nodes.labels.rasterize_graph import RasterizeGraph
+from .nodes.labels.add_descriptors import AddDescriptors
+from .nodes.labels.add_distances import AddDistances
+from .nodes.labels.add_mask import AddMask
+from .nodes.labels.exclude_labels import ExcludeLabels
+from .nodes.labels.handle_blobs import HandleBlobs
+from .nodes.labels.labels_to_boundary import LabelsToBoundary
+from .nodes.labels.labels_to_classes import LabelsToClasses
+from .nodes.labels.renumber_connected_components import RenumberConnectedComponents
 from .nodes.flow.merge_provider import MergeProvider
 from .nodes.flow.precache import PreCache
 from .nodes.flow.random_provider import RandomProvider
@@ -82,6 +93,9 @@ from .nodes.sinks.zarr_write import ZarrWrite
 
 __all__ = [
     "AddAffinities",
+    "AddDescriptors",
+    "AddDistances",
+    "AddMask",
     "Array",
     "ArrayKey",
     "ArrayKeys",
@@ -106,17 +120,24 @@ __all__ = [
     "ElasticAugment",
     "GPArraySource",
     "GPGraphSource",
+    "DownSample",
+    "Edge",
+    "ElasticAugment",
+    "ExcludeLabels",
     "Graph",
     "GraphKey",
     "GraphKeys",
     "GraphSource",
     "GraphSpec",
     "GrowBoundary",
+    "HandleBlobs",
     "Hdf5Source",
     "Hdf5Write",
     "IntensityAugment",
     "IntensityScaleShift",
     "KlbSource",
+    "LabelsToBoundary",
+    "LabelsToClasses",
     "MergeProvider",
     "models",
     "Node",
@@ -138,8 +159,10 @@ __all__ = [
     "RasterizationSettings",
     "RasterizeGraph",
     "Reject",
+    "RenumberConnectedComponents",
     "ReplayToken",
     "RequestRefused",
+    "Resample",
     "Roi",
     "SamplingError",
     "Scan",
@@ -153,6 +176,7 @@ __all__ = [
     "testing",
     "torch",
     "Unsqueeze",
+    "UpSample",
     "VoxflowError",
     "WorkerDied",
     "WorkerError",

@@ -12,4 +12,12 @@ __all__ = [
     "AddVectorMap",
     "DvidPartnerAnnotationSource",
     "Hdf5PointsSource",
+from ..nodes.labels.add_boundary_distance_gradients import AddBoundaryDistanceGradients
+from ..nodes.labels.prepare_malis import PrepareMalis
+from ..nodes.values.zero_out_const_sections import ZeroOutConstSections
+
+__all__ = [
+    "AddBoundaryDistanceGradients",
+    "PrepareMalis",
+    "ZeroOutConstSections",
 ]

@@ -82,7 +82,7 @@ def grow_boundary(
     out = np.empty(labels.shape, dtype=source.dtype)
     known = None if mask is None else as_integers(mask != 0)
     first = labels.ndim - 2 if only_xy else 0
-    for part in _slabs(labels.shape, first, steps):
+    for part in slabs(labels.shape, first, steps):
         _erode(source, out, known, steps, value, first, part)
     return out.view(labels.dtype) if labels.dtype == bool else out
 
@@ -109,7 +109,7 @@ def _check(
             raise ValueError(f"background {background} does not fit into {labels.dtype}")
 
 
-def _slabs(shape: tuple[int, ...], first: int, steps: int) -> Iterator[_Slab]:
+def slabs(shape: tuple[int, ...], first: int, steps: int) -> Iterator[_Slab]:
     """Pieces that go through one after the other; `first` is the first axis to erode along."""
     if 0 in shape:
         return
@@ -170,11 +170,11 @@ def _lost(labels: npt.NDArray[Any], steps: int) -> npt.NDArray[np.uint8]:
     """
     marks = np.zeros(labels.shape, dtype=np.uint8)
     for axis in range(1, labels.ndim):
-        view = _around(labels.shape, axis)
-        _mark_unequal(labels.reshape(view), np.uint8(steps), marks.reshape(view))
+        view = around_axis(labels.shape, axis)
+        mark_unequal(labels.reshape(view), np.uint8(steps), marks.reshape(view))
     if steps > 1:
         for axis in range(1, labels.ndim):
-            _spread(marks.reshape(_around(labels.shape, axis)), steps)
+            spread(marks.reshape(around_axis(labels.shape, axis)), steps)
     return marks
 
 
@@ -192,7 +192,7 @@ def _lost_masked(
     for _ in range(steps):
         old_seen, old_which = seen.copy(), which.copy()
         for axis in range(1, labels.ndim):
-            view = _around(labels.shape, axis)
+            view = around_axis(labels.shape, axis)
             _join(
                 old_seen.reshape(view),
                 old_which.reshape(view),
@@ -203,7 +203,7 @@ def _lost_masked(
     return seen
 
 
-def _around(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
+def around_axis(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
     """The shape with all axes before and all axes behind one axis made one."""
     return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
 
@@ -213,7 +213,7 @@ def _around(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
 
 
 @kernel
-def _mark_unequal(labels: Any, mark: Any, marks: Any) -> None:
+def mark_unequal(labels: Any, mark: Any, marks: Any) -> None:
     before, along, behind = labels.shape
     ids, here = pointer(labels), pointer(marks)
     if behind == 1:
@@ -235,7 +235,7 @@ def _mark_unequal(labels: Any, mark: Any, marks: Any) -> None:
 
 
 @kernel
-def _spread(marks: Any, steps: Any) -> None:
+def spread(marks: Any, steps: Any) -> None:
     before, along, behind = marks.shape
     here = pointer(marks)
     if behind == 1:

@@ -203,15 +203,15 @@ def _lower(near: Any, begin: int, end: int, low: Any, high: Any, face: Any, room
     half, count = 0.5 if face else 0.0, 0
     envelope, _, square = room
     if low:
-        count = _add(begin - 1 + half, 0.0, count, room)
+        count = add_parabola(begin - 1 + half, 0.0, count, room)
     if face:
         for x in range(begin + 1, end):
-            count = _add(x - 0.5, min(near[x - 1], near[x]), count, room)
+            count = add_parabola(x - 0.5, min(near[x - 1], near[x]), count, room)
     else:
         for x in range(begin, end):
-            count = _add(float(x), near[x], count, room)
+            count = add_parabola(float(x), near[x], count, room)
     if high:
-        count = _add(end - half, 0.0, count, room)
+        count = add_parabola(end - half, 0.0, count, room)
     if count == 0:
         return
     envelope[3 * count] = np.inf
@@ -224,7 +224,7 @@ def _lower(near: Any, begin: int, end: int, low: Any, high: Any, face: Any, room
 
 
 @kernel
-def _add(center: Any, height: Any, count: int, room: Any) -> int:
+def add_parabola(center: Any, height: Any, count: int, room: Any) -> int:
     """Put a parabola on the envelope, take off those that it hides.
 
     The envelope holds for each parabola from where on it is the lowest, its centre, its height.
