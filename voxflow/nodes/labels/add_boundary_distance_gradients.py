@@ -144,35 +144,39 @@ class AddBoundaryDistanceGradients(BatchFilter):
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
         """Measure."""
         labels, made = batch[self.label_array_key], Batch()
+        known: dict[Roi, Voxels] = {}
         for key in self._made(request):
             roi = request[key].region
-            part = labels.crop(self._around(key, roi), copy=False)
+            around = self._around(key, roi)
+            part = labels.crop(around, copy=False).view
+            if key == self.boundary_array_key:
+                data = by_channel(roi.dims, faces, part)
+            else:
+                if around not in known:
+                    known[around] = by_channel(roi.dims, self._distances, part)
+                data = known[around]
+                if key == self.gradient_array_key:
+                    data = by_channel(roi.dims, self._gradients, part, data)
             spec = self.spec[key].copy()
-            spec.roi = roi
-            where: Any = ((roi - part.spec.region.offset) / spec.grid).to_slices()
-            data = by_channel(part.view, roi.dims, lambda ids: self._data(key, ids, where))  # noqa: B023
-            made[key] = Array(data, spec)
+            spec.roi = around
+            made[key] = Array(data, spec).crop(roi, copy=False)
         return made
 
-    def _data(self, key: ArrayKey, labels: Voxels, where: tuple[slice, ...]) -> Voxels:
-        if key == self.boundary_array_key:
-            return faces(labels)[where]
-        size = [float(v) for v in self.spec[self.label_array_key].grid if v is not None]
-        away = self._distances(labels, size)
-        if key == self.distance_array_key:
-            return away[where]
-        ways = gradient(away, size)
+    def _gradients(self, labels: Voxels, away: Voxels) -> Voxels:
+        ways = gradient(away, self._size())
         ways[:, labels == 0] = 0
         if self.normalize is not None:
             ways /= self._norm(ways)
         if self.scale is not None and self.scale_args is not None:
             alpha, beta = self.scale_args
             ways *= beta * np.exp(-away * alpha)
-        there: Any = (slice(None), *where)
-        return np.asarray(ways[there])
+        return ways
 
-    def _distances(self, labels: Voxels, size: list[float]) -> Voxels:
-        away = face_distances(labels, size)
+    def _size(self) -> list[float]:
+        return [float(v) for v in self.spec[self.label_array_key].grid if v is not None]
+
+    def _distances(self, labels: Voxels) -> Voxels:
+        away = face_distances(labels, self._size())
         if self.max_distance is not None:
             np.minimum(away, np.float32(self.max_distance), out=away)
         elif away.size and np.isinf(away.flat[0]):  # there is no face at all

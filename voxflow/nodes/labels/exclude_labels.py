@@ -128,4 +128,4 @@ class ExcludeLabels(BatchFilter):
             away = distances(is_listed(ids, self.exclude), size)[where.to_slices()]
             return np.asarray(away < limit).view(np.uint8)
 
-        return by_channel(labels.view, roi.dims, near)
+        return by_channel(roi.dims, near, labels.view)

@@ -112,7 +112,7 @@ class LabelTarget(BatchFilter):
         spec = self.spec[self.target].copy()
         spec.roi = roi
         made = Batch()
-        data = by_channel(labels.view, roi.dims, lambda ids: self.make(ids, region, voxel_size))
+        data = by_channel(roi.dims, lambda ids: self.make(ids, region, voxel_size), labels.view)
         made[self.target] = Array(data, spec)
         return made
 
@@ -143,10 +143,10 @@ def region_around(roi: Roi, reach: Coordinate, spec: ArraySpec) -> Roi:
     return grown if spec.roi is None else grown.intersect(spec.roi)
 
 
-def by_channel(data: Voxels, dims: int, change: Callable[[Voxels], Voxels]) -> Voxels:
-    """What a function makes of each channel of an array, whose last `dims` axes are spatial."""
-    lead = data.shape[: data.ndim - dims]
+def by_channel(dims: int, change: Callable[..., Voxels], *arrays: Voxels) -> Voxels:
+    """What a function makes of each channel of arrays, whose last `dims` axes are spatial."""
+    lead = arrays[0].shape[: arrays[0].ndim - dims]
     if not lead:
-        return change(data)
-    parts = np.stack([change(data[index]) for index in np.ndindex(*lead)])
-    return parts.reshape(*lead, *parts.shape[1:])
+        return change(*arrays)
+    parts = [change(*(data[index] for data in arrays)) for index in np.ndindex(*lead)]
+    return np.stack(parts).reshape(*lead, *parts[0].shape)

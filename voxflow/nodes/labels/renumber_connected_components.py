@@ -62,5 +62,5 @@ class RenumberConnectedComponents(BatchFilter):
         def renumber(ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
             return connected_components(ids)[0]
 
-        data = by_channel(labels.view, labels.spec.region.dims, renumber)
+        data = by_channel(labels.spec.region.dims, renumber, labels.view)
         batch[self.labels] = Array(data, labels.spec, dict(labels.attrs))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from voxflow.ops.rescale import MAX_ORDER, Grid, rescale, rescale_reach
 from voxflow.pipeline.data import Array, ArrayKey, ArraySpec, Batch, BatchRequest
 from voxflow.pipeline.engine import BatchFilter
-from voxflow.pipeline.geometry import Coordinate, lcm
+from voxflow.pipeline.geometry import Coordinate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +35,7 @@ class Resample(BatchFilter):
         The voxel size of the result, world units.
     target
         The array to make, of the dtype of the source. It is offered where the source is, in whole
-        voxels of both.
+        voxels.
     ndim
         Not needed: the axes of the voxel size are resampled, those before are not.
     interp_order
@@ -77,7 +77,7 @@ class Resample(BatchFilter):
         self.interp_order = interp_order
 
     def setup(self) -> None:
-        """Offer the target where both kinds of voxels are whole."""
+        """Offer the target where the source is, in whole voxels."""
         self.enable_autoskip()
         spec = self.spec[self.source].copy()
         if len(spec.grid) != len(self.target_voxel_size):
@@ -92,13 +92,11 @@ class Resample(BatchFilter):
                 self.name(), self.source, self.interp_order,
             )  # fmt: skip
         if spec.roi is not None:
-            both = lcm(spec.grid, self.target_voxel_size)
-            spec.roi = spec.roi.snap_to_grid(both, "shrink")
+            spec.roi = spec.roi.snap_to_grid(self.target_voxel_size, "shrink")
             if spec.roi.empty:
                 raise ValueError(
-                    f"{self.name()}: voxels of {spec.grid} and {self.target_voxel_size} begin "
-                    f"together every {both} only, but {self.source} are only "
-                    f"{self.spec[self.source].roi} (world units)"
+                    f"{self.name()} makes voxels of {self.target_voxel_size}, but {self.source} "
+                    f"are only {self.spec[self.source].roi} (world units)"
                 )
         spec.voxel_size = self.target_voxel_size
         self.provides(self.target, spec)
