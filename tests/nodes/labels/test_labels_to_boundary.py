@@ -11,13 +11,10 @@ APART = np.array([5, 5, 5, 5, 0, 0, 0, 0, 7, 7, 7, 9])
 
 def boundary(labels, *args, size=None, **kwargs):
     size = gp.Coordinate(size or (1,) * labels.ndim)
-    asked = gp.BatchRequest(
-        {BOUNDARY: gp.Roi((0,) * len(size), gp.Coordinate(labels.shape) * size)}
-    )
+    roi = gp.Roi((0,) * len(size), gp.Coordinate(labels.shape) * size)
+    asked = gp.BatchRequest({BOUNDARY: roi})
     node = gp.LabelsToBoundary(LABELS, BOUNDARY, *args, **kwargs)
-    return served(source(LABELS, labels, size) + node, gp.BatchRequest({BOUNDARY: roi}))[
-        BOUNDARY
-    ].data
+    return served(source(LABELS, labels, size) + node, asked)[BOUNDARY].data
 
 
 @pytest.mark.parametrize(("thickness", "wide"), [(1, 2), (2, 4), (3, 6)])
