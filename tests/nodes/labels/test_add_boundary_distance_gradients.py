@@ -108,3 +108,14 @@ def test_a_part_of_the_boundaries_between_voxels():
 def test_mistakes(kwargs, text):
     with pytest.raises(ValueError, match=text):
         gp.contrib.AddBoundaryDistanceGradients(LABELS, WAYS, **kwargs)
+
+
+def test_with_a_limit_a_block_sees_what_its_neighbours_see():
+    labels = np.repeat([[1, 2]], 10, axis=1)
+    whole = made(labels, (1, 4), max_distance=15)
+    for x in range(20):
+        node = gp.contrib.AddBoundaryDistanceGradients(LABELS, WAYS, FAR, max_distance=15)
+        asked = gp.BatchRequest(dict.fromkeys((WAYS, FAR), gp.Roi((0, 4 * x), (1, 4))))
+        batch = served(source(LABELS, labels, (1, 4)) + node, asked)
+        np.testing.assert_array_equal(batch[WAYS].data, whole[0][..., x : x + 1])
+        np.testing.assert_array_equal(batch[FAR].data, whole[1][..., x : x + 1])

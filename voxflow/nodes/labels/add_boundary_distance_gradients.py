@@ -138,7 +138,7 @@ class AddBoundaryDistanceGradients(BatchFilter):
         if self.max_distance is None:
             return roi
         beside = key == self.gradient_array_key
-        reach = Coordinate(ceil(self.max_distance / v) + 1 + beside for v in spec.grid)
+        reach = Coordinate(ceil(self.max_distance / v) + beside for v in spec.grid)
         return region_around(roi, reach, spec)
 
     def process(self, batch: Batch, request: BatchRequest) -> Batch:

@@ -103,7 +103,7 @@ class AddDistances(LabelTarget):
     def reach(self, voxel_size: Coordinate) -> Coordinate:
         """To the voxel behind the farthest boundary that counts."""
         first = len(voxel_size) - 2 if self.only_xy else 0
-        voxels = [ceil(self.max_distance / v) + 1 for v in voxel_size]
+        voxels = [ceil(self.max_distance / v) for v in voxel_size]
         return Coordinate(n if axis >= first else 0 for axis, n in enumerate(voxels))
 
     def make(
