@@ -6,7 +6,7 @@ from tests.helpers import asking, served, source
 
 LABELS, RAW, MASK = gp.ArrayKey("LABELS"), gp.ArrayKey("RAW"), gp.ArrayKey("MASK")
 IDS = np.array([[0, 1, 1, 2], [0, 3, 1, 4]], np.uint8)
-IMAGE = np.arange(16, dtype=np.float32).reshape(2, 2, 4) + 1
+IMAGE = np.arange(16, dtype=np.int8).reshape(2, 2, 4) + 1
 
 
 def handled(mode, request=None, offset=(0, 0), **kwargs):

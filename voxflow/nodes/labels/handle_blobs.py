@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from voxflow.nodes.labels.label_target import id_spec
 from voxflow.ops.listed import is_listed, replace_listed
 from voxflow.pipeline.data import Array, ArraySpec, Batch, BatchRequest
@@ -41,7 +43,6 @@ class HandleBlobs(BatchFilter):
 
     Examples
     --------
-    >>> import numpy as np
     >>> import voxflow as gp
     >>> labels, mask = gp.ArrayKey("LABELS"), gp.ArrayKey("MASK")
     >>> line = gp.ArraySource(labels, np.array([0, 1, 2, 3]), spec=gp.ArraySpec(voxel_size=(4,)))
@@ -133,6 +134,6 @@ class HandleBlobs(BatchFilter):
         if not there.empty:
             labels = batch[self.labels].crop(there, copy=False).view
             where: Any = ((there - roi.offset) / image.spec.grid).to_slices()
-            part = image.data[(..., *where)]
-            part *= is_listed(labels, [self.blob], 0, 1)
+            blobs = is_listed(labels, [self.blob]).view(bool)
+            np.copyto(image.data[(..., *where)], 0, where=blobs)
         return image

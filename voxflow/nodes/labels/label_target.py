@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,11 +57,10 @@ class LabelTarget(BatchFilter):
     dtype: np.dtype[Any]
     interpolatable: bool = False
 
-    @abstractmethod
     def reach(self, voxel_size: Coordinate) -> Coordinate:
         """How many voxels around a voxel are looked at, along each axis."""
+        raise NotImplementedError
 
-    @abstractmethod
     def make(self, labels: Voxels, region: tuple[slice, ...], voxel_size: Coordinate) -> Voxels:
         """The target for a region of labels, of which the rest is what lies around.
 
@@ -80,6 +78,7 @@ class LabelTarget(BatchFilter):
         numpy.ndarray
             Of `dtype`, shape (\\*channels, \\*region).
         """
+        raise NotImplementedError
 
     def setup(self) -> None:
         """Offer the target where the labels are."""

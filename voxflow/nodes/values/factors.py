@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,13 +51,13 @@ class ByFactor(BatchFilter):
         self.factor = factor
         self.target = target
 
-    @abstractmethod
     def resized(self, voxel_size: Coordinate, factor: Coordinate) -> Coordinate:
         """The voxel size of the target."""
+        raise NotImplementedError
 
-    @abstractmethod
     def make(self, source: Voxels, factor: Coordinate) -> Voxels:
         """All of the target that a part of the source says."""
+        raise NotImplementedError
 
     def setup(self) -> None:
         """Offer the target where the source is, in whole voxels."""
