@@ -63,3 +63,12 @@ def test_mistakes():
     pipeline = inputs + gp.MergeProvider() + gp.HandleBlobs(LABELS, "remove", RAW)
     with pytest.raises(gp.PipelineSetupError, match=r"of \(2, 1\), but those of LABELS are of"):
         served(pipeline, gp.BatchRequest())
+
+
+def test_as_an_object_a_blob_is_a_target():
+    classes, whole = gp.ArrayKey("CLASSES"), gp.Roi((0, 0), (4, 8))
+    for mode, wanted in (("object", [0, 1, 1, 1]), ("remove", [0, 0, 0, 1])):
+        pipeline = source(LABELS, IDS, (2, 2)) + gp.HandleBlobs(LABELS, mode)
+        pipeline = pipeline + gp.LabelsToClasses(LABELS, classes, axes=[])
+        batch = served(pipeline, gp.BatchRequest({classes: whole}))
+        assert batch[classes].data[0].tolist() == wanted
