@@ -60,8 +60,8 @@ def test_labels_are_not_interpolated_whatever_is_asked(caplog):
     assert "SOURCE is not interpolatable" in caplog.text
     caplog.clear()
     np.testing.assert_array_equal(fine.data, labels.repeat(4))
-    unknown = resampled(labels, (4,), (2,), interpolatable=False)
-    np.testing.assert_array_equal(unknown.data, labels.repeat(2))
+    by_default = resampled(labels, (4,), (2,), interpolatable=False)
+    np.testing.assert_array_equal(by_default.data, labels.repeat(2))
     assert not caplog.text
     nearest = resampled(np.array([0.0, 1.0]), (4,), (2,), interp_order=0)
     assert nearest.data.tolist() == [0, 0, 1, 1]

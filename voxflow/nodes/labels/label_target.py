@@ -21,8 +21,7 @@ Voxels = np.ndarray[Any, Any]
 class LabelTarget(BatchFilter):
     """Makes `target` from `labels`. Subclasses say how far they look, and how it is made.
 
-    The labels are asked for around the region too, as far as there are any. Beyond the end of the
-    labels objects are taken to go on.
+    The labels are asked for around the region too, as far as there are any.
 
     Attributes
     ----------
