@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from voxflow.nodes.augment.augment import probability
+from voxflow.nodes.augment.moved_graph import check_edges
 from voxflow.nodes.augment.spatial import SpatialAugment, check_labels
 from voxflow.ops.maps import Elastic, draw_elastic
 from voxflow.pipeline.geometry import Coordinate
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from voxflow.nodes.augment.moved_graph import Edges
     from voxflow.ops.maps import Map
     from voxflow.pipeline.data import BatchRequest
 
@@ -54,6 +56,9 @@ class ElasticAugment(SpatialAugment):
         How labels and masks (arrays that are not interpolatable) are resampled: "nearest", or
         "majority" for the value that fills most of each voxel, which follows borders more closely
         where things are shown smaller, and takes several times as long.
+    edges
+        What becomes of edges of graphs that leave the region: "keep", "clip" or "drop"; see
+        `SpatialAugment`.
 
     Raises
     ------
@@ -81,6 +86,7 @@ class ElasticAugment(SpatialAugment):
         *,
         voxel_size: Sequence[Any] | None = None,
         labels: Literal["nearest", "majority"] = "nearest",
+        edges: Edges = "keep",
     ) -> None:
         self.voxel_size = None if voxel_size is None else Coordinate(voxel_size)
         if self.voxel_size is not None and len(self.voxel_size) < spatial_dims:
@@ -106,6 +112,7 @@ class ElasticAugment(SpatialAugment):
         self.spatial_dims = spatial_dims
         self.p = probability("p", p)
         self.labels = check_labels(labels)
+        self.edges = check_edges(edges)
         self._parameters((1,) * spatial_dims)  # mistakes are found now
 
     def draw(self, request: BatchRequest, rng: np.random.Generator) -> Map:

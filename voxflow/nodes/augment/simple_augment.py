@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import permutations, product
 from typing import TYPE_CHECKING, Any
 
 from voxflow.nodes.augment.augment import probability
+from voxflow.nodes.augment.moved_graph import check_edges
 from voxflow.nodes.augment.spatial import SpatialAugment
 from voxflow.ops.maps.moves import Moves
+from voxflow.ops.symmetries import Symmetry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
 
+    from voxflow.nodes.augment.moved_graph import Edges
     from voxflow.ops.maps import Map
     from voxflow.pipeline.data import BatchRequest
 
@@ -24,8 +27,8 @@ class SimpleAugment(SpatialAugment):
     Axes are the spatial ones, from 0. Arrays are mirrored about the centre of all that is asked
     for, then transposed, so that everything in a batch stays registered. Where voxel sizes differ
     such that this would put one of the arrays between two voxels, the centre is moved down to the
-    nearest place where it does not. Put it upstream of nodes such as `AddAffinities`, whose values
-    would have to change with the axes.
+    nearest place where it does not. Affinities, vectors and local shape descriptors that pass are
+    turned, where their `ArraySpec` declares what they are: see `kind`.
 
     A point is a place, not a voxel: the mirror image of one on the lower face of a voxel lies on an
     upper face, which belongs to the next voxel. Points in the centres of voxels stay in theirs.
@@ -44,12 +47,16 @@ class SimpleAugment(SpatialAugment):
         over all axes of that, or of one minus that for those that stay.
     p
         The probability with which the node does anything.
+    edges
+        What becomes of edges of graphs that leave the region: "keep", "clip" or "drop"; see
+        `SpatialAugment`.
 
     Raises
     ------
     ValueError
         If a probability lies outside of [0, 1]. At a request: if an axis does not exist, no
-        permutation is left, or axes could change places along which voxels differ in length.
+        permutation is left, axes could change places along which voxels differ in length, or
+        affinities would have to show an offset that they have not.
     """
 
     def __init__(
@@ -59,6 +66,8 @@ class SimpleAugment(SpatialAugment):
         mirror_probs: Sequence[float] | None = None,
         transpose_probs: Mapping[tuple[int, ...], float] | Sequence[float] | None = None,
         p: float = 1.0,
+        *,
+        edges: Edges = "keep",
     ) -> None:
         self.mirror_only = mirror_only
         self.transpose_only = transpose_only
@@ -70,6 +79,7 @@ class SimpleAugment(SpatialAugment):
             if not value >= 0 or (value > 1 and not hasattr(transpose_probs, "get")):
                 raise ValueError(f"transpose_probs has to hold probabilities, got {value}")
         self.p = probability("p", p)
+        self.edges = check_edges(edges)
 
     def draw(self, request: BatchRequest, rng: np.random.Generator) -> Map:
         """Which axes are mirrored, and how axes change places."""
@@ -91,6 +101,16 @@ class SimpleAugment(SpatialAugment):
         for axis, source in enumerate(order):
             moved[source] = float(pivot[source] + center[axis] - pivot[axis])
         return Moves(moved, mirror, order, [float(c) for c in pivot])
+
+    def possible(self, request: BatchRequest) -> Iterator[Symmetry]:
+        """All that may be drawn."""
+        total = request.get_total_roi()
+        if total is None:
+            return
+        may = [[p > 0] if p in (0, 1) else [False, True] for p in self._chances(total.dims)]
+        for order in self._permutations(total.dims)[0]:
+            for mirror in product(*may):
+                yield Symmetry(mirror, order)
 
     def _chances(self, dims: int) -> list[float]:
         given = [0.5] * dims if self.mirror_probs is None else list(self.mirror_probs)

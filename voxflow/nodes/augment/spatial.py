@@ -6,6 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any, Literal
 
 from voxflow.nodes.augment.augment import Augment
+from voxflow.nodes.augment.moved_graph import Edges, moved_graph
+from voxflow.nodes.augment.turned_array import grown_for, turned
 from voxflow.ops.maps import Compose
 from voxflow.ops.recipe import Recipe
 from voxflow.ops.resampling.resample import joint_order
@@ -13,9 +15,12 @@ from voxflow.pipeline.data import Array, Batch, BatchRequest, GraphKey
 from voxflow.pipeline.geometry import Coordinate, Roi
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from voxflow.ops.maps import Map
     from voxflow.ops.resampling.resample import Order
-    from voxflow.pipeline.data import ArrayKey, Graph
+    from voxflow.ops.symmetries import Symmetry
+    from voxflow.pipeline.data import ArrayKey
 
 
 class SpatialAugment(Augment):
@@ -26,10 +31,11 @@ class SpatialAugment(Augment):
     follow one another are one map, through which every array is resampled once, together with
     changes of its values; points are moved exactly. Arrays that are not interpolatable (labels,
     masks), and arrays of which it is not known, are not interpolated: see `labels`. Points that
-    end up outside of the region are dropped.
+    end up outside of the region are dropped; for edges that leave it see `edges`.
 
-    Values are moved, not turned: what speaks of directions or neighbours (affinities, flows) has to
-    be made downstream, from what was moved.
+    Values that speak of directions or neighbours (see `kind` of `ArraySpec`) are turned where they
+    can be. Where they cannot, that is an error: they have to be made downstream, from what was
+    moved.
 
     Attributes
     ----------
@@ -37,19 +43,33 @@ class SpatialAugment(Augment):
         How arrays are resampled that are not interpolated: "nearest", or "majority" for the value
         that fills most of each voxel (see `voxflow.ops.maps.Map.resample`). Where nodes that follow
         one another differ, it is the majority.
+    edges
+        What becomes of edges of graphs that are only partly inside of the region. "keep": those
+        with one end inside stay, and with them the nodes outside at their other ends, as in
+        `Graph.crop`. "clip": they end on the faces of the region, in temporary nodes that have the
+        attributes of the nodes outside. "drop": they go. What is clipped or dropped is counted in
+        the `profiling_stats` of the batch.
     """
 
     looks_at_nothing = True
     labels: Literal["nearest", "majority"] = "nearest"
+    edges: Edges = "keep"
 
     def draw(self, request: BatchRequest, rng: Any) -> Map:
         """The map from output to input positions."""
         raise NotImplementedError
 
+    def possible(self, request: BatchRequest) -> Iterable[Symmetry]:
+        """The mirrors and transpositions that may be drawn, as far as they are known before."""
+        return ()
+
     def prepare(self, request: BatchRequest) -> None:
         """Ask for what the map reads."""
         warp: Map = self.plan(request)
+        grown = self._grown(warp, request)
         if warp.is_identity:
+            for key, region in grown.items():
+                request[key].roi = region
             return
         shown = dict(request.shown or {})
         for key, spec in request.items():
@@ -59,12 +79,15 @@ class SpatialAugment(Augment):
                 spec.roi = self._graph_source(key, warp, spec.roi)
                 continue
             whole, region, order = warp, spec.roi, self._order(key)
-            if key in shown and shown[key][0].ndim == warp.ndim:
+            if key in grown:
+                region = grown[key]
+                shown.pop(key, None)  # values are turned here, whatever is shown of them later
+            elif key in shown and shown[key][0].ndim == warp.ndim:
                 after, region, its = shown[key]
                 whole, order = Compose([after, warp]), joint_order(its, order) or order
             begin, end = whole.source(region, self._voxel_size(key), order)
             spec.roi = Roi(begin, Coordinate(end) - Coordinate(begin))
-            if warp.ndim <= 3:
+            if warp.ndim <= 3 and key not in grown:
                 shown[key] = whole, region, order
         request.shown = shown
 
@@ -79,10 +102,15 @@ class SpatialAugment(Augment):
                 batch[key] = self._warped(warp, key, batch[key], spec.roi, partial)
         for graph_key, graph_spec in request.graph_specs.items():
             if graph_spec.roi is not None:
-                batch[graph_key] = _moved(warp, batch[graph_key], graph_spec.roi)
+                moved = moved_graph(warp, batch[graph_key], graph_spec.roi, self.edges)
+                batch[graph_key], counts = moved
+                for event, number in counts.items():
+                    batch.profiling_stats.count(type(self).__name__, event, number)
 
     def _warped(self, warp: Map, key: ArrayKey, array: Array, roi: Roi, partial: bool) -> Array:
-        voxel_size = self._voxel_size(key)
+        voxel_size, kind = self._voxel_size(key), self.spec[key].kind
+        if kind is not None:
+            return turned(kind, warp, array, roi, voxel_size, self._order(key))
         spec = array.spec.copy()
         here: Any = spec.roi
         spec.roi = roi
@@ -91,6 +119,21 @@ class SpatialAugment(Augment):
             warp, here.offset, roi.offset, extent, self._order(key), partial
         )
         return Array(recipe, spec, dict(array.attrs))
+
+    def _grown(self, warp: Map, request: BatchRequest) -> dict[ArrayKey, Roi]:
+        """What has to be moved of each array whose values are turned."""
+        grown: dict[ArrayKey, Roi] = {}
+        for key, spec in request.array_specs.items():
+            kind = self.spec[key].kind
+            if kind is None or spec.roi is None:
+                continue
+            # What may be drawn for another batch has to be there as well.
+            possible = self.possible(request) if request.planning else ()
+            try:
+                grown[key] = grown_for(kind, warp, spec.roi, self._voxel_size(key), possible)
+            except ValueError as error:
+                raise ValueError(f"{self.name()} cannot turn {key}: {error}") from None
+        return grown
 
     def _voxel_size(self, key: ArrayKey) -> Coordinate:
         voxel_size = self.spec[key].voxel_size
@@ -122,11 +165,3 @@ def check_labels(labels: Literal["nearest", "majority"]) -> Literal["nearest", "
     if labels not in ("nearest", "majority"):
         raise ValueError(f"labels are resampled by 'nearest' or 'majority', got {labels!r}")
     return labels
-
-
-def _moved(warp: Map, graph: Graph, roi: Roi) -> Graph:
-    moved = graph.copy()
-    moved.map_locations(warp.points)
-    moved.spec.roi = roi
-    moved.remove_nodes(~moved.inside(roi))
-    return moved

@@ -8,6 +8,7 @@ import numpy as np
 
 from voxflow.ops.affinities import affinities, affinities_mask, parse_neighborhood, reach
 from voxflow.pipeline.data import Array, ArraySpec, Batch, BatchRequest
+from voxflow.pipeline.data.kinds import Affinities
 from voxflow.pipeline.engine import BatchFilter
 from voxflow.pipeline.geometry import Coordinate
 
@@ -25,7 +26,8 @@ class AddAffinities(BatchFilter):
     ``affinities[e, x] = 1`` if ``labels[x] == labels[x + affinity_neighborhood[e]]`` and both are
     of an object, else 0. The node asks for as many labels around as the neighbourhood reaches, so
     that affinities do not depend on where a block ends. The vectors are kept in
-    `batch.affinity_neighborhood` and in the attribute ``affinity_neighborhood`` of the array.
+    `batch.affinity_neighborhood` and in the attribute ``affinity_neighborhood`` of the array. They
+    are declared in its spec, so that nodes downstream that mirror or transpose heed them.
 
     Parameters
     ----------
@@ -98,6 +100,7 @@ class AddAffinities(BatchFilter):
                 )
         spec.dtype = self.dtype
         spec.interpolatable = False
+        spec.kind = Affinities(self.affinity_neighborhood)
         self.provides(self.affinities, spec)
         if self.affinities_mask is not None:
             self.provides(self.affinities_mask, spec)

@@ -12,6 +12,7 @@ from voxflow.nodes.sinks.attributes import storable_attrs
 from voxflow.nodes.sinks.sink import Sink
 from voxflow.nodes.sinks.target import Target, claim, existing_target, release
 from voxflow.pipeline.data import Array, ArrayKey, Batch, BatchRequest
+from voxflow.pipeline.data.kinds import attrs_of_kind
 from voxflow.stores import Geometry, OutputMismatch, create_dataset, store_format
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ class DatasetWrite(Sink):
             geometry=geometry,
             block=array.shape,
             compression=self.compression_type,
-            attrs=storable_attrs(array.attrs, str(key)),
+            attrs=storable_attrs({**attrs_of_kind(spec.kind), **array.attrs}, str(key)),
             format=self.format,
         )
         return Target(dataset, geometry)

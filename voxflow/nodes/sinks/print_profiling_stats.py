@@ -24,7 +24,8 @@ class PrintProfilingStats(Sink):
     There is a row for each node and method: how often it was timed, the shortest, longest, mean and
     median time, and the sum. The time of a node does not include that of nodes upstream of it. Two
     more rows are totals: upstream, from when a batch was asked for until it came, and downstream,
-    from there until the next one was asked for.
+    from there until the next one was asked for. Below stands what nodes count, such
+    as edges of graphs that they clip.
 
     Parameters
     ----------
@@ -108,10 +109,12 @@ def table(stats: ProfilingStats) -> str:
         numbers = [f"{value:.4f}" for value in (*seconds, sum(summary.times))]
         rows.append((node, method or "", str(summary.counts()), *numbers))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
+    lines = [
         "  ".join(
             cell.ljust(width) if i < 2 else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         for row in rows
-    )
+    ]
+    counts = stats.get_counts().items()
+    return "\n".join(lines + [f"{node}: {times} {event}" for (node, event), times in counts])

@@ -12,6 +12,7 @@ import numpy as np
 from voxflow.nodes.sinks.attributes import storable_attrs
 from voxflow.nodes.sinks.casts import becomes_zero, cast_for_output
 from voxflow.pipeline.data import Array, Graph
+from voxflow.pipeline.data.kinds import attrs_of_kind
 from voxflow.stores import Geometry, close_all, create_dataset, open_attrs
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _write_array(
     geometry = None
     if spec.roi is not None and spec.voxel_size is not None:
         geometry = Geometry(spec.voxel_size, spec.roi.offset)
-    attrs = storable_attrs(array.attrs, key)
+    attrs = storable_attrs({**attrs_of_kind(spec.kind), **array.attrs}, key)
     if value_range and data.size:
         attrs = {"value_range": [data.min().item(), data.max().item()], **attrs}
     _write(path, name, data, options, geometry=geometry, attrs=attrs)

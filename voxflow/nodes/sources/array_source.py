@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
-from voxflow.nodes.sources.kinds import guess_interpolatable
+from voxflow.nodes.sources.kinds import guess_interpolatable, stated_kind
 from voxflow.pipeline.data import Array, ArrayKey, ArraySpec, Batch, BatchRequest
 from voxflow.pipeline.data.array import off_grid
 from voxflow.pipeline.data.deferred import Borrowed
+from voxflow.pipeline.data.kinds import kind_of_attrs
 from voxflow.pipeline.engine import BatchProvider
 from voxflow.pipeline.geometry import Coordinate, Roi
 from voxflow.stores import open_dataset
@@ -129,6 +130,8 @@ class _InMemory:
         self._array = array
         self.spec = array.spec.copy()
         self.spec.dtype = array.data.dtype
+        if self.spec.kind is None:
+            self.spec.kind = kind_of_attrs(array.attrs)
 
     def read(self, roi: Roi | None) -> Borrowed:
         part = self._array if roi is None else self._array.crop(roi, copy=False)
@@ -160,6 +163,8 @@ class _ByVoxels:
                 "with AsType"
             )
         self.spec.dtype = dataset.dtype
+        if spec.kind is None:
+            self.spec.kind = stated_kind(dataset)
         if not spec.nonspatial:
             self.spec.roi = _placed(dataset.shape, spec)
             _check_grid(self.spec)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from voxflow.nodes.sources.kinds import guess_interpolatable
+from voxflow.nodes.sources.kinds import guess_interpolatable, stated_kind
 from voxflow.pipeline.data import Array, ArrayKey, ArraySpec, Batch, BatchRequest
 from voxflow.pipeline.data.array import off_grid
 from voxflow.pipeline.data.deferred import Borrowed
@@ -36,9 +36,9 @@ class DatasetSource(BatchProvider):
     datasets
         The path of the dataset in the store for each array.
     array_specs
-        What wins over the file: whatever of `voxel_size`, `roi` and `interpolatable` is given. The
-        offset of a `roi` is where the first voxel of the dataset lies. A `dtype` has to be that of
-        the file.
+        What wins over the file: whatever of `voxel_size`, `roi`, `interpolatable` and `kind` is
+        given. The offset of a `roi` is where the first voxel of the dataset lies. A `dtype` has to
+        be that of the file.
     channels_first
         Whether channel axes come before the spatial ones in the file. Arrays always have them
         first. Axes that the file names win over this.
@@ -141,6 +141,7 @@ class DatasetSource(BatchProvider):
         spec.interpolatable = given.interpolatable
         if spec.interpolatable is None:
             spec.interpolatable = guess_interpolatable(dataset.dtype)
+        spec.kind = stated_kind(dataset) if given.kind is None else given.kind
         return _Opened(dataset, spec, [a for a in axes if a not in spatial], spatial)
 
     def _placed(

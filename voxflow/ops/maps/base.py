@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from ..resampling.footprint import footprint, reach
 from ..resampling.resample import Order, resample
 from ..resampling.stages import Floats, Stage, fuse
-from .positions import apply
+from .positions import apply, derivatives
 
 
 class Region(Protocol):
@@ -77,6 +77,34 @@ class Map(ABC):
         positions, own = split_axes(locations, self.ndim)
         positions[:, own] = apply(self.stages(), positions[:, own])
         return positions
+
+    def derivatives(self, locations: ArrayLike) -> Floats:
+        """How fast the input position changes with each output position: those of `pull`.
+
+        Where a section slips, they are those within the section.
+
+        Parameters
+        ----------
+        locations
+            output positions (world), shape (n, axes).
+
+        Returns
+        -------
+        Floats
+            float64, shape (n, axes, axes): entry ``[k, i, j]`` is that of input axis ``i`` by
+            output axis ``j``.
+
+        Examples
+        --------
+        >>> from voxflow.ops.maps import Affine
+        >>> Affine([[0.5, 0], [1, 2]], center=[0, 0]).derivatives([[3, 4]]).tolist()
+        [[[0.5, 0.0], [1.0, 2.0]]]
+        """
+        positions, own = split_axes(locations, self.ndim)
+        count, axes = positions.shape
+        whole = np.tile(np.eye(axes), (count, 1, 1))
+        whole[:, own, own] = derivatives(self.stages(), positions[:, own])
+        return whole
 
     def source(
         self, roi: Region, voxel_size: Sequence[Any], order: Order = "linear"

@@ -49,6 +49,28 @@ def apply(stages: Sequence[Stage], positions: Floats) -> Floats:
     return positions
 
 
+def derivatives(stages: Sequence[Stage], positions: Floats) -> Floats:
+    """Those of `apply` at positions (n, axes), shape (n, axes, axes): of input by output axes."""
+    count, axes = positions.shape
+    whole: Floats = np.eye(axes)
+    for number, stage in enumerate(stages):
+        own = stage.matrix
+        if stage.field is not None:
+            own = own + slopes_at(stage.field, positions)
+        whole = own @ whole
+        if number + 1 < len(stages):
+            positions = apply([stage], positions)
+    return np.broadcast_to(whole, (count, axes, axes))
+
+
+def slopes_at(field: Field, positions: Floats) -> Floats:
+    """Derivatives of a field at positions (n, axes), shape (n, axes, axes)."""
+    ndim = positions.shape[1]
+    out = np.empty((len(positions), NDIM, NDIM))
+    _with_field(_slopes, field, positions, out)
+    return out[:, NDIM - ndim :, NDIM - ndim :]
+
+
 def field_at(field: Field, positions: Floats) -> Floats:
     """Values of a field at positions (n, axes)."""
     return _with_field(_values, field, positions)
@@ -64,12 +86,12 @@ def undo_field(field: Field, targets: Floats) -> Floats:
     return _with_field(_solve, field, targets)
 
 
-def _with_field(kernel: Any, field: Field, positions: Floats) -> Floats:
+def _with_field(kernel: Any, field: Field, positions: Floats, out: Floats | None = None) -> Floats:
     ndim = positions.shape[1]
     stage = Stage(np.eye(ndim), np.zeros(ndim), field).lifted(NDIM)
     packed = pack([stage, linear(np.eye(NDIM), np.zeros(NDIM))])
     lifted = np.pad(np.asarray(positions, np.float64), ((0, 0), (NDIM - ndim, 0)))
-    out = np.empty_like(lifted)
+    out = np.empty_like(lifted) if out is None else out
     kernel(*packed, lifted, out)
     return np.ascontiguousarray(out[:, NDIM - ndim :])
 
@@ -113,6 +135,13 @@ def _values(ints: Any, numbers: Any, positions: Any, out: Any) -> None:
     for n in range(positions.shape[0]):
         _look(ints, numbers, positions[n], weights, value, turn)
         out[n] = value
+
+
+@kernel
+def _slopes(ints: Any, numbers: Any, positions: Any, out: Any) -> None:
+    weights, value = np.empty(24), np.empty(3)
+    for n in range(positions.shape[0]):
+        _look(ints, numbers, positions[n], weights, value, out[n])
 
 
 @kernel

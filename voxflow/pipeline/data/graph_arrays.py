@@ -9,6 +9,7 @@ import numpy as np
 
 from voxflow.pipeline.data import graph_ids
 from voxflow.pipeline.data import graph_ops as ops
+from voxflow.pipeline.data.graph_trim import trimmed
 from voxflow.pipeline.data.links import Degrees, Links
 from voxflow.pipeline.data.table import MISSING, Column, Table
 from voxflow.pipeline.geometry import Roi
@@ -282,39 +283,7 @@ class GraphArrays:
         ValueError
             If the region has another number of dimensions than the graph.
         """
-        region = Roi.like(roi)
-        held = self.inside(region)
-        rows = self.edge_rows
-        from_inside, to_inside = held[rows[:, 0]], held[rows[:, 1]]
-        cut = np.flatnonzero(from_inside != to_inside)
-        inner = np.where(from_inside[cut], rows[cut, 0], rows[cut, 1])
-        outer = np.where(from_inside[cut], rows[cut, 1], rows[cut, 0])
-        places = self.locations
-        points = ops.crossings(places[inner], places[outer], region)
-        apart = (points != places[inner]).any(axis=1)
-        cut, inner, outer, points = cut[apart], inner[apart], outer[apart], points[apart]
-
-        renumbered = np.cumsum(held) - 1
-        count = int(held.sum())
-        ends = renumbered[rows[cut]]
-        made = count + np.arange(len(cut))
-        outward = from_inside[cut]
-        ends[outward, 1] = made[outward]
-        ends[~outward, 0] = made[~outward]
-
-        nodes = self._nodes.take(np.concatenate([np.flatnonzero(held), outer]))
-        ids = graph_ids.join_ids(self.ids[held], graph_ids.fresh_ids(self.ids, len(cut)))
-        nodes.set_column("id", ids)
-        nodes.column("location")[count:] = points
-        nodes.column("temporary")[count:] = True
-        whole = np.flatnonzero(from_inside & to_inside)
-        edges = self._edges.take(np.concatenate([whole, cut]))
-        ends = np.concatenate([renumbered[rows[whole]], ends])
-        for column, end in zip("uv", ends.T, strict=True):
-            edges.column(column)[:] = end
-        for name in edges.free_names if len(cut) else []:
-            edges.discard(slice(len(whole), None), name)
-        return self._with(nodes, edges, self.spec.roi)
+        return trimmed(self, Roi.like(roi))
 
     def stray(self, roi: Any) -> str | None:
         """Say what a graph for a region must not hold: an edge with both ends outside; or None."""

@@ -1,13 +1,14 @@
-"""How long the nodes of a pipeline took."""
+"""How long the nodes of a pipeline took, and what they count."""
 
 from __future__ import annotations
 
 import statistics
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 _Record = tuple[str, str | None, float | None, float | None, float]
 """Node name, method, first start and last stop (`time.time()`, None if there is none), seconds."""
@@ -153,7 +154,7 @@ class TimingSummary:
 
 
 class ProfilingStats:
-    """The timings of all nodes that a batch went through, by node and method.
+    """The timings of all nodes that a batch went through, by node and method, and their counts.
 
     Adding is cheap; timings are sorted into summaries only when somebody looks.
 
@@ -167,9 +168,10 @@ class ProfilingStats:
     (2.0, [('Pad', 'prepare'), ('Pad', 'process')])
     """
 
-    __slots__ = ("_records", "_summaries", "_summarised")
+    __slots__ = ("_counts", "_records", "_summaries", "_summarised")
 
     def __init__(self) -> None:
+        self._counts: Counter[tuple[str, str]] = Counter()
         self._records: list[_Record] = []
         self._summaries: dict[tuple[str, str | None], TimingSummary] = {}
         self._summarised = 0
@@ -193,9 +195,25 @@ class ProfilingStats:
         """Add a timing as it is now; what happens to it later does not matter here."""
         self._records.append(timing._record())
 
+    def count(self, node_name: str, event: str, times: int = 1) -> None:
+        """Add to how often something happened in a node.
+
+        >>> stats = ProfilingStats()
+        >>> stats.count("ElasticAugment", "edges clipped", 3)
+        >>> stats.count("ElasticAugment", "edges clipped")
+        >>> stats.get_counts()
+        {('ElasticAugment', 'edges clipped'): 4}
+        """
+        self._counts[node_name, event] += times
+
+    def get_counts(self) -> dict[tuple[str, str], int]:
+        """How often what happened, by (node name, event)."""
+        return dict(self._counts)
+
     def merge_with(self, other: ProfilingStats) -> None:
-        """Add all timings of other stats."""
+        """Add all timings and counts of other stats."""
         self._records.extend(other._records)
+        self._counts.update(other._counts)
 
     def get_timing_summaries(self) -> dict[tuple[str, str | None], TimingSummary]:
         """The timings by (node name, method name); the method is None for whole nodes."""
@@ -250,10 +268,11 @@ class ProfilingStats:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The records say it all, summaries hold the same once more.
-        return _restore, (self._records,)
+        return _restore, (self._records, dict(self._counts))
 
 
-def _restore(records: list[_Record]) -> ProfilingStats:
+def _restore(records: list[_Record], counts: Mapping[tuple[str, str], int]) -> ProfilingStats:
     stats = ProfilingStats()
     stats._records = list(records)
+    stats._counts.update(counts)
     return stats

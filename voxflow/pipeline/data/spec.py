@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from voxflow.pipeline.data.kinds import Kind
 from voxflow.pipeline.geometry import Coordinate, Roi
 
 if TYPE_CHECKING:
@@ -86,9 +87,14 @@ class ArraySpec(_Spec):
         The type of the values.
     placeholder
         Only the region matters, no data is wanted.
+    kind
+        What the values mean, where they change with the axes: `Affinities`, `Vectors` or
+        `Descriptors`. None: plain values.
 
     Raises
     ------
+    TypeError
+        If `kind` is none.
     ValueError
         If the array is nonspatial and has a `roi` or a `voxel_size`, if the two differ in
         their number of dimensions, or if a voxel size is not positive.
@@ -99,11 +105,12 @@ class ArraySpec(_Spec):
     (9.8, 4)
     """
 
-    __slots__ = ("_voxel_size", "interpolatable", "nonspatial")
+    __slots__ = ("_kind", "_voxel_size", "interpolatable", "nonspatial")
 
     interpolatable: bool | None
     nonspatial: bool
     _voxel_size: Coordinate | None
+    _kind: Kind | None
 
     def __init__(
         self,
@@ -113,6 +120,8 @@ class ArraySpec(_Spec):
         nonspatial: bool = False,
         dtype: DTypeLike | None = None,
         placeholder: bool = False,
+        *,
+        kind: Kind | None = None,
     ) -> None:
         self.roi = roi
         self.voxel_size = voxel_size
@@ -120,6 +129,7 @@ class ArraySpec(_Spec):
         self.nonspatial = nonspatial
         self.dtype = dtype
         self.placeholder = placeholder
+        self.kind = kind
         if nonspatial and (roi is not None or voxel_size is not None):
             raise ValueError(
                 f"a nonspatial array has neither roi nor voxel_size, got roi={roi}, "
@@ -147,6 +157,19 @@ class ArraySpec(_Spec):
         self._voxel_size = voxel_size
 
     @property
+    def kind(self) -> Kind | None:
+        """What the values mean, where they change with the axes; None for plain values."""
+        return self._kind
+
+    @kind.setter
+    def kind(self, kind: Kind | None) -> None:
+        if kind is not None and not isinstance(kind, Kind):
+            raise TypeError(
+                f"the kind of an array is Affinities, Vectors or Descriptors, or None; got {kind!r}"
+            )
+        self._kind = kind
+
+    @property
     def grid(self) -> Coordinate:
         """The voxel size, where there has to be one.
 
@@ -168,6 +191,7 @@ class ArraySpec(_Spec):
         new.interpolatable = self.interpolatable
         new.nonspatial = self.nonspatial
         new.placeholder = self.placeholder
+        new._kind = self._kind
         return new
 
     def update_with(self, spec: ArraySpec) -> None:
@@ -179,6 +203,8 @@ class ArraySpec(_Spec):
             self._dtype = spec._dtype
         if spec.interpolatable is not None:
             self.interpolatable = spec.interpolatable
+        if spec._kind is not None:
+            self._kind = spec._kind
         self.nonspatial = spec.nonspatial
         self.placeholder = spec.placeholder
 
@@ -190,6 +216,7 @@ class ArraySpec(_Spec):
             self.nonspatial,
             self._dtype,
             self.placeholder,
+            self._kind,
         )
 
     def __repr__(self) -> str:
@@ -197,6 +224,7 @@ class ArraySpec(_Spec):
             f"ROI: {self.roi}, voxel size: {self.voxel_size}, "
             f"interpolatable: {self.interpolatable}, non-spatial: {self.nonspatial}, "
             f"dtype: {self.dtype}, placeholder: {self.placeholder}"
+            + ("" if self._kind is None else f", kind: {self._kind}")
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from voxflow.pipeline.data.keys import ArrayKey, GraphKey
+from voxflow.pipeline.data.kinds import attrs_of_kind, kind_of_attrs
 from voxflow.pipeline.data.request import BatchRequest, RunPosition
 from voxflow.pipeline.data.spec import ArraySpec, GraphSpec
 from voxflow.pipeline.geometry import Roi
@@ -88,6 +89,8 @@ def _dump(spec: ArraySpec | GraphSpec, defaults: dict[str, Any]) -> dict[str, An
         value = getattr(spec, name)
         if value != default or type(value) is not type(default):
             fields[name] = _plain(value)
+    if isinstance(spec, ArraySpec) and spec.kind is not None:
+        fields["kind"] = attrs_of_kind(spec.kind)
     return fields
 
 
@@ -104,6 +107,8 @@ def _load(fields: dict[str, Any]) -> dict[str, Any]:
         fields["roi"] = Roi(offset, shape)
     if "voxel_size" in fields:
         fields["voxel_size"] = _exact(fields["voxel_size"])
+    if "kind" in fields:
+        fields["kind"] = kind_of_attrs(fields["kind"])
     return fields
 
 
