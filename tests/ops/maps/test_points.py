@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spatial_reference import Region
 
+from tests.ops.random_maps import cases
 from voxflow.ops.maps import (
     Affine,
     Compose,
@@ -138,3 +139,22 @@ def test_a_matrix_that_cannot_be_inverted_is_refused(matrix):
 def test_a_matrix_may_be_small_or_large(scale):
     zoom = Affine(np.diag([scale, 2 * scale]), [0, 0])
     np.testing.assert_allclose(zoom.points(zoom.pull([[3.0, 4.0]])), [[3.0, 4.0]])
+
+
+@given(cases())
+def test_derivatives_are_those_of_pull(case):
+    warp, offset, size, shape, rng = case
+    ndim, step = len(size), 1e-5 * np.array(size)
+    places = np.array(offset) + rng.uniform(0, 1, (60, ndim)) * np.multiply(shape, size)
+    here, ways = warp.pull(places), np.diag(step)
+    forward = np.stack([(warp.pull(places + w) - here) / w.sum() for w in ways], axis=-1)
+    backward = np.stack([(here - warp.pull(places - w)) / w.sum() for w in ways], axis=-1)
+    # Not where a section begins, nor where the outermost control points are.
+    smooth = np.abs(forward - backward).max(axis=(1, 2)) < 0.05 * max(size) / min(size)
+    assert smooth.sum() > 50
+    found, wanted = warp.derivatives(places), (forward + backward) / 2
+    scale = 1e-4 * max(size) / min(size)
+    np.testing.assert_allclose(found[smooth], wanted[smooth], atol=scale)
+    wide = warp.derivatives(np.pad(places, ((0, 0), (1, 0))))
+    np.testing.assert_array_equal(wide[:, 1:, 1:], found)
+    np.testing.assert_array_equal(wide[:, 0], np.eye(ndim + 1)[[0] * 60])

@@ -23,7 +23,7 @@ from ..resampling.spline import (
     cell_of,
     slope,
 )
-from ..resampling.stages import Field, Floats, SectionTable, Stage, linear
+from ..resampling.stages import Field, Floats, SectionTable, Stage, fuse, linear
 
 _STEPS = 50  # Newton steps, far more than a field that does not fold needs
 _HALVINGS = 12
@@ -53,11 +53,12 @@ def derivatives(stages: Sequence[Stage], positions: Floats) -> Floats:
     """Those of `apply` at positions (n, axes), shape (n, axes, axes): of input by output axes."""
     count, axes = positions.shape
     whole: Floats = np.eye(axes)
+    stages = fuse(stages)
     for number, stage in enumerate(stages):
         own = stage.matrix
         if stage.field is not None:
             own = own + slopes_at(stage.field, positions)
-        whole = own @ whole
+        whole = own if number == 0 else own @ whole
         if number + 1 < len(stages):
             positions = apply([stage], positions)
     return np.broadcast_to(whole, (count, axes, axes))
@@ -118,15 +119,22 @@ def _look(ints: Any, numbers: Any, p: Any, weights: Any, value: Any, turn: Any) 
         if not active(ints, HEAD, c):
             continue
         for i in range(taps0):
+            plane = slope1 = slope2 = 0.0
             for j in range(taps1):
+                at = base + c * ints[HEAD + COMPONENT] + i * ints[HEAD + STRIDE]
+                at += j * ints[HEAD + STRIDE + 1]
+                line = along = 0.0
                 for k in range(taps2):
-                    at = base + c * ints[HEAD + COMPONENT] + i * ints[HEAD + STRIDE]
-                    at += j * ints[HEAD + STRIDE + 1] + k * ints[HEAD + STRIDE + 2]
-                    w0, w1, w2 = weights[i], weights[4 + j], weights[8 + k]
-                    value[c] += w0 * w1 * w2 * numbers[at]
-                    turn[c, 0] += weights[12 + i] * w1 * w2 * numbers[at] * beyond[0]
-                    turn[c, 1] += w0 * weights[16 + j] * w2 * numbers[at] * beyond[1]
-                    turn[c, 2] += w0 * w1 * weights[20 + k] * numbers[at] * beyond[2]
+                    number = numbers[at + k * ints[HEAD + STRIDE + 2]]
+                    line += weights[8 + k] * number
+                    along += weights[20 + k] * number
+                plane += weights[4 + j] * line
+                slope1 += weights[16 + j] * line
+                slope2 += weights[4 + j] * along
+            value[c] += weights[i] * plane
+            turn[c, 0] += weights[12 + i] * plane * beyond[0]
+            turn[c, 1] += weights[i] * slope1 * beyond[1]
+            turn[c, 2] += weights[i] * slope2 * beyond[2]
 
 
 @kernel
