@@ -9,6 +9,7 @@ from .pipeline.geometry.coordinate import Coordinate
 from .pipeline.geometry.roi import Roi
 from .pipeline.data.keys import ArrayKey, ArrayKeys, GraphKey, GraphKeys
 from .pipeline.data.spec import ArraySpec, GraphSpec
+from .pipeline.data.kinds import Affinities, Descriptors, Vectors
 from .pipeline.data.provider_spec import ProviderSpec
 from .pipeline.data.request import BatchRequest
 from .pipeline.data.array import Array
@@ -96,6 +97,7 @@ __all__ = [
     "AddDescriptors",
     "AddDistances",
     "AddMask",
+    "Affinities",
     "Array",
     "ArrayKey",
     "ArrayKeys",
@@ -117,6 +119,7 @@ __all__ = [
     "CsvPointsSource",
     "DownSample",
     "DvidSource",
+    "Descriptors",
     "Edge",
     "ElasticAugment",
     "ExcludeLabels",
@@ -175,6 +178,7 @@ __all__ = [
     "torch",
     "Unsqueeze",
     "UpSample",
+    "Vectors",
     "VoxflowError",
     "WorkerDied",
     "WorkerError",

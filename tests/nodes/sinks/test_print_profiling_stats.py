@@ -7,6 +7,8 @@ import pytest
 
 import voxflow as gp
 from tests.helpers import asking, source
+from voxflow.nodes.sinks.print_profiling_stats import table
+from voxflow.pipeline.data import ProfilingStats
 
 RAW = gp.ArrayKey("RAW")
 
@@ -155,3 +157,10 @@ def test_waiting_for_workers_is_somebodys_time(caplog):
         pipeline.request_batch(asking(RAW=((0,), (8,))))
     found = rows(tables(caplog)[0])
     assert found["PreCache", ""][-1] >= 0.9 * found["TOTAL", "upstream"][-1]
+
+
+def test_counts_stand_below():
+    stats = ProfilingStats()
+    stats.record("ElasticAugment", None, 0.0, 0.5)
+    stats.count("ElasticAugment", "edges clipped", 12)
+    assert table(stats).splitlines()[2:] == ["ElasticAugment: 12 edges clipped"]

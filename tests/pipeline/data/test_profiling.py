@@ -124,3 +124,18 @@ def test_pickle_and_deepcopy(count, again):
     restored.record("A", "process", 0.0, 1.0)
     assert restored.get_timing_summary("A", "process").counts() == count + 1
     assert len(stats.get_timing_summaries()) == (count > 0)
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))])
+def test_counts_add_up_and_travel(again):
+    one, two = ProfilingStats(), ProfilingStats()
+    one.count("A", "edges clipped", 2)
+    two.count("A", "edges clipped")
+    two.count("B", "redrawn")
+    one.merge_with(again(two))
+    assert one.get_counts() == {("A", "edges clipped"): 3, ("B", "redrawn"): 1}
+    assert two.get_counts() == {("A", "edges clipped"): 1, ("B", "redrawn"): 1}
+    one.get_counts().clear()
+    assert again(one).get_counts() == one.get_counts() != {}
+    with pytest.raises(RuntimeError, match="has not been timed"):
+        one.get_timing_summary("A")
