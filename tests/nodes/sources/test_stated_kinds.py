@@ -40,7 +40,12 @@ def test_written_affinities_are_turned_when_read_again(name, tmp_path):
     write, read, file = WRITERS[name]
     path = str(tmp_path / file)
     crop = gp.Crop(AFFS, WHOLE)
-    line = labels() + gp.AddAffinities(OFFSETS, LABELS, AFFS) + crop + write({AFFS: "affs"}, str(tmp_path), file)
+    line = (
+        labels()
+        + gp.AddAffinities(OFFSETS, LABELS, AFFS)
+        + crop
+        + write({AFFS: "affs"}, str(tmp_path), file)
+    )
     served(line, asking(AFFS=WHOLE))
     found = read(path, {AFFS: "affs"})
     inner = gp.Roi((24, 28), (28, 32))

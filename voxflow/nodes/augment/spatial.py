@@ -87,7 +87,7 @@ class SpatialAugment(Augment):
                 whole, order = Compose([after, warp]), joint_order(its, order) or order
             begin, end = whole.source(region, self._voxel_size(key), order)
             spec.roi = Roi(begin, Coordinate(end) - Coordinate(begin))
-            if warp.ndim <= 3 and key not in grown:
+            if warp.ndim <= 3:
                 shown[key] = whole, region, order
         request.shown = shown
 
