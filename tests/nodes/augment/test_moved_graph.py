@@ -13,8 +13,10 @@ from voxflow.ops.maps import (
     Elastic,
     SectionShifts,
     draw_elastic,
+    mirror_transpose,
     rotation,
 )
+from voxflow.ops.symmetries import symmetries
 
 WORLD, SIZE = gp.Roi((0, 0, 0), (480, 160, 160)), gp.Coordinate(12, 4, 4)
 INNER = gp.Roi((120, 40, 40), (240, 80, 80))
@@ -269,3 +271,31 @@ def test_an_unknown_policy_is_refused():
     ):
         with pytest.raises(ValueError, match="'keep', to 'clip' or to 'drop'"):
             make()
+
+
+# -- symmetries -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(4, 4, 4), (12, 4, 4)])
+def test_points_of_voxels_stay_in_them_in_all_symmetries_of_the_cube(size):
+    """Drawn and then moved is exactly what is moved and then drawn."""
+    world, roi = gp.Roi((0, 0, 0), (144, 144, 144)), gp.Roi((24, 48, 60), (96, 60, 36))
+    shape = np.array(world.shape, int) // size
+    rng = np.random.default_rng(0)
+    places = np.stack(np.unravel_index(rng.choice(shape.prod(), 500, replace=False), shape), 1)
+    graph = skeletons((places + 0.5) * size, np.array([[0, 1], [2, 3], [4, 5]]))
+    graph.spec.roi = world
+    volume = np.zeros(shape, np.uint64)
+    volume[tuple(places.T)] = graph.ids
+    for symmetry in symmetries(3):
+        if any(size[axis] != size[source] for axis, source in enumerate(symmetry.order)):
+            continue
+        warp = mirror_transpose([72.0] * 3, symmetry.mirror, symmetry.order)
+        line = (source(DRAWN, volume, size, None, False), Skeletons(graph)) + gp.MergeProvider()
+        batch = served(line + Show(warp, "drop"), asking(DRAWN=roi, points=roi))
+        moved = batch[POINTS]
+        drawn_after = np.zeros_like(batch[DRAWN].data)
+        index = (moved.locations - np.array(roi.begin, float)) // size
+        drawn_after[tuple(index.astype(int).T)] = moved.ids
+        np.testing.assert_array_equal(batch[DRAWN].data, drawn_after)
+        assert 10 < moved.num_vertices() == np.count_nonzero(drawn_after)
