@@ -13,7 +13,7 @@ from voxflow.ops.descriptors import local_shape_descriptors
 from voxflow.ops.distances import distances
 from voxflow.ops.maps import rotation
 from voxflow.ops.symmetries import Symmetry, symmetries
-from voxflow.pipeline.data.kinds import Affinities, Descriptors, Vectors
+from voxflow.pipeline.data.kinds import Affinities, Descriptors, Kind, Vectors
 
 ALL = [s for ndim in (2, 3) for s in symmetries(ndim)]
 EVERY = pytest.mark.parametrize("symmetry", ALL, ids=lambda s: f"{s.mirror}{s.order}")
@@ -198,7 +198,7 @@ def test_vectors_by_derivatives():
     size = np.array([[2.0], [8.0]])
     in_voxels = turn_vectors(vectors / size, Vectors("voxels"), np.asarray(warp.matrix), (2, 8))
     np.testing.assert_allclose(in_voxels[0], there / size)
-    with pytest.raises(TypeError, match="AsType"):
+    with pytest.raises(ValueError, match="AsType"):
         turn_vectors(vectors.astype(int), Vectors(), np.asarray(warp.matrix), (2, 8))
 
 
@@ -234,6 +234,14 @@ def test_what_cannot_be_turned_is_said(kind, symmetry, text):
 def test_channels_have_to_fit(kind, shape):
     with pytest.raises(ValueError, match=f"channels.*the shape {re.escape(str(shape))}"):
         act(Symmetry((False, False)), np.zeros(shape), kind)
+
+
+def test_an_unknown_kind_is_said():
+    class Odd(Kind):
+        pass
+
+    with pytest.raises(ValueError, match="no kind of array that is known"):
+        act(FLIP, np.zeros((2, 4, 4)), Odd())
 
 
 def test_a_mirror_needs_signs():

@@ -97,7 +97,9 @@ def act(
     return turn(moved, kind, symmetry)
 
 
-def obstacle(kind: Kind | None, symmetry: Symmetry | None) -> str | None:
+def obstacle(
+    kind: Kind | None, symmetry: Symmetry | None, dtype: np.dtype[Any] | None = None
+) -> str | None:
     """Why values cannot be turned, and what to do; None if they can.
 
     Parameters
@@ -106,12 +108,18 @@ def obstacle(kind: Kind | None, symmetry: Symmetry | None) -> str | None:
         What the values mean.
     symmetry
         What is done; None: what is no symmetry of the voxel grid.
+    dtype
+        Of the values; None: not known.
 
     >>> from voxflow.ops.symmetries import Symmetry
     >>> print(obstacle(Affinities([[0, -2], [-1, 0]]), Symmetry((False, False), (1, 0))))
     affinities of the offsets (0, -2), (-1, 0) would have to show those of (-2, 0), (0, -1), ...
     """
-    return None if kind is None else ACTIONS[type(kind)].obstacle(kind, symmetry)
+    if kind is None:
+        return None
+    if type(kind) not in ACTIONS:
+        return f"{kind} is no kind of array that is known how to turn: see voxflow.ops.actions"
+    return ACTIONS[type(kind)].obstacle(kind, symmetry, dtype)
 
 
 def context(kind: Kind | None, symmetry: Symmetry) -> Steps:
@@ -140,7 +148,7 @@ def turn(moved: NDArray[Any], kind: Kind, symmetry: Symmetry) -> NDArray[Any]:
     ValueError
         If they cannot be turned so, or the channels do not fit the kind.
     """
-    problem = obstacle(kind, symmetry)
+    problem = obstacle(kind, symmetry, moved.dtype)
     if problem is not None:
         raise ValueError(problem)
     action = ACTIONS[type(kind)]
@@ -176,13 +184,12 @@ def turn_vectors(
 
     Raises
     ------
-    TypeError
+    ValueError
         If they are integers.
     """
-    if moved.dtype.kind != "f":
-        raise TypeError(
-            f"vectors of {moved.dtype} cannot be turned without rounding; put AsType upstream"
-        )
+    problem = _vectors_obstacle(kind, None, moved.dtype)
+    if problem is not None:
+        raise ValueError(problem)
     back = np.linalg.inv(derivatives)
     if kind.units == "voxels":
         size = np.array([float(v) for v in voxel_size])
@@ -211,7 +218,9 @@ def _sources(kind: Affinities, symmetry: Symmetry) -> list[tuple[int, tuple[int,
     return found
 
 
-def _affinities_obstacle(kind: Affinities, symmetry: Symmetry | None) -> str | None:
+def _affinities_obstacle(
+    kind: Affinities, symmetry: Symmetry | None, dtype: np.dtype[Any] | None
+) -> str | None:
     remedy = "put AddAffinities downstream of it"
     if symmetry is None:
         return f"affinities compare whole voxels, and can only be mirrored and transposed; {remedy}"
@@ -250,15 +259,19 @@ def _turn_affinities(moved: NDArray[Any], kind: Affinities, symmetry: Symmetry) 
 # -- vectors ------------------------------------------------------------------------------------
 
 
-def _vectors_obstacle(kind: Vectors, symmetry: Symmetry | None) -> str | None:
+def _vectors_obstacle(
+    kind: Vectors, symmetry: Symmetry | None, dtype: np.dtype[Any] | None
+) -> str | None:
+    if dtype is None or dtype.kind == "f":
+        return None
+    if symmetry is None:
+        return f"vectors of {dtype} cannot be turned without rounding; put AsType upstream"
+    if any(symmetry.mirror) and dtype.kind != "i":
+        return f"vectors of {dtype} have no sign that a mirror could change; put AsType upstream"
     return None
 
 
 def _turn_vectors(moved: NDArray[Any], kind: Vectors, symmetry: Symmetry) -> NDArray[Any]:
-    if any(symmetry.mirror) and moved.dtype.kind not in "if":
-        raise ValueError(
-            f"vectors of {moved.dtype} have no sign that a mirror could change; put AsType upstream"
-        )
     turned = np.take(moved, symmetry.order, axis=0)
     for axis, source in enumerate(symmetry.order):
         if symmetry.mirror[source]:
@@ -269,7 +282,9 @@ def _turn_vectors(moved: NDArray[Any], kind: Vectors, symmetry: Symmetry) -> NDA
 # -- local shape descriptors ----------------------------------------------------------------------
 
 
-def _descriptors_obstacle(kind: Descriptors, symmetry: Symmetry | None) -> str | None:
+def _descriptors_obstacle(
+    kind: Descriptors, symmetry: Symmetry | None, dtype: np.dtype[Any] | None
+) -> str | None:
     remedy = "make them downstream of it"
     if symmetry is None:
         return (
@@ -329,7 +344,7 @@ class Action:
     """
 
     channels: Callable[[Any, int], int]
-    obstacle: Callable[[Any, Symmetry | None], str | None]
+    obstacle: Callable[[Any, Symmetry | None, np.dtype[Any] | None], str | None]
     turn: Callable[[NDArray[Any], Any, Symmetry], NDArray[Any]]
 
 

@@ -293,6 +293,20 @@ def test_what_is_deformed_has_to_be_made_after_it(kind, channels):
         pipeline.check(request)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "augment"),
+    [
+        (np.int32, lambda: gp.ElasticAugment((4, 4), (0, 0), (0.1, 1), spatial_dims=2)),
+        (np.uint8, lambda: gp.SimpleAugment(mirror_probs=[0.01, 0.01])),
+    ],
+)
+def test_vectors_that_would_be_rounded_are_found_before_the_run(dtype, augment):
+    spec = gp.ArraySpec(voxel_size=(4, 4), kind=Vectors())
+    line = gp.ArraySource(VECTORS, np.zeros((2, 20, 20), dtype), spec=spec) + augment()
+    with gp.build(line, seed=1), pytest.raises(ValueError, match="cannot turn VECTORS.*AsType"):
+        line.check(asking(VECTORS=gp.Roi((32, 32), (16, 16))))
+
+
 def test_channels_that_do_not_fit_are_named():
     spec = gp.ArraySpec(gp.Roi((0, 0), (80, 80)), (4, 4), kind=Vectors())
     array = gp.Array(np.zeros((3, 20, 20), np.float32), spec)

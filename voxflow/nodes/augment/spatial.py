@@ -124,13 +124,13 @@ class SpatialAugment(Augment):
         """What has to be moved of each array whose values are turned."""
         grown: dict[ArrayKey, Roi] = {}
         for key, spec in request.array_specs.items():
-            kind = self.spec[key].kind
+            kind, dtype = self.spec[key].kind, self.spec[key].dtype
             if kind is None or spec.roi is None:
                 continue
             # What may be drawn for another batch has to be there as well.
             possible = self.possible(request) if request.planning else ()
             try:
-                grown[key] = grown_for(kind, warp, spec.roi, self._voxel_size(key), possible)
+                grown[key] = grown_for(kind, warp, spec.roi, self._voxel_size(key), dtype, possible)
             except ValueError as error:
                 raise ValueError(f"{self.name()} cannot turn {key}: {error}") from None
         return grown

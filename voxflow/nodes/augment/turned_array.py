@@ -28,6 +28,7 @@ def grown_for(
     warp: Map,
     roi: Roi,
     voxel_size: Coordinate,
+    dtype: np.dtype[Any] | None,
     possible: Iterable[Symmetry] = (),
 ) -> Roi:
     """What has to be moved so that all values of a region can be turned.
@@ -42,6 +43,8 @@ def grown_for(
         The region of the result.
     voxel_size
         World units.
+    dtype
+        Of the values; None: not known.
     possible
         Symmetries that might have been drawn instead, which have to do as well.
 
@@ -50,14 +53,14 @@ def grown_for(
     ValueError
         If they cannot be turned so.
     """
-    drawn = symmetry_of(warp, voxel_size)
-    if isinstance(kind, Vectors) and drawn is None:
-        return roi
     below = above = np.zeros(roi.dims, int)
+    drawn = symmetry_of(warp, voxel_size)
     for symmetry in (drawn, *(s.lifted(roi.dims) for s in possible)):
-        problem = obstacle(kind, symmetry)
-        if problem is not None or symmetry is None:
+        problem = obstacle(kind, symmetry, dtype)
+        if problem is not None:
             raise ValueError(problem)
+        if symmetry is None:  # vectors, each of which is turned where it is
+            return roi
         steps = context(kind, symmetry)
         below, above = np.maximum(below, steps[0]), np.maximum(above, steps[1])
     if not below.any() and not above.any():
@@ -66,26 +69,24 @@ def grown_for(
 
 
 def turned(
-    kind: Kind, warp: Map, array: Array, roi: Roi, voxel_size: Coordinate, order: Order
+    kind: Any, warp: Map, array: Array, roi: Roi, voxel_size: Coordinate, order: Order
 ) -> Array:
     """An array seen through a map, in a region: voxels are moved, and their values turned.
 
     Raises
     ------
-    ValueError, TypeError
+    ValueError
         If values are none that can be turned; see `voxflow.ops.actions`.
     """
-    region = grown_for(kind, warp, roi, voxel_size)
+    region = grown_for(kind, warp, roi, voxel_size, array.dtype)
     extent = tuple(region.shape / voxel_size)
     here = array.spec.region.offset
     moved = Recipe.of(array).seen_through(warp, here, region.offset, extent, order).make()
     symmetry = symmetry_of(warp, voxel_size)
-    if symmetry is not None:
-        data = turn(moved, kind, symmetry)
-    elif isinstance(kind, Vectors):
+    if symmetry is None:
         data = _by_derivatives(moved, kind, warp, region, voxel_size)
     else:
-        raise ValueError(obstacle(kind, None))
+        data = turn(moved, kind, symmetry)
     spec = array.spec.copy()
     spec.roi = roi
     return Array(data, spec, dict(array.attrs))
