@@ -103,3 +103,21 @@ def test_mistakes():
         resampled(np.zeros(4), (1,), (1, 1))
     with pytest.raises(gp.PipelineSetupError, match=r"voxels of \(27,\), but SOURCE are only"):
         resampled(np.zeros(4), (3,), (27,))
+
+
+def test_what_counts_in_voxels_has_no_meaning_at_other_voxels():
+    affs, coarse = gp.ArrayKey("AFFS"), gp.ArrayKey("COARSE")
+    labels = gp.ArrayKey("LABELS")
+    ids = np.arange(64, dtype=np.uint64).reshape(8, 8) // 8
+    for node in (
+        gp.Resample(affs, (8, 8), coarse),
+        gp.DownSample(affs, 2, coarse),
+        gp.UpSample(affs, 2, coarse),
+    ):
+        pipeline = gp.ArraySource(labels, ids, spec=gp.ArraySpec(voxel_size=(4, 4)))
+        pipeline += gp.AddAffinities([[-1, 0], [0, -1]], labels, affs) + node
+        with gp.build(pipeline):
+            assert pipeline.spec[affs].kind == gp.Affinities([[-1, 0], [0, -1]])
+            assert pipeline.spec[coarse].kind is None
+            made = pipeline.request_batch(gp.BatchRequest({coarse: gp.Roi((8, 8), (16, 16))}))
+            assert "affinity_neighborhood" not in made[coarse].attrs

@@ -10,6 +10,7 @@ import numpy as np
 from voxflow.nodes.labels.label_target import by_channel, id_spec, region_around
 from voxflow.ops.faces import face_distances, faces, gradient
 from voxflow.pipeline.data import Array, ArraySpec, Batch, BatchRequest
+from voxflow.pipeline.data.kinds import Vectors
 from voxflow.pipeline.engine import BatchFilter
 from voxflow.pipeline.geometry import Coordinate, exact
 
@@ -106,7 +107,9 @@ class AddBoundaryDistanceGradients(BatchFilter):
         spec = id_spec(self, self.label_array_key)
         spec.dtype = np.float32
         spec.interpolatable = False
-        self.provides(self.gradient_array_key, spec)
+        gradients = spec.copy()
+        gradients.kind = Vectors()
+        self.provides(self.gradient_array_key, gradients)
         if self.distance_array_key is not None:
             self.provides(self.distance_array_key, spec.copy())
         if self.boundary_array_key is not None:

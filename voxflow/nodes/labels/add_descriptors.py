@@ -8,6 +8,7 @@ import numpy as np
 
 from voxflow.nodes.labels.label_target import LabelTarget
 from voxflow.ops.descriptors import CHANNELS, descriptor_reach, local_shape_descriptors
+from voxflow.pipeline.data.kinds import Descriptors
 from voxflow.pipeline.geometry import Coordinate, Roi
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class AddDescriptors(LabelTarget):
         self.labels = labels
         self.target = descriptors
         self.sigma = sigma
+        self.kind = Descriptors(sigma)
         self.background = background
         self.downsample = downsample
 

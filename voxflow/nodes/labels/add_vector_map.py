@@ -11,6 +11,7 @@ from voxflow.ops.rasterize import Ball, voxels_of
 from voxflow.ops.vectors import Partners, draw_vectors
 from voxflow.pipeline.data import Array, ArraySpec, Batch, BatchRequest, GraphSpec
 from voxflow.pipeline.data.graph_ids import as_ids, rows_of
+from voxflow.pipeline.data.kinds import Vectors
 from voxflow.pipeline.engine import BatchFilter
 from voxflow.pipeline.geometry import Coordinate, Roi
 
@@ -113,7 +114,8 @@ class AddVectorMap(BatchFilter):
                     f"{self.name()} needs a mask for each voxel of {key}, which are of {size}, "
                     f"but those of {mask} are of {self.spec[mask].voxel_size}"
                 )
-            self.provides(key, ArraySpec(roi, size, interpolatable=False, dtype=np.float32))
+            spec = ArraySpec(roi, size, interpolatable=False, dtype=np.float32, kind=Vectors())
+            self.provides(key, spec)
 
     def _pad(self, key: ArrayKey) -> Coordinate:
         dims, pad = len(self.voxel_sizes[key]), self.pad_for_partners

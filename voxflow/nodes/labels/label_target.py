@@ -13,6 +13,7 @@ from voxflow.pipeline.geometry import Coordinate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from voxflow.pipeline.data.kinds import Kind
     from voxflow.pipeline.geometry import Roi
 
 Voxels = np.ndarray[Any, Any]
@@ -55,6 +56,7 @@ class LabelTarget(BatchFilter):
     target: ArrayKey
     dtype: np.dtype[Any]
     interpolatable: bool = False
+    kind: Kind | None = None
 
     def reach(self, voxel_size: Coordinate) -> Coordinate:
         """How many voxels around a voxel are looked at, along each axis."""
@@ -86,6 +88,7 @@ class LabelTarget(BatchFilter):
         self.check(spec)
         spec.dtype = self.dtype
         spec.interpolatable = self.interpolatable
+        spec.kind = self.kind
         self.provides(self.target, spec)
 
     def check(self, spec: ArraySpec) -> None:

@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from voxflow.pipeline.data import Array, ArrayKey, ArraySpec, Batch, BatchRequest
+from voxflow.pipeline.data.kinds import (
+    attrs_of_kind,
+    attrs_without_kind,
+    kind_at_other_voxels,
+)
 from voxflow.pipeline.engine import BatchFilter
 from voxflow.pipeline.geometry import Coordinate
 
@@ -71,6 +76,7 @@ class ByFactor(BatchFilter):
                     f"{self.name()} makes voxels of {spec.voxel_size}, but {self.source} are only "
                     f"{self.spec[self.source].roi} (world units)"
                 )
+        spec.kind = kind_at_other_voxels(spec.kind)
         self.provides(self.target, spec)
 
     def _factor(self, dims: int) -> Coordinate:
@@ -99,6 +105,7 @@ class ByFactor(BatchFilter):
         spec = self.spec[self.target].copy()
         spec.roi = source.spec.roi
         made = self.make(source.view, self._factor(roi.dims))
+        attrs = {**attrs_without_kind(source.attrs), **attrs_of_kind(spec.kind)}
         batch = Batch()
-        batch[self.target] = Array(made, spec, dict(source.attrs)).crop(roi, copy=False)
+        batch[self.target] = Array(made, spec, attrs).crop(roi, copy=False)
         return batch

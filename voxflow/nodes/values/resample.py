@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING
 
 from voxflow.ops.rescale import MAX_ORDER, Grid, rescale, rescale_reach
 from voxflow.pipeline.data import Array, ArrayKey, ArraySpec, Batch, BatchRequest
+from voxflow.pipeline.data.kinds import (
+    attrs_of_kind,
+    attrs_without_kind,
+    kind_at_other_voxels,
+)
 from voxflow.pipeline.engine import BatchFilter
 from voxflow.pipeline.geometry import Coordinate
 
@@ -99,6 +104,7 @@ class Resample(BatchFilter):
                     f"are only {self.spec[self.source].roi} (world units)"
                 )
         spec.voxel_size = self.target_voxel_size
+        spec.kind = kind_at_other_voxels(spec.kind)
         self.provides(self.target, spec)
 
     def prepare(self, request: BatchRequest) -> BatchRequest:
@@ -132,6 +138,7 @@ class Resample(BatchFilter):
         )
         spec = self.spec[self.target].copy()
         spec.roi = roi
+        attrs = {**attrs_without_kind(source.attrs), **attrs_of_kind(spec.kind)}
         made = Batch()
-        made[self.target] = Array(data, spec, dict(source.attrs))
+        made[self.target] = Array(data, spec, attrs)
         return made

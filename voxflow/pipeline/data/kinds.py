@@ -9,7 +9,16 @@ from typing import Any, Literal, final
 
 import numpy as np
 
-__all__ = ["Affinities", "Descriptors", "Kind", "Vectors", "attrs_of_kind", "kind_of_attrs"]
+__all__ = [
+    "Affinities",
+    "Descriptors",
+    "Kind",
+    "Vectors",
+    "attrs_of_kind",
+    "kind_at_other_voxels",
+    "kind_of_attrs",
+    "attrs_without_kind",
+]
 
 
 class Kind:
@@ -164,3 +173,27 @@ def kind_of_attrs(attrs: Mapping[str, Any]) -> Kind | None:
     if attrs.get(_SIGMA) is not None:
         return Descriptors(attrs[_SIGMA])
     return None
+
+
+def attrs_without_kind(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes of an array, but for those that state its kind.
+
+    >>> attrs_without_kind({"vector_units": "voxels", "resolution": [4, 4]})
+    {'resolution': [4, 4]}
+    """
+    stated = (_NEIGHBORHOOD, _UNITS, _SIGMA)
+    return {name: value for name, value in attrs.items() if name not in stated}
+
+
+def kind_at_other_voxels(kind: Kind | None) -> Kind | None:
+    """The kind that values still have when they are put on voxels of another size.
+
+    What counts in voxels has lost its meaning: such values are plain ones from then on.
+
+    >>> kind_at_other_voxels(Affinities([[-1, 0]])) is None
+    True
+    >>> kind_at_other_voxels(Vectors("world"))
+    Vectors(units='world')
+    """
+    counts = isinstance(kind, Affinities) or (isinstance(kind, Vectors) and kind.units == "voxels")
+    return None if counts else kind
