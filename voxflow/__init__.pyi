@@ -64,10 +64,13 @@ from .nodes.values.normalize import Normalize
 from .nodes.values.down_sample import DownSample
 from .nodes.values.resample import Resample
 from .nodes.values.up_sample import UpSample
+from .nodes.augment.deform_augment import DeformAugment
 from .nodes.augment.elastic_augment import ElasticAugment
 from .nodes.augment.intensity_augment import IntensityAugment
 from .nodes.augment.noise_augment import NoiseAugment
+from .nodes.augment.shift_augment import ShiftAugment
 from .nodes.augment.simple_augment import SimpleAugment
+from .nodes.augment.warp import Warp
 from .nodes.labels.add_affinities import AddAffinities
 from .nodes.labels.balance_labels import BalanceLabels
 from .nodes.labels.grow_boundary import GrowBoundary
@@ -117,6 +120,7 @@ __all__ = [
     "Coordinate",
     "Crop",
     "CsvPointsSource",
+    "DeformAugment",
     "Descriptors",
     "DownSample",
     "DvidSource",
@@ -168,6 +172,7 @@ __all__ = [
     "SamplingError",
     "Scan",
     "ScanCallback",
+    "ShiftAugment",
     "SimpleAugment",
     "Snapshot",
     "SpecifiedLocation",
@@ -180,6 +185,7 @@ __all__ = [
     "UpSample",
     "Vectors",
     "VoxflowError",
+    "Warp",
     "WorkerDied",
     "WorkerError",
     "WorkerFailed",

@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 from voxflow.ops.maps.affine import Affine, mirror_transpose, rotation
 from voxflow.ops.maps.compose import Compose
 from voxflow.ops.maps.displacement import ControlPointDisplacement
+from voxflow.ops.maps.perspective import Perspective
 from voxflow.ops.maps.sections import SectionShifts
 
 SIZES = (1.0, 2.0, 4.0, 9.8, 40.0)
-KINDS = ("affine", "rotation", "zoom", "elastic", "plane", "sections", "mirror", "shift")
+KINDS = ("affine", "rotation", "zoom", "elastic", "plane", "sections", "mirror", "shift", "tilt")
 
 
 def make_map(kind, rng, offset, size, shape):
@@ -34,6 +35,9 @@ def make_map(kind, rng, offset, size, shape):
         offsets = rng.integers(-3, 4, (shape[0], ndim)) * np.array(size)
         offsets[:, 0] = 0
         return SectionShifts(offsets, begin[0], size[0])
+    if kind == "tilt":  # composed, what is seen may be several times as large
+        axes = np.flatnonzero(rng.random(ndim) < 0.7)
+        return Perspective(center, rng.uniform(-0.1, 0.1, ndim) / extent, axes)
     if kind == "mirror":
         return mirror_transpose(center, rng.random(ndim) < 0.5)
     return Affine(np.eye(ndim), center, rng.integers(-3, 4, ndim) * np.array(size))

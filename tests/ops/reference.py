@@ -10,6 +10,7 @@ from scipy import ndimage
 from voxflow.ops.maps.affine import Affine
 from voxflow.ops.maps.compose import Compose
 from voxflow.ops.maps.displacement import ControlPointDisplacement
+from voxflow.ops.maps.perspective import Perspective
 from voxflow.ops.maps.sections import SectionShifts
 
 
@@ -44,6 +45,16 @@ def pull(spatial_map, positions):
         where = np.clip(unit, 0, 1) * (counts - 1).reshape(column)
         moved = [ndimage.map_coordinates(v, where, order=3, mode="mirror") for v in values]
         return positions + np.stack(moved)
+    if isinstance(spatial_map, Perspective):
+        ndim = len(spatial_map.center)
+        homography = np.eye(ndim + 1)
+        homography[ndim, :ndim] = spatial_map.slope
+        there, back = np.eye(ndim + 1), np.eye(ndim + 1)
+        there[:ndim, ndim], back[:ndim, ndim] = -spatial_map.center, spatial_map.center
+        seen = np.concatenate([positions, np.ones((1, *positions.shape[1:]))])
+        seen = np.tensordot(back @ homography @ there, seen, axes=1)
+        short = np.isin(np.arange(ndim), spatial_map.axes).reshape(column)
+        return np.where(short, seen[:ndim] / seen[ndim], positions)
     raise TypeError(spatial_map)
 
 

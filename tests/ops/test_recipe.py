@@ -43,6 +43,30 @@ def maps(rng, extent):
     return Affine(np.diag([1, *rng.uniform(0.9, 1.1, 2)]), middle)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from(["linear", "nearest"]), st.integers(1, 3))
+def test_what_is_missing_is_mirrored(seed, order, upto):
+    rng = np.random.default_rng(seed)
+    data = rng.integers(1, 200, (2, 6, 20, 20)).astype(np.uint8)
+    extent = (240.0, 80.0, 80.0)
+    chain = Compose([maps(rng, extent) for _ in range(upto)])
+    around = np.pad(data, [(0, 0), *[(40, 40)] * 3], mode="symmetric")
+    offset, shape = (-40, -40, -4), (8, 30, 21)
+    want = chain.resample(around, (-1600, -160, -160), SIZE, offset, shape, order=order)
+    there = array(data)
+    recipe = Recipe.of(there).seen_through(chain, (0, 0, 0), offset, shape, order, reflect=True)
+    np.testing.assert_array_equal(recipe.make(), want)
+    missing = Recipe.of(there).seen_through(chain, (0, 0, 0), offset, shape, order)
+    assert (missing.make() == 0).any()
+    assert there.data is data
+    # a map that comes later reads of the mirrored data, too
+    again = recipe.seen_through(
+        Affine(np.eye(3), [0.0] * 3, [0.0, 8.0, 0.0]), offset, offset, shape, order
+    )
+    assert again.reflect
+    np.testing.assert_array_equal(again.make()[:, :, :-2], want[:, :, 2:])
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from(["u1", "f4", "f8"]), st.booleans())
 def test_maps_in_a_row_resample_once(seed, dtype, changed_before):

@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from voxflow.pipeline.data import Array
 from voxflow.pipeline.data.deferred import Borrowed, Deferred
+from voxflow.pipeline.geometry import Coordinate, Roi
 
 from .maps import Affine, Compose, Map
 from .resampling.resample import Order, check, finished, joint_order, resample
@@ -66,6 +67,8 @@ class Recipe(Deferred):
     partial
         Whether `data` hold only what another map will show of the result, which therefore must not
         be made by itself.
+    reflect
+        Whether the map finds the data mirrored at their borders outside of them, instead of 0.
 
     Examples
     --------
@@ -86,6 +89,7 @@ class Recipe(Deferred):
     type: np.dtype[Any] | None = None
     before: int = 0
     partial: bool = False
+    reflect: bool = False
 
     @classmethod
     def of(cls, array: Array) -> Recipe:
@@ -140,7 +144,7 @@ class Recipe(Deferred):
 
     def seen_through(
         self, warp: Map, here: Sequence[Any], offset: Sequence[Any], extent: tuple[int, ...],
-        order: Order, partial: bool = False,
+        order: Order, partial: bool = False, *, reflect: bool = False,
     ) -> Recipe:  # fmt: skip
         """Seen through another map, which comes last.
 
@@ -158,6 +162,8 @@ class Recipe(Deferred):
             how to resample; if one of two maps that become one takes the majority, both do.
         partial
             whether only what yet another map shows will be there.
+        reflect
+            whether data are mirrored at their borders where the map finds nothing.
 
         Raises
         ------
@@ -168,7 +174,7 @@ class Recipe(Deferred):
         joint = order if self.warp is None else joint_order(self.order, order)
         if joint is None or not self._can_be_moved(warp, joint):
             made = Recipe(self.make(), True, (here, self.place[1]), None, here, self.extent)
-            return made.seen_through(warp, here, offset, extent, order, partial)
+            return made.seen_through(warp, here, offset, extent, order, partial, reflect=reflect)
         # Rounding before interpolating once more would only lose something.
         changes = tuple(c for c in self.changes if not isinstance(c, Round))
         if self.warp is None:
@@ -177,7 +183,7 @@ class Recipe(Deferred):
             place, whole = self.place, Compose([warp, *self._moved_from(here), self.warp])
         return replace(
             self, place=place, warp=whole, offset=offset, extent=extent, order=joint,
-            changes=changes, before=len(changes), partial=partial,
+            changes=changes, before=len(changes), partial=partial, reflect=self.reflect or reflect,
         )  # fmt: skip
 
     def with_axis(self, axis: int) -> Recipe:
@@ -281,19 +287,43 @@ class Recipe(Deferred):
             return made.copy()
         return made
 
+    def reflected(self) -> tuple[NDArray[Any], Sequence[Any]]:
+        """The data and where they begin (world), mirrored so far that they hold all that is read.
+
+        Voxels at the border are repeated first, as in ``numpy.pad(mode="symmetric")``.
+        """
+        begin, voxel_size = self.place
+        if self.warp is None:
+            return self.data, begin
+        size = Coordinate(voxel_size)
+        roi = Roi(self.offset, Coordinate(self.extent) * size)
+        low, high = self.warp.source(roi, size, self.order)
+        lead = self.data.ndim - len(size)
+        pads = [(0, 0)] * lead
+        for axis, there in enumerate(self.data.shape[lead:]):
+            before = round(float((begin[axis] - low[axis]) / size[axis]))
+            after = round(float((high[axis] - begin[axis]) / size[axis])) - there
+            pads.append((max(before, 0), max(after, 0)))
+        if not any(any(pad) for pad in pads):
+            return self.data, begin
+        first = [b - p * v for b, (p, _), v in zip(begin, pads[lead:], size, strict=True)]
+        return np.pad(self.data, pads, mode="symmetric"), first
+
     def _resampled(
         self, changes: Sequence[Pointwise], dtype: np.dtype[Any], out: NDArray[Any] | None
     ) -> NDArray[Any]:
-        warp, (begin, voxel_size) = self.warp, self.place
+        warp, (begin, voxel_size), data = self.warp, self.place, self.data
         if warp is None:
             raise ValueError("there is no map to resample through")
+        if self.reflect:
+            data, begin = self.reflected()
         if warp.ndim > 3:
-            moved = warp.resample(self.data, begin, voxel_size, self.offset, self.extent)
+            moved = warp.resample(data, begin, voxel_size, self.offset, self.extent)
             return finished(moved, changes, dtype, out)
         if self.order != "linear" and not changes and dtype != self.data.dtype:
             return finished(self._resampled((), self.data.dtype, None), (), dtype, out)
         return resample(
-            warp.stages(), warp.ndim, self.data, begin, voxel_size, self.offset, self.extent,
+            warp.stages(), warp.ndim, data, begin, voxel_size, self.offset, self.extent,
             order=self.order, fill=applied(changes[self.before :], 0.0), dtype=dtype,
             changes=fused(changes), out=out,
         )  # fmt: skip

@@ -126,6 +126,67 @@ def test_one_node_that_takes_the_majority_is_enough(monkeypatch):
         assert labels.min() >= 1, "something outside of what was read"
 
 
+WHITE = np.random.default_rng(3).normal(size=(60, 160, 160)).astype(np.float32)
+
+
+def moving(*between):
+    """Every kind of node that moves voxels, in one row."""
+    pipeline = (
+        source(RAW, WHITE, SIZE, WORLD.offset, True),
+        source(IDS, ids(WORLD, SIZE), SIZE, WORLD.offset, False),
+    ) + gp.MergeProvider()
+    for node in (
+        gp.SimpleAugment(transpose_only=[1, 2]),
+        gp.DeformAugment((24, 16, 16), (0, 1, 1), rotation_axes=(1, 2)),
+        gp.ShiftAugment(0.3, 0.3, 4),
+        gp.Warp.elektronn1(scale=(1, 1)),
+    ):
+        pipeline = pipeline + node
+        for make in between:
+            pipeline = pipeline + make()
+    return pipeline
+
+
+def test_four_kinds_in_a_row_read_and_resample_once(monkeypatch):
+    resampled, read = [], []
+    for name in ("linear_volume", "linear_sections", "nearest"):
+        kernel = getattr(kernels, name)
+        monkeypatch.setattr(
+            kernels, name, lambda *a, _k=kernel, _n=name: (resampled.append(_n), _k(*a))[1]
+        )
+    provide = gp.ArraySource.provide
+    monkeypatch.setattr(
+        gp.ArraySource,
+        "provide",
+        lambda self, request: (read.append(request.keys()), provide(self, request))[1],
+    )
+    served(moving(), asking(RAW=INNER, IDS=INNER))
+    assert sorted(str(key) for keys in read for key in keys) == ["IDS", "RAW"]
+    assert len(resampled) == 2
+    assert resampled.count("nearest") == 1
+    resampled.clear()
+    served(moving(Looks), asking(RAW=INNER, IDS=INNER))
+    assert len(resampled) > 4
+
+
+def test_one_interpolation_keeps_what_several_would_blur():
+    request = asking(RAW=INNER)
+    once = [served(moving(), request, seed)[RAW].data.std() for seed in range(4)]
+    often = [served(moving(Looks), request, seed)[RAW].data.std() for seed in range(4)]
+    one = [
+        served(volume_of_noise() + gp.Warp(rotation=(0.4, 0.5)), request, seed)[RAW].data.std()
+        for seed in range(4)
+    ]
+    # Bilinear interpolation at any place keeps 4/9 of the variance of white noise.
+    assert np.mean(once) == pytest.approx(2 / 3, abs=0.04)
+    assert np.mean(once) > np.mean(one) - 0.04
+    assert np.mean(often) < 0.8 * np.mean(once)
+
+
+def volume_of_noise():
+    return source(RAW, WHITE, SIZE, WORLD.offset, True)
+
+
 def test_nodes_that_do_nothing_change_nothing():
     plain = served(chain(), asking(RAW=INNER, IDS=INNER))
     for between in ([Nothing], [Nothing, Nothing]):

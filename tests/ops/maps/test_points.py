@@ -13,6 +13,7 @@ from voxflow.ops.maps import (
     Compose,
     ControlPointDisplacement,
     Elastic,
+    Perspective,
     SectionShifts,
     draw_elastic,
     mirror_transpose,
@@ -33,13 +34,16 @@ def slips(rng, ndim):
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(1, 3), st.integers(0, 2**32), st.lists(st.sampled_from("aesm"), min_size=1))
+@given(st.integers(1, 3), st.integers(0, 2**32), st.lists(st.sampled_from("aesmp"), min_size=1))
 def test_points_undo_the_map(ndim, seed, kinds):
     rng = np.random.default_rng(seed)
     parts = {
         "a": lambda: Affine(np.eye(ndim) + rng.uniform(-0.2, 0.2, (ndim, ndim)), [50] * ndim),
         "e": lambda: gentle(rng, ndim),
         "s": lambda: slips(rng, ndim) if ndim > 1 else Affine(np.eye(1), [0], [3]),
+        "p": lambda: Perspective(
+            [50] * ndim, rng.uniform(-1e-3, 1e-3, ndim), rng.permutation(ndim)[: rng.integers(4)]
+        ),
         "m": lambda: mirror_transpose([50] * ndim, rng.random(ndim) < 0.5, rng.permutation(ndim)),
     }
     spatial_map = Compose([parts[kind]() for kind in kinds[:4]])
@@ -158,3 +162,29 @@ def test_derivatives_are_those_of_pull(case):
     wide = warp.derivatives(np.pad(places, ((0, 0), (1, 0))))
     np.testing.assert_array_equal(wide[:, 1:, 1:], found)
     np.testing.assert_array_equal(wide[:, 0], np.eye(ndim + 1)[[0] * 60])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 3), st.integers(0, 2**32))
+def test_derivatives_of_a_perspective(ndim, seed):
+    rng = np.random.default_rng(seed)
+    axes = np.flatnonzero(rng.random(ndim) < 0.7)
+    tilted = Perspective([50] * ndim, rng.uniform(-2e-3, 2e-3, ndim), axes)
+    turned = Affine(rng.normal(size=(ndim, ndim)) + 3 * np.eye(ndim), [0] * ndim)
+    (first,), (after,) = tilted.stages(), turned.stages()
+    stage, places = first.followed_by(after), rng.uniform(0, 100, (20, ndim))
+    found = stage.tilt.derivatives(stage, places)
+    both, step = Compose([tilted, turned]), 1e-4
+    for axis in range(ndim):
+        there = both.pull(places + step * np.eye(ndim)[axis])
+        back = both.pull(places - step * np.eye(ndim)[axis])
+        np.testing.assert_allclose(found[:, :, axis], (there - back) / (2 * step), atol=1e-6)
+
+
+def test_points_behind_the_horizon_are_nowhere():
+    near = Perspective([0.0, 0.0], [0.01, 0.0])
+    assert np.isinf(near.points([[101.0, 3.0]])).all()
+    np.testing.assert_allclose(near.points([[50.0, 3.0]]), [[100.0, 6.0]])
+    assert np.isfinite(near.pull([[-1e9, 1.0]])).all()
+    with pytest.raises(ValueError, match="1 to 3 axes"):
+        Perspective([0.0], [0.0, 1.0])

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import voxflow as gp
-from voxflow.ops.maps import Affine, Compose, ControlPointDisplacement, SectionShifts
+from voxflow.ops.maps import (
+    Affine,
+    Compose,
+    ControlPointDisplacement,
+    Perspective,
+    SectionShifts,
+)
 from voxflow.ops.maps.affine import mirror_transpose, rotation
 from voxflow.ops.maps.moves import Moves
 from voxflow.ops.recipe import Recipe
@@ -21,7 +27,10 @@ from voxflow.pipeline.data.deferred import Borrowed
 from voxflow.torch.recipes.make import made, make_on
 
 SIZES = (1, 2, 4, Fraction(49, 5), 40)
-KINDS = ("affine", "rotation", "elastic", "plane", "sections", "across", "mirror", "turn", "shift")
+KINDS = (
+    *("affine", "rotation", "elastic", "plane", "sections", "across", "mirror", "turn", "shift"),
+    "tilt",
+)
 CPU = torch.device("cpu")
 
 
@@ -53,6 +62,9 @@ def make_map(kind, rng, offset, size, shape):
         offsets = rng.integers(-3, 4, (shape[axis], ndim)) * step * rng.choice([1.0, 0.37])
         offsets[:, axis] = 0
         return SectionShifts(offsets, begin[axis], step[axis], axis)
+    if kind == "tilt":
+        axes = np.flatnonzero(rng.random(ndim) < 0.7)
+        return Perspective(center, rng.uniform(-0.1, 0.1, ndim) / (end - begin), axes)
     if kind == "mirror":
         return mirror_transpose(center, rng.random(ndim) < 0.5)
     if kind == "turn":

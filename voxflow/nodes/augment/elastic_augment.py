@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from voxflow.nodes.augment.augment import probability
+from voxflow.nodes.augment.fitting import OnFailure, check_on_failure
 from voxflow.nodes.augment.moved_graph import check_edges
+from voxflow.nodes.augment.own_axes import one_voxel_size
 from voxflow.nodes.augment.spatial import SpatialAugment, check_labels
 from voxflow.ops.maps import Elastic, draw_elastic
 from voxflow.pipeline.geometry import Coordinate
@@ -59,6 +61,8 @@ class ElasticAugment(SpatialAugment):
     edges
         What becomes of edges of graphs that leave the region: "keep", "clip" or "drop"; see
         `SpatialAugment`.
+    on_failure
+        What is done where more would be read than there is, see `SpatialAugment`.
 
     Raises
     ------
@@ -87,6 +91,7 @@ class ElasticAugment(SpatialAugment):
         voxel_size: Sequence[Any] | None = None,
         labels: Literal["nearest", "majority"] = "nearest",
         edges: Edges = "keep",
+        on_failure: OnFailure = "error",
     ) -> None:
         self.voxel_size = None if voxel_size is None else Coordinate(voxel_size)
         if self.voxel_size is not None and len(self.voxel_size) < spatial_dims:
@@ -113,6 +118,7 @@ class ElasticAugment(SpatialAugment):
         self.p = probability("p", p)
         self.labels = check_labels(labels)
         self.edges = check_edges(edges)
+        self.on_failure = check_on_failure(on_failure)
         self._parameters((1,) * spatial_dims)  # mistakes are found now
 
     def draw(self, request: BatchRequest, rng: np.random.Generator) -> Map:
@@ -129,24 +135,7 @@ class ElasticAugment(SpatialAugment):
     def _voxel(self, request: BatchRequest) -> Coordinate:
         if self.voxel_size is not None:
             return self.voxel_size
-        sizes = {
-            size: key
-            for key in request.array_specs
-            if (size := self.spec[key].voxel_size) is not None
-        }
-        if not sizes:
-            raise RuntimeError(
-                f"{self.name()} measures in voxels, and nothing in the request says how large one "
-                "is: ask for an array as well (as a placeholder, if its data are not wanted), or "
-                "give voxel_size="
-            )
-        if len(sizes) > 1:
-            found = ", ".join(f"{key} {size}" for size, key in sizes.items())
-            raise ValueError(
-                f"{self.name()} measures in voxels, and the arrays differ in theirs: {found} "
-                "(world units). Give voxel_size=."
-            )
-        return next(iter(sizes))
+        return one_voxel_size(self, request)
 
     def _parameters(self, voxel_size: Sequence[Any]) -> Elastic:
         size = tuple(voxel_size)[-self.spatial_dims :]

@@ -6,6 +6,7 @@ from itertools import permutations, product
 from typing import TYPE_CHECKING, Any
 
 from voxflow.nodes.augment.augment import probability
+from voxflow.nodes.augment.fitting import OnFailure, check_on_failure
 from voxflow.nodes.augment.moved_graph import check_edges
 from voxflow.nodes.augment.spatial import SpatialAugment
 from voxflow.ops.maps.moves import Moves
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from voxflow.nodes.augment.moved_graph import Edges
     from voxflow.ops.maps import Map
     from voxflow.pipeline.data import BatchRequest
+    from voxflow.pipeline.geometry import Coordinate, Roi
 
 
 class SimpleAugment(SpatialAugment):
@@ -50,6 +52,8 @@ class SimpleAugment(SpatialAugment):
     edges
         What becomes of edges of graphs that leave the region: "keep", "clip" or "drop"; see
         `SpatialAugment`.
+    on_failure
+        What is done where more would be read than there is, see `SpatialAugment`.
 
     Raises
     ------
@@ -68,6 +72,7 @@ class SimpleAugment(SpatialAugment):
         p: float = 1.0,
         *,
         edges: Edges = "keep",
+        on_failure: OnFailure = "error",
     ) -> None:
         self.mirror_only = mirror_only
         self.transpose_only = transpose_only
@@ -80,6 +85,7 @@ class SimpleAugment(SpatialAugment):
                 raise ValueError(f"transpose_probs has to hold probabilities, got {value}")
         self.p = probability("p", p)
         self.edges = check_edges(edges)
+        self.on_failure = check_on_failure(on_failure)
 
     def draw(self, request: BatchRequest, rng: np.random.Generator) -> Map:
         """Which axes are mirrored, and how axes change places."""
@@ -91,16 +97,8 @@ class SimpleAugment(SpatialAugment):
         orders, weights = self._permutations(dims)
         self._check_voxel_sizes(request, orders)
         order = orders[int(rng.choice(len(orders), p=weights))]
-        center = pivot = total.center
         step = self.spec.get_lcm_voxel_size(request.array_specs)
-        if step is not None:  # stay where all voxel grids meet, or half way between
-            center = center * 2 // step * step / 2
-            pivot = center // step * step
-        # Where the centre comes to lie when axes change places about the pivot.
-        moved = [0.0] * dims
-        for axis, source in enumerate(order):
-            moved[source] = float(pivot[source] + center[axis] - pivot[axis])
-        return Moves(moved, mirror, order, [float(c) for c in pivot])
+        return Moves(*about_center(total, step, mirror, order))
 
     def possible(self, request: BatchRequest) -> Iterator[Symmetry]:
         """All that may be drawn."""
@@ -165,6 +163,32 @@ class SimpleAugment(SpatialAugment):
                     f"its voxels of {size} are not equally long along them; give transpose_only= "
                     "with axes of equal voxel size, or [] for none"
                 )
+
+
+def about_center(
+    total: Roi, step: Coordinate | None, mirror: Sequence[bool], order: Sequence[int]
+) -> tuple[list[float], Sequence[bool], Sequence[int], list[float]]:
+    """What `Moves` and `mirror_transpose` need to move a region about its centre.
+
+    Parameters
+    ----------
+    total
+        The region (world).
+    step
+        What all arrays have a whole number of voxels in (world); None: there are none. The centre
+        is moved down to where these grids meet, or half way between.
+    mirror, order
+        Whether each axis is mirrored, and the axis that is shown along each.
+    """
+    center = pivot = total.center
+    if step is not None:
+        center = center * 2 // step * step / 2
+        pivot = center // step * step
+    # Where the centre comes to lie when axes change places about the pivot.
+    moved = [0.0] * total.dims
+    for axis, source in enumerate(order):
+        moved[source] = float(pivot[source] + center[axis] - pivot[axis])
+    return moved, mirror, order, [float(c) for c in pivot]
 
 
 def _axes(name: str, given: Sequence[int] | None, dims: int) -> set[int]:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, Literal
 
 from voxflow.nodes.augment.augment import Augment
+from voxflow.nodes.augment.fitting import OnFailure, clipped, fitted
 from voxflow.nodes.augment.moved_graph import Edges, moved_graph
 from voxflow.nodes.augment.turned_array import grown_for, turned
 from voxflow.ops.maps import Compose
@@ -49,11 +50,19 @@ class SpatialAugment(Augment):
         `Graph.crop`. "clip": they end on the faces of the region, in temporary nodes that have the
         attributes of the nodes outside. "drop": they go. What is clipped or dropped is counted in
         the `profiling_stats` of the batch.
+    on_failure
+        What is done where the map reads more than there is upstream. "error": upstream says so.
+        "retry": another map is drawn, up to 9 times, and then none. "skip": nothing is moved.
+        "pad": what is not there is 0. "reflect": it is what is there, mirrored at the border.
+        ``batch.profiling_stats.get_counts()`` says how many maps were drawn, and how many failed.
+        The last two need to know where data end. `RandomLocation` offers everything without bounds:
+        put `Pad` upstream of it instead.
     """
 
     looks_at_nothing = True
     labels: Literal["nearest", "majority"] = "nearest"
     edges: Edges = "keep"
+    on_failure: OnFailure = "error"
 
     def draw(self, request: BatchRequest, rng: Any) -> Map:
         """The map from output to input positions."""
@@ -63,9 +72,23 @@ class SpatialAugment(Augment):
         """The mirrors and transpositions that may be drawn, as far as they are known before."""
         return ()
 
+    def plan(self, request: BatchRequest) -> Map:
+        """The map for this request, drawn once, and as `on_failure` says."""
+        warp: Map = super().plan(request)
+        plans = request._plans
+        if self.on_failure == "error" or plans is None:
+            return warp
+        if "fitted" not in plans:
+            plans["fitted"] = fitted(self, request, warp)
+        chosen: Map = plans["fitted"].warp
+        return chosen
+
     def prepare(self, request: BatchRequest) -> None:
         """Ask for what the map reads."""
-        warp: Map = self.plan(request)
+        self.ask(request, self.plan(request), pads=self.on_failure in ("pad", "reflect"))
+
+    def ask(self, request: BatchRequest, warp: Map, pads: bool = False) -> None:
+        """Change what is asked for, in place, to what a map reads, or to what there is of that."""
         grown = self._grown(warp, request)
         if warp.is_identity:
             for key, region in grown.items():
@@ -73,7 +96,7 @@ class SpatialAugment(Augment):
             return
         shown = dict(request.shown or {})
         for key, spec in request.items():
-            if spec.roi is None:
+            if spec.roi is None or key in self.provided_items:
                 continue
             if isinstance(key, GraphKey):
                 spec.roi = self._graph_source(key, warp, spec.roi)
@@ -87,17 +110,22 @@ class SpatialAugment(Augment):
                 whole, order = Compose([after, warp]), joint_order(its, order) or order
             begin, end = whole.source(region, self._voxel_size(key), order)
             spec.roi = Roi(begin, Coordinate(end) - Coordinate(begin))
+            if pads:
+                there, mirrored = self.spec[key].roi, self.on_failure == "reflect"
+                spec.roi = clipped(spec.roi, there, self._voxel_size(key), warp.ndim, mirrored)
             if warp.ndim <= 3:
                 shown[key] = whole, region, order
         request.shown = shown
 
     def process(self, batch: Batch, request: BatchRequest) -> None:
         """Resample arrays, move graphs."""
-        warp: Map = self.plan(request)
+        warp = self.plan(request)
+        if request._plans is not None and "fitted" in request._plans:
+            request._plans["fitted"].count(self, batch)
         if warp.is_identity:
             return
         for key, spec in request.array_specs.items():
-            if spec.roi is not None:
+            if spec.roi is not None and key not in self.provided_items:
                 partial = request.shown is not None and key in request.shown
                 batch[key] = self._warped(warp, key, batch[key], spec.roi, partial)
         for graph_key, graph_spec in request.graph_specs.items():
@@ -116,8 +144,9 @@ class SpatialAugment(Augment):
         spec.roi = roi
         extent = tuple(roi.shape / voxel_size)
         recipe = Recipe.of(array).seen_through(
-            warp, here.offset, roi.offset, extent, self._order(key), partial
-        )
+            warp, here.offset, roi.offset, extent, self._order(key), partial,
+            reflect=self.on_failure == "reflect",
+        )  # fmt: skip
         return Array(recipe, spec, dict(array.attrs))
 
     def _grown(self, warp: Map, request: BatchRequest) -> dict[ArrayKey, Roi]:
@@ -125,8 +154,14 @@ class SpatialAugment(Augment):
         grown: dict[ArrayKey, Roi] = {}
         for key, spec in request.array_specs.items():
             kind, dtype = self.spec[key].kind, self.spec[key].dtype
-            if kind is None or spec.roi is None:
+            if kind is None or spec.roi is None or key in self.provided_items:
                 continue
+            if self.on_failure == "reflect":
+                raise ValueError(
+                    f"{self.name()} mirrors what lies beyond the border, and would mirror {key} "
+                    f"without turning its values ({kind}); use another on_failure=, or make it "
+                    "downstream"
+                )
             # What may be drawn for another batch has to be there as well.
             possible = self.possible(request) if request.planning else ()
             try:

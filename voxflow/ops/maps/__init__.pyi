@@ -3,8 +3,12 @@ from .affine import mirror_transpose as mirror_transpose
 from .affine import rotation as rotation
 from .base import Map as Map
 from .base import Region as Region
+from .bending import Bent as Bent
+from .bending import bent as bent
 from .compose import Compose as Compose
+from .deformation import Deformation as Deformation
 from .displacement import ControlPointDisplacement as ControlPointDisplacement
 from .draw import Elastic as Elastic
 from .draw import draw_elastic as draw_elastic
+from .perspective import Perspective as Perspective
 from .sections import SectionShifts as SectionShifts

@@ -106,6 +106,46 @@ def draw_elastic(
     turned = np.eye(ndim) / magnify
     if ndim > 1 and angle != 0.0:
         turned = turned @ np.asarray(rotation(angle, center.tolist()).matrix)
+    maps = _local(points, steps, begin, shape, voxels, turned)
+    if not maps or not np.array_equal(turned, np.eye(ndim)):
+        maps.append(Affine(turned, center))
+    return maps[0] if len(maps) == 1 else Compose(maps)
+
+
+def draw_local(
+    rng: np.random.Generator,
+    roi: Region,
+    voxel_size: Sequence[Any],
+    params: Elastic,
+    turned: Floats,
+) -> list[Map]:
+    """Draw only displacement and misalignment, for a map that is turned afterwards.
+
+    Parameters
+    ----------
+    rng, roi, voxel_size, params
+        as of `draw_elastic`.
+    turned
+        the matrix that follows: what is drawn adds to positions after it.
+    """
+    ndim = len(params.spacing)
+    begin = np.array([float(v) for v in roi.offset])[-ndim:]
+    shape = np.array([float(v) for v in roi.shape])[-ndim:]
+    voxels = np.array([float(v) for v in voxel_size])[-ndim:]
+    points = _draw_points(rng, shape, params)
+    steps = _draw_misalignment(rng, max(1, round(shape[0] / voxels[0])), params)
+    return _local(points, steps, begin, shape, voxels, turned)
+
+
+def _local(
+    points: Floats,
+    steps: Floats | None,
+    begin: Floats,
+    shape: Floats,
+    voxels: Floats,
+    turned: Floats,
+) -> list[Map]:
+    """The maps of misalignment and displacement, from output to input."""
     back = np.linalg.inv(turned)
     maps: list[Map] = []
     if steps is not None and steps.any():
@@ -113,9 +153,7 @@ def draw_elastic(
     if points.any():
         moved = np.tensordot(back, points, axes=1)
         maps.append(ControlPointDisplacement(moved, begin.tolist(), (begin + shape).tolist()))
-    if not maps or not np.array_equal(turned, np.eye(ndim)):
-        maps.append(Affine(turned, center))
-    return maps[0] if len(maps) == 1 else Compose(maps)
+    return maps
 
 
 def _draw_points(rng: np.random.Generator, shape: Floats, params: Elastic) -> Floats:

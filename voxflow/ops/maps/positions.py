@@ -45,6 +45,8 @@ def apply(stages: Sequence[Stage], positions: Floats) -> Floats:
         if stage.table is not None:
             sections = sections_of(stage.table, positions[:, stage.table.axis])
             moved += stage.table.offsets[sections]
+        if stage.tilt is not None:
+            moved = stage.tilt.seen(stage, positions, moved)
         positions = moved
     return positions
 
@@ -58,6 +60,8 @@ def derivatives(stages: Sequence[Stage], positions: Floats) -> Floats:
         own = stage.matrix
         if stage.field is not None:
             own = own + slopes_at(stage.field, positions)
+        if stage.tilt is not None:
+            own = stage.tilt.derivatives(stage, positions)
         whole = own if number == 0 else own @ whole
         if number + 1 < len(stages):
             positions = apply([stage], positions)

@@ -3,8 +3,8 @@
 Along an axis-aligned row a field is smooth, so that it is enough to look at every few voxels and to
 add how far a cubic spline can rise between two looks: step² / 8 times its greatest second
 derivative, which its coefficients' second differences bound. Linear maps are looked at in their
-corners, section tables in every section. Where several fields follow one another, every voxel is
-looked at.
+corners, also in perspective, which keeps straight lines straight; section tables in every section.
+Where several fields, or a field and a perspective, follow one another, every voxel is looked at.
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ def reach(
     ndim = len(begin)
     low, high = lift(list(begin), 0.0), lift(list(end), 0.0)
     fused = fuse([stage.lifted(NDIM) for stage in stages])
-    several = sum(stage.field is not None for stage in fused) > 1
+    tilted = any(stage.tilt is not None for stage in fused)
+    uneven = sum(stage.field is not None or (tilted and stage.table is not None) for stage in fused)
+    several = uneven + tilted > 1
     for group in [[stage] for stage in fused] if several else [fused]:
         low, high = _reach(group, low, high)
     return low[NDIM - ndim :], high[NDIM - ndim :]
@@ -123,6 +125,9 @@ def _strides(program: Sequence[Stage], shape: Indices) -> Floats:
     """How many voxels apart to look, per output axis."""
     matrix = program[0].matrix
     stride: Floats = np.maximum(shape - 1.0, 1.0)
+    if any(stage.tilt is not None for stage in program):
+        straight = all(stage.field is None and stage.table is None for stage in program)
+        return stride if straight else np.ones(NDIM)
     for at, stage in enumerate(program[1:], 1):
         turned = np.any(np.count_nonzero(matrix, axis=1) > 1)
         if turned or (stage.field is not None and at < len(program) - 1):

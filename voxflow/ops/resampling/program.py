@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .rows import HEAD, INTS, LINEAR, NUMBERS, PIECE, PIECES, TABLE
+from .rows import CENTER, HEAD, INTS, LINEAR, NUMBERS, PIECE, PIECES, SLOPE, TABLE, TILT
 from .spline import ACTIVE, BEGIN, COMPONENT, COUNT, FIELD, POSITION, SPACING, STRIDE
 from .stages import Field, Floats, SectionTable, Stage, fuse, linear, scaling
 
@@ -95,7 +95,9 @@ def kept_axes(program: Sequence[Stage]) -> Iterator[tuple[int, int]]:
 
 
 def _touches(row: Floats, stage: Stage) -> bool:
-    """Whether the field or table of `stage` moves anything along `row`."""
+    """Whether the field, table or perspective of `stage` moves anything along `row`."""
+    if stage.tilt is not None:
+        return True
     if stage.field is not None and np.tensordot(row, stage.field.coefficients, axes=1).any():
         return True
     return stage.table is not None and bool((stage.table.offsets @ row).any())
@@ -107,8 +109,9 @@ def pack(program: Sequence[Stage]) -> Packed:
     Integers: a head (see `rows`), then a record for each stage: kind, and where its coefficients
     begin in the numbers; of a field what `spline` says, of a table its axis and the number of
     sections. Numbers: a record for each stage, with matrix (9), shift (3), and of a field its first
-    control point (3) and inverse spacing (3), of a table its begin and inverse thickness; then all
-    coefficients.
+    control point (3) and inverse spacing (3), of a table its begin and inverse thickness, of a
+    perspective its slope (3), one minus that times the centre, and the centre (3), whose integers
+    say which axes are foreshortened (bits); then all coefficients.
     """
     ints = np.zeros(HEAD + INTS * len(program), np.int64)
     numbers = [np.zeros(NUMBERS * len(program))]
@@ -128,6 +131,12 @@ def pack(program: Sequence[Stage]) -> Packed:
             record[0] = TABLE
             coefficients = _pack_table(stage.table, record, values)
         else:
+            if stage.tilt is not None:
+                record[0] = TILT
+                values[SLOPE : SLOPE + 3] = stage.tilt.slope
+                values[SLOPE + 3] = 1.0 - stage.tilt.slope @ stage.tilt.center
+                values[CENTER : CENTER + 3] = stage.tilt.center
+                record[ACTIVE] = sum(1 << axis for axis in range(NDIM) if stage.tilt.axes[axis])
             continue
         numbers.append(coefficients.ravel())
         used += coefficients.size

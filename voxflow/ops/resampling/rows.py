@@ -34,14 +34,17 @@ from .spline import (
     cell_of,
     field_at,
 )
+from .stages import NEAREST
 
 #: Kinds of stages, as the kernels know them (first integer of a record).
-LINEAR, TABLE = 0, 2
+LINEAR, TABLE, TILT = 0, 2, 3
 #: The integers begin with the number of stages, and with the places in ``scratch`` of weights along
 #: a line, of what is kept from row to row, and of coordinates that are written out.
 STAGES, LINE, MEMORY, COORDINATES, HEAD = 0, 1, 2, 3, 4
 #: How many integers and numbers the record of a stage has.
-INTS, NUMBERS = 10, 18
+INTS, NUMBERS = 10, 19
+#: Numbers of a perspective: its slope, then a constant; its centre.
+SLOPE, CENTER = 12, 16
 #: Rows are written in blocks of this many voxels: coordinates need room for one more block.
 BLOCK = 16
 #: Where the pieces of a row begin in ``scratch``. Numbers of a piece: where it begins and ends,
@@ -255,6 +258,23 @@ def _add_section(ints: Any, numbers: Any, scratch: Any, i: int, f: int) -> None:
 
 
 @kernel
+def _foreshorten(ints: Any, numbers: Any, scratch: Any, i: int, f: int) -> None:
+    """Move position Q towards the image of the centre, as the depth at position P says.
+
+    Steps are overwritten: a row that is written out has none.
+    """
+    depth = numbers[f + SLOPE + 3]
+    for c in range(3):
+        depth += numbers[f + SLOPE + c] * scratch[_P + c]
+        scratch[_D + c] = numbers[f + CENTER + c] if active(ints, i, c) else scratch[_P + c]
+    _linear(numbers, f, scratch, _D, _E, 1.0)
+    depth = max(depth, NEAREST)
+    for c in range(3):
+        center = scratch[_E + c]
+        scratch[_Q + c] = center + (scratch[_Q + c] - center) / depth
+
+
+@kernel
 def _stage_per_voxel(
     ints: Any, numbers: Any, scratch: Any, i: int, f: int, n: int, room: int
 ) -> None:
@@ -268,6 +288,8 @@ def _stage_per_voxel(
             field_at(ints, numbers, i, f, scratch, _P, _Q, _WEIGHTS)
         elif ints[i] == TABLE:
             _add_section(ints, numbers, scratch, i, f)
+        elif ints[i] == TILT:
+            _foreshorten(ints, numbers, scratch, i, f)
         for c in range(3):
             scratch[x + c * room + k] = scratch[_Q + c]
 

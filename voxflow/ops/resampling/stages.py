@@ -2,7 +2,8 @@
 
 A map is a sequence of stages, each of the form ``x -> M x + t + field(x) + table(x)``: a matrix
 and a translation, optionally with a smooth field of displacements (a cubic B-spline over a few
-control points) or a table of displacements, one per section. A matrix that follows a stage is
+control points) or a table of displacements, one per section. A stage may also be seen in
+perspective: its straight lines stay straight, and parallels meet. A matrix that follows a stage is
 multiplied into it (`fuse`), so that a chain of maps becomes as few stages as possible.
 """
 
@@ -15,6 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+
+#: What is seen in perspective is shown at most so many times larger: behind that lies the horizon.
+NEAREST = 1.0 / 64.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,18 +70,60 @@ class SectionTable:
 
 
 @dataclass(frozen=True, eq=False)
+class Tilt:
+    """Perspective: a linear stage ``a`` becomes ``a(c) + (a(x) - a(c)) / (1 + slope . (x - c))``.
+
+    At the centre ``c`` nothing changes, neither place nor magnification. Along axes that are not
+    foreshortened, ``c`` is where ``x`` is. The divisor is never less than `NEAREST`, such that
+    positions stay finite.
+
+    Attributes
+    ----------
+    center
+        the position that is looked at.
+    slope
+        by how much the divisor changes per unit length, along each axis.
+    axes
+        bool, which axes are foreshortened.
+    """
+
+    center: Floats
+    slope: Floats
+    axes: NDArray[np.bool_]
+
+    def seen(self, stage: Stage, positions: Floats, moved: Floats) -> Floats:
+        """Positions (n, axes) as `stage` moved them, in perspective."""
+        depth = 1.0 + (positions - self.center) @ self.slope
+        center = np.where(self.axes, self.center, positions) @ stage.matrix.T + stage.shift
+        seen: Floats = center + (moved - center) / np.maximum(depth, NEAREST)[:, None]
+        return seen
+
+    def derivatives(self, stage: Stage, positions: Floats) -> Floats:
+        """Those of `seen` at positions (n, axes): (n, axes, axes), of input by output axes."""
+        short = (positions - self.center) * self.axes
+        depth = np.maximum(1.0 + (positions - self.center) @ self.slope, NEAREST)[:, None]
+        shrunk = np.where(self.axes, 1.0 / depth, 1.0)[:, :, None] * np.eye(len(self.slope))
+        whole: Floats = stage.matrix @ (shrunk - (short / depth**2)[:, :, None] * self.slope)
+        return whole
+
+
+@dataclass(frozen=True, eq=False)
 class Stage:
-    """``x -> matrix @ x + shift + field(x) + table(x)``, the last two being optional."""
+    """``x -> matrix @ x + shift + field(x) + table(x)``, the last two being optional.
+
+    Or, without these, the same matrix and shift in perspective (see `Tilt`).
+    """
 
     matrix: Floats
     shift: Floats
     field: Field | None = None
     table: SectionTable | None = None
+    tilt: Tilt | None = None
 
     @property
     def is_linear(self) -> bool:
         """Whether the stage is only a matrix and a shift."""
-        return self.field is None and self.table is None
+        return self.field is None and self.table is None and self.tilt is None
 
     def followed_by(self, linear: Stage) -> Stage:
         """This stage with the matrix and shift of `linear` applied to what it gives."""
@@ -91,21 +137,23 @@ class Stage:
                 table.axis, table.origin, table.thickness, table.offsets @ matrix.T
             )
         shift = matrix @ self.shift + linear.shift
-        return Stage(matrix @ self.matrix, shift, field, table)
+        return Stage(matrix @ self.matrix, shift, field, table, self.tilt)
 
     def seen_from(self, origin: Floats) -> Stage:
         """The same stage in coordinates that count from `origin`.
 
         Positions far from zero lose digits; seen from the region at hand they do not.
         """
-        field, table = self.field, self.table
+        field, table, tilt = self.field, self.table, self.tilt
         if field is not None:
             field = Field(field.coefficients, field.counts, field.origin - origin, field.spacing)
         if table is not None:
             begin = table.origin - float(origin[table.axis])
             table = SectionTable(table.axis, begin, table.thickness, table.offsets)
+        if tilt is not None:
+            tilt = Tilt(tilt.center - origin, tilt.slope, tilt.axes)
         shift = self.matrix @ origin - origin + self.shift
-        return Stage(self.matrix, shift, field, table)
+        return Stage(self.matrix, shift, field, table, tilt)
 
     def lifted(self, ndim: int) -> Stage:
         """The same stage with leading axes added (to `ndim`) that it leaves alone."""
@@ -120,7 +168,11 @@ class Stage:
             offsets = np.zeros((len(table.offsets), ndim))
             offsets[:, extra:] = table.offsets
             table = SectionTable(table.axis + extra, table.origin, table.thickness, offsets)
-        return Stage(matrix, _after(extra, 0.0, self.shift), field, table)
+        tilt = self.tilt
+        if tilt is not None:
+            center, slope = _after(extra, 0.0, tilt.center), _after(extra, 0.0, tilt.slope)
+            tilt = Tilt(center, slope, np.concatenate([np.zeros(extra, bool), tilt.axes]))
+        return Stage(matrix, _after(extra, 0.0, self.shift), field, table, tilt)
 
 
 def _lift_field(field: Field, extra: int) -> Field:

@@ -96,6 +96,8 @@ def _first(
 ) -> torch.Tensor:
     """The map, and the changes before the first mean."""
     warp, (begin, voxel_size), data = recipe.warp, recipe.place, recipe.data
+    if recipe.reflect:
+        data, begin = recipe.reflected()
     values = Values(data.dtype, changes, dtype)
     where = begin, voxel_size, recipe.offset, recipe.extent
     if warp is None or warp.ndim > NDIM:

@@ -12,7 +12,7 @@ from itertools import permutations
 
 import torch
 
-from voxflow.ops.resampling.stages import Field, Floats, SectionTable, Stage
+from voxflow.ops.resampling.stages import NEAREST, Field, Floats, SectionTable, Stage, Tilt
 
 Position = list[torch.Tensor]
 
@@ -38,7 +38,7 @@ class Positions:
         self._device = device
         self._fields = [_field_on(stage.field, device) for stage in program]
         self._tables = [_table_on(stage.table, device) for stage in program]
-        self._straight = all(stage.field is None for stage in program)
+        self._straight = all(stage.field is None and stage.tilt is None for stage in program)
 
     def __call__(self, box: Sequence[tuple[int, int]]) -> Position:
         """The positions of a box of the result: ``(begin, end)`` for each of three axes."""
@@ -55,6 +55,8 @@ class Positions:
             if stage.table is not None and offsets is not None:
                 sections = _sections_of(stage.table, here[stage.table.axis])
                 _add(moved, [line[sections] for line in offsets], stage.table.offsets.T)
+            if stage.tilt is not None:
+                moved = _foreshortened(stage, stage.tilt, here, moved)
             here = moved
         return [_snapped(p) for p in here] if self._straight else here
 
@@ -83,6 +85,17 @@ def _linear(stage: Stage, here: Position) -> Position:
             total = total + term
         moved.append(total + shift)
     return moved
+
+
+def _foreshortened(stage: Stage, tilt: Tilt, here: Position, moved: Position) -> Position:
+    depth = torch.ones((), dtype=torch.float64, device=here[0].device)
+    for axis, slope in enumerate(tilt.slope.tolist()):
+        if slope != 0.0:
+            depth = depth + slope * (here[axis] - float(tilt.center[axis]))
+    depth = depth.clamp(min=NEAREST)
+    own = zip(tilt.axes.tolist(), tilt.center.tolist(), here, strict=True)
+    middle = [torch.full_like(p[:1, :1, :1], c) if short else p for short, c, p in own]
+    return [c + (p - c) / depth for c, p in zip(_linear(stage, middle), moved, strict=True)]
 
 
 def _snapped(p: torch.Tensor) -> torch.Tensor:
