@@ -1,5 +1,5 @@
-import pickle
 from collections import Counter
+from contextlib import ExitStack
 from unittest import mock
 
 import hypothesis.strategies as st
@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from voxflow.nodes.locations import mask_windows
-from voxflow.nodes.locations.mask_windows import MaskWindows, Windows
+from voxflow.nodes.locations import cells, mask_windows
+from voxflow.nodes.locations.mask_windows import Need, Places, Windows, masked
 
 
 @st.composite
@@ -25,27 +25,58 @@ def masks(draw):
     return mask, Windows(first, shape, stride, count)
 
 
-@given(masks(), st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.7, 1.0]))
-def test_agrees_with_counting_each_window(case, least):
-    mask, windows = case
-    means = np.empty(windows.count)
+def means(mask, windows):
+    found = np.empty(windows.count)
     for index in np.ndindex(windows.count):
         begin = [f + i * t for f, i, t in zip(windows.first, index, windows.stride, strict=True)]
         region = tuple(slice(b, b + s) for b, s in zip(begin, windows.shape, strict=True))
-        means[index] = mask[region].mean()
-    for slab in (1, 1 << 24):
-        with mock.patch.object(mask_windows, "_SLAB", slab):
-            places = MaskWindows(mask).places(windows, least)
-        assert places.possible == means.size
-        assert places.total == (means >= least).sum()
-        assert places.best == pytest.approx(means.max())
-        assert all(places.holds(i) == (means[i] >= least) for i in np.ndindex(windows.count))
+        found[index] = mask[region].mean()
+    return found
 
 
-def test_every_place_is_drawn_equally_often(monkeypatch):
-    monkeypatch.setattr(mask_windows, "_CHUNK", 8)
+@pytest.mark.parametrize("small", [False, True])
+@given(masks(), st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.7, 1.0]), st.integers(0, 40))
+def test_agrees_with_counting_each_window(small, case, least, budget):
+    mask, windows = case
+    sizes = {"_SLAB": 1, "_HELD": 1} if small else {}
+    with ExitStack() as stack:
+        for name, value in sizes.items():
+            stack.enter_context(mock.patch.object(mask_windows, name, value))
+        if small:
+            stack.enter_context(mock.patch.object(cells, "_BUDGET", budget))
+            stack.enter_context(mock.patch.object(cells.Cells.__init__, "__defaults__", (8,)))
+        places = Places([Need(masked(mask), windows, least)])
+    expected = means(mask, windows)
+    assert places.possible == expected.size
+    assert places.total == places.enough[0] == (expected >= least).sum()
+    assert places.best[0] == pytest.approx(expected.max())
+    assert all(places.holds(i) == (expected[i] >= least) for i in np.ndindex(windows.count))
+    if places.total:
+        rng = np.random.default_rng(1)
+        for _ in range(5):
+            assert expected[places.draw(rng)] >= least
+
+
+@given(masks(), st.integers(0, 99))
+def test_several_needs_are_all_fulfilled(case, seed):
+    mask, windows = case
+    other = np.random.default_rng(seed).random(mask.shape) < 0.5
+    needs = [Need(masked(mask), windows, 0.5), Need(masked(other), windows, 0.4)]
+    places = Places(needs)
+    good = (means(mask, windows) >= 0.5, means(other, windows) >= 0.4)
+    assert places.enough == [good[0].sum(), good[1].sum()]
+    assert places.total == (good[0] & good[1]).sum()
+    together = good[0] & good[1]
+    assert all(places.holds(i) == together[i] for i in np.ndindex(windows.count))
+
+
+@pytest.mark.parametrize("budget", [0, 20, 1 << 20])
+def test_every_place_is_drawn_equally_often(monkeypatch, budget):
+    monkeypatch.setattr(cells, "_BUDGET", budget)
+    monkeypatch.setattr(cells.Cells.__init__, "__defaults__", (8,))
     mask = np.random.default_rng(1).random((9, 11)) < 0.4
-    places = MaskWindows(mask).places(Windows((0, 0), (1, 1), (1, 1), mask.shape), 1.0)
+    mask[0, 0] = mask[-1, -1] = True
+    places = Places([Need(masked(mask), Windows((0, 0), (1, 1), (1, 1), mask.shape), 1.0)])
     rng = np.random.default_rng(2)
     drawn = Counter(places.draw(rng) for _ in range(8000))
     assert set(drawn) == {tuple(map(int, i)) for i in np.argwhere(mask)}
@@ -57,11 +88,7 @@ def test_every_place_is_drawn_equally_often(monkeypatch):
 @pytest.mark.parametrize("shape", [(255,), (15, 17), (5, 3, 17), (65535,), (300, 300)])
 def test_sums_may_run_over_and_come_out_right(shape):
     # All of these fill the dtype that their largest count takes.
-    mask = MaskWindows(np.ones([3 * n for n in shape], bool))
-    places = mask.places(Windows((1,) * len(shape), shape, shape, (2,) * len(shape)), 1.0)
-    assert (places.total, places.possible, places.best) == (2 ** len(shape),) * 2 + (1.0,)
-
-
-def test_is_small_to_send():
-    mask = MaskWindows(np.ones((64, 64, 64), bool))
-    assert len(pickle.dumps(mask)) < 64**3 / 8 + 500
+    mask = masked(np.ones([3 * n for n in shape], bool))
+    windows = Windows((1,) * len(shape), shape, shape, (2,) * len(shape))
+    places = Places([Need(mask, windows, 1.0)])
+    assert (places.total, places.possible, places.best) == (2 ** len(shape),) * 2 + ([1.0],)

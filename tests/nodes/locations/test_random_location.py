@@ -7,6 +7,7 @@ import pytest
 
 import voxflow as gp
 from tests.helpers import GraphSource, ramp, source
+from voxflow.nodes.locations import cells
 from voxflow.pipeline.engine.errors import RequestRefused, SamplingError
 
 RAW, LABELS, MASK = gp.ArrayKey("RAW"), gp.ArrayKey("LABELS"), gp.ArrayKey("MASK")
@@ -214,8 +215,8 @@ def test_says_if_no_place_has_enough_of_the_mask():
     data[40:44] = 1
     request = gp.BatchRequest({MASK: gp.Roi((0,), (10,))})
     text = (
-        "RandomLocation: 0 of 91 possible locations have 0.5 or more of MASK masked in a region of "
-        "(10,) (world units); the best has 0.4. Ask for a lower min_masked or another size, or see "
+        "RandomLocation: 0 of 91 possible locations have 0.5 or more of MASK masked, the best "
+        "has 0.4, in a region of (10,) (world units). Ask for less or another size, or see "
         "whether MASK is the right mask."
     )
     with gp.build(masked(data, min_masked=0.5)) as built:
@@ -223,6 +224,65 @@ def test_says_if_no_place_has_enough_of_the_mask():
             with pytest.raises(gp.PipelineRequestError) as error:
                 ask(request)
             assert text in str(error.value)
+
+
+@pytest.mark.parametrize("voxel", [(1, 1), (3, 9.8)])
+def test_every_place_that_is_labelled_and_masked_enough_is_equally_likely(voxel):
+    rng = np.random.default_rng(3)
+    ids = rng.integers(-1, 3, (8, 11)).astype(np.int16)
+    mask = (rng.random((8, 11)) < 0.6).astype(np.uint8)
+    size = gp.Coordinate(voxel)
+    inputs = (source(LABELS, ids, voxel), source(MASK, mask, voxel)) + gp.MergeProvider()
+    node = gp.RandomLocation(0.5, MASK, min_labelled=0.7, labels=LABELS)
+    request = gp.BatchRequest({LABELS: gp.Roi((0, 0), size * gp.Coordinate(4, 3))})
+    request[MASK] = gp.Roi(size, size * gp.Coordinate(2, 1))
+    good = [
+        tuple(size * gp.Coordinate(i, j))
+        for i in range(5)
+        for j in range(9)
+        if (ids[i : i + 4, j : j + 3] >= 0).mean() >= 0.7
+        and mask[i + 1 : i + 3, j + 1].mean() >= 0.5
+    ]
+    assert 2 < len(good) < 20
+    with gp.build(inputs + node) as built:
+        assert_even(shifts(built.output, request, 1500), good)
+
+
+def test_says_which_of_two_masks_leaves_no_place():
+    ids = np.full(100, -1, np.int64)
+    ids[:30] = 7
+    mask = (np.arange(100) >= 50).astype(np.uint8)
+    inputs = (source(LABELS, ids, (1,)), source(MASK, mask, (1,))) + gp.MergeProvider()
+    node = gp.RandomLocation(1.0, MASK, min_labelled=0.5, labels=LABELS)
+    request = gp.BatchRequest({LABELS: gp.Roi((0,), (10,)), MASK: gp.Roi((0,), (10,))})
+    with (
+        gp.build(inputs + node) as built,
+        pytest.raises(
+            SamplingError,
+            match=r"0 of 91 possible locations have 1 or more of MASK masked \(41 places\), the "
+            r"best has 1 and 0.5 or more of LABELS labelled \(26 places\), the best has 1",
+        ),
+    ):
+        built.request_batch(request)
+
+
+def test_without_a_label_it_ends_at_once():
+    request = gp.BatchRequest({LABELS: gp.Roi((0,) * 3, (20,) * 3)})
+    ids = source(LABELS, np.full((60,) * 3, -1, np.int8), (1,) * 3)
+    with (
+        gp.build(ids + gp.RandomLocation(min_labelled=0.01, labels=LABELS)) as built,
+        pytest.raises(SamplingError, match="0 of 68921 possible locations"),
+    ):
+        built.request_batch(request)
+
+
+def test_a_mask_that_is_not_kept_is_read_again(monkeypatch):
+    monkeypatch.setattr(cells, "_BUDGET", 0)
+    data = (np.random.default_rng(5).random((90, 80, 100)) < 0.02).astype(np.uint8)
+    request = gp.BatchRequest({MASK: gp.Roi((0, 0, 0), (3, 3, 3))})
+    with gp.build(masked(data, min_masked=0.1), seed=1) as built:
+        for _ in range(50):
+            assert built.request_batch(request)[MASK].data.mean() >= 0.1
 
 
 def test_the_mask_has_to_be_in_the_request():
@@ -382,6 +442,8 @@ def test_says_if_nothing_is_bounded():
             r"min_masked has to lie in \[0, 1\], got 1.5",
         ),
         ({"min_masked": 0.5}, ValueError, "min_masked=0.5 needs a mask"),
+        ({"min_labelled": 0.5}, ValueError, "min_labelled=0.5 needs a labels"),
+        ({"labels": POINTS}, TypeError, "labels has to be of ArrayKey, got GraphKey"),
         ({"p_nonempty": -1}, ValueError, "p_nonempty has to lie"),
         ({"ensure_centered": True}, ValueError, "needs the points of ensure_nonempty"),
         ({"mask": POINTS}, TypeError, "mask has to be of ArrayKey, got GraphKey"),

@@ -56,8 +56,8 @@ class Located(BatchFilter):
             else:
                 batch[key] = _moved_back(batch[key], spec.roi, shift)
 
-    def read_whole(self, key: Key) -> Any:
-        """All that there is of an array or a graph, at setup.
+    def bounded(self, key: Key) -> Any:
+        """The spec of an array or a graph upstream that is to be read at setup.
 
         Raises
         ------
@@ -73,6 +73,16 @@ class Located(BatchFilter):
                 f"{'no region' if spec.roi is None else f'the unbounded region {spec.roi}'}. "
                 f"Give it a bounded one: pad {key} by a number of world units, not by None."
             )
+        return spec
+
+    def read_whole(self, key: Key) -> Any:
+        """All that there is of an array or a graph; raises like `bounded`."""
+        return self.read_part(key, self.bounded(key).roi)
+
+    def read_part(self, key: Key, roi: Roi) -> Any:
+        """What there is of an array or a graph in a region."""
+        spec = self.upstream_spec[key].copy()
+        spec.roi = roi
         request = BatchRequest(random_seed=0)
         request[key] = spec
         with borrowed_state(True):  # nodes from outside may seed and draw

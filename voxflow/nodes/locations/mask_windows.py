@@ -1,4 +1,10 @@
-"""Where on a mask does a window hold enough of it?"""
+"""Where on a mask does a window hold enough of it?
+
+A mask may be larger than memory. What is kept of it, and of the windows that hold enough, is a bit
+each where cells are mixed, up to a limit, and a count for each cell of windows. A window is drawn
+by way of its cell: how many of the cell's windows hold enough is its weight, and which they are is
+looked up, or found anew, in the cell alone.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from voxflow.nodes.locations.cells import BitGrid, slices, within
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_CHUNK = 1 << 16  # windows that are unpacked to draw one of them
-_SLAB = 1 << 22  # voxels that are unpacked at once
+    from voxflow.nodes.locations.cells import Box
+
+_SLAB = 1 << 24  # voxels that are unpacked at once
+_HELD = 1 << 25  # bytes of sums that are held while they move along the first axis
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,123 +47,203 @@ class Windows:
     stride: tuple[int, ...]
     count: tuple[int, ...]
 
+    def part(self, box: Box) -> Windows:
+        """Those of a box of their numbers."""
+        first = (
+            f + begin * s for f, s, (begin, _) in zip(self.first, self.stride, box, strict=True)
+        )
+        count = (end - begin for begin, end in box)
+        return Windows(tuple(first), self.shape, self.stride, tuple(count))
+
+    @property
+    def box(self) -> Box:
+        """From where the first begins to where the last ends."""
+        axes = zip(self.first, self.shape, self.stride, self.count, strict=True)
+        return tuple((f, f + (n - 1) * t + s) for f, s, t, n in axes)
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What windows have to hold.
+
+    Attributes
+    ----------
+    mask
+        Which voxels count.
+    windows
+        All of them inside the mask, none empty.
+    least
+        The fraction of their voxels that has to count, in [0, 1].
+    """
+
+    mask: BitGrid
+    windows: Windows
+    least: float
+
 
 class Places:
-    """The windows that hold enough, one bit for each window.
+    """The windows that hold enough.
+
+    Parameters
+    ----------
+    needs
+        All of which have to be fulfilled, each for as many windows; at least one.
 
     Attributes
     ----------
     possible
         How many windows there are.
     total
-        How many of them hold enough.
+        How many of them hold enough of everything.
+    enough
+        How many hold enough, for each need alone.
     best
-        The largest fraction in any window.
+        The largest fraction in any window, for each need.
+
+    Examples
+    --------
+    >>> mask = masked(np.array([0, 0, 1, 1, 1, 0], bool))
+    >>> places = Places([Need(mask, Windows((0,), (3,), (1,), (4,)), 0.6)])
+    >>> places.total, places.possible, places.best
+    (3, 4, [1.0])
     """
 
-    def __init__(self, enough: np.ndarray[Any, Any], best: float) -> None:
-        flat = enough.ravel()
-        counts = [np.count_nonzero(flat[i : i + _CHUNK]) for i in range(0, flat.size, _CHUNK)]
-        self._shape = enough.shape
-        self._bits = np.packbits(flat)
+    def __init__(self, needs: Sequence[Need]) -> None:
+        self._needs = list(needs)
+        self._grid = BitGrid(needs[0].windows.count, self._made)
+        cells = self._grid.cells
+        counts = np.zeros(cells.number, np.int64)
+        self.enough, self.best = [0] * len(needs), [0.0] * len(needs)
+        for tile in cells.boxes(_tile_size(needs), whole=1):
+            for box, enough in self._layers(tile):
+                self._grid.keep(box, enough)
+                for cell in cells.under(box):
+                    counts[cell] = np.count_nonzero(enough[within(cells.box(cell), box)])
         self._ends = np.cumsum(counts)
-        self.possible = flat.size
-        self.total = int(self._ends[-1]) if counts else 0
-        self.best = best
+        self.possible = prod(cells.shape)
+        self.total = int(self._ends[-1]) if counts.size else 0
 
     def draw(self, rng: np.random.Generator) -> tuple[int, ...]:
         """One of the windows that hold enough, all alike: its number along each axis."""
         number = int(rng.integers(self.total))
-        chunk = int(np.searchsorted(self._ends, number, side="right"))
-        before = int(self._ends[chunk - 1]) if chunk else 0
-        bits = np.unpackbits(self._bits[chunk * _CHUNK // 8 : (chunk + 1) * _CHUNK // 8])
-        flat = chunk * _CHUNK + int(np.flatnonzero(bits)[number - before])
-        return tuple(int(i) for i in np.unravel_index(flat, self._shape))
+        cell = int(np.searchsorted(self._ends, number, side="right"))
+        before = int(self._ends[cell - 1]) if cell else 0
+        held = self._grid.cell(cell)
+        index = np.unravel_index(np.flatnonzero(held)[number - before], held.shape)
+        begin = (begin for begin, _ in self._grid.cells.box(cell))
+        return tuple(int(i) + b for i, b in zip(index, begin, strict=True))
 
     def holds(self, index: Sequence[int]) -> bool:
         """Whether a window holds enough."""
-        flat = int(np.ravel_multi_index(tuple(index), self._shape))
-        return bool(self._bits[flat // 8] >> (7 - flat % 8) & 1)
+        return self._grid.holds(index)
+
+    def _made(self, box: Box) -> np.ndarray[Any, Any]:
+        """Which windows of a box hold enough of everything, found anew."""
+        streams = [_enough(need, need.windows.part(box), _rows(box)) for need in self._needs]
+        together: np.ndarray[Any, Any] = np.logical_and.reduce([next(s)[0] for s in streams])
+        return together
+
+    def _layers(self, tile: Box) -> Iterator[tuple[Box, np.ndarray[Any, Any]]]:
+        """Which windows hold enough of everything, a cell at a time along the first axis."""
+        edge = self._grid.cells.edge
+        streams = [_enough(need, need.windows.part(tile), edge) for need in self._needs]
+        for begin, layers in zip(range(*tile[0], edge), zip(*streams, strict=True), strict=True):
+            for i, (enough, best) in enumerate(layers):
+                self.enough[i] += int(np.count_nonzero(enough))
+                self.best[i] = max(self.best[i], best)
+            together = np.logical_and.reduce([enough for enough, _ in layers])
+            yield ((begin, begin + len(together)), *tile[1:]), together
 
 
-class MaskWindows:
-    """A mask, kept at one bit a voxel, and how much of it windows hold.
+def masked(values: np.ndarray[Any, Any]) -> BitGrid:
+    """A mask that is in memory."""
+    grid = BitGrid(values.shape, lambda box: values[slices(box)])
+    for box in grid.cells.boxes(values.size):
+        grid.keep(box, values[slices(box)])
+    return grid
 
-    Parameters
-    ----------
-    mask
-        Booleans, any number of dimensions.
 
-    Examples
-    --------
-    >>> mask = MaskWindows(np.array([0, 0, 1, 1, 1, 0], bool))
-    >>> places = mask.places(Windows((0,), (3,), (1,), (4,)), 0.6)
-    >>> places.total, places.possible, places.best
-    (3, 4, 1.0)
+def _rows(box: Box) -> int:
+    return box[0][1] - box[0][0]
+
+
+def _tile_size(needs: Sequence[Need]) -> int:
+    """Across how many windows sums may move along the first axis, not to take too much memory."""
+    held = sum(n.windows.shape[0] * _counter(prod(n.windows.shape[1:])).itemsize for n in needs)
+    return max(1, _HELD // held)
+
+
+def _counter(most: int) -> np.dtype[Any]:
+    """The smallest type that counts so far."""
+    return np.min_scalar_type(most)
+
+
+def _enough(
+    need: Need, windows: Windows, rows: int
+) -> Iterator[tuple[np.ndarray[Any, Any], float]]:
+    """Which windows hold enough, so many rows of them at a time, and the largest fraction."""
+    size = prod(windows.shape)
+    needed, last = _least_count(need.least, size), windows.count[0]
+    counts = _counts(need.mask, windows) if len(windows.count) > 1 else None
+    for begin in range(0, last, rows):
+        box = ((begin, min(begin + rows, last)),)
+        if counts is None:
+            sums = _sums(need.mask, windows.part(box))
+            yield sums >= needed, int(sums.max()) / size
+            continue
+        enough, best = np.empty((_rows(box), *windows.count[1:]), np.bool_), 0
+        for row in enough:
+            count = next(counts)
+            if count is None:
+                row[...] = needed == 0
+            else:
+                np.greater_equal(count, needed, out=row)
+                best = max(best, int(count.max()))
+        yield enough, best / size
+
+
+def _counts(mask: BitGrid, windows: Windows) -> Iterator[np.ndarray[Any, Any] | None]:
+    """How many voxels count in each window, plane after plane along the first axis.
+
+    The planes are one array that changes. None: nothing in any of them.
     """
-
-    def __init__(self, mask: np.ndarray[Any, Any]) -> None:
-        self.shape = mask.shape
-        self._bits = np.packbits(mask, axis=-1)
-
-    def places(self, windows: Windows, least: float) -> Places:
-        """The windows of which at least a fraction `least` is masked.
-
-        Parameters
-        ----------
-        windows
-            All of them inside the mask, none empty.
-        least
-            In [0, 1].
-        """
-        size = prod(windows.shape)
-        needed = _least_count(least, size)
-        enough = np.empty(windows.count, np.bool_)
-        best = 0
-        for number, counts in enumerate(self._counts(windows)):
-            np.greater_equal(counts, needed, out=enough[number, ...])
-            best = max(best, int(counts.max()))
-        return Places(enough, best / size)
-
-    def _counts(self, windows: Windows) -> Iterator[np.ndarray[Any, Any]]:
-        """How many voxels are masked in each window, plane after plane along the first axis.
-
-        The planes are one array that changes.
-        """
-        length, stride = windows.shape[0], windows.stride[0]
-        held: deque[np.ndarray[Any, Any]] = deque()
-        counts = np.zeros(windows.count[1:], np.min_scalar_type(prod(windows.shape)))
-        for number, plane in enumerate(self._planes(windows)):
+    length, stride = windows.shape[0], windows.stride[0]
+    held: deque[np.ndarray[Any, Any] | None] = deque()
+    counts = np.zeros(windows.count[1:], _counter(prod(windows.shape)))
+    filled = 0
+    for number, plane in enumerate(_planes(mask, windows)):
+        held.append(plane)
+        if plane is not None:
             counts += plane
-            held.append(plane)
-            if len(held) > length:
-                counts -= held.popleft()
-            start = number + 1 - length
-            if start >= 0 and start % stride == 0:
-                yield counts
-
-    def _planes(self, windows: Windows) -> Iterator[np.ndarray[Any, Any]]:
-        """Each plane across the first axis: how much is masked in the windows' parts of it."""
-        first, end = _extent(windows, 0)
-        # The last axis is packed: for a mask of one axis it is the first as well.
-        rows = np.unpackbits(self._bits, count=end) if len(self.shape) == 1 else self._bits
-        at_once = max(1, _SLAB // max(prod(self.shape[1:]), 1))
-        for start in range(first, end, at_once):
-            part = rows[start : min(start + at_once, end)]
-            if len(self.shape) > 1:
-                part = np.unpackbits(part, axis=-1, count=self.shape[-1])
-            for axis in range(len(self.shape) - 1, 0, -1):
-                begin, stop = _extent(windows, axis)
-                part = part[(slice(None),) * axis + (slice(begin, stop),)]
-                most = prod(windows.shape[axis:])
-                part = _moving_sum(part, axis, windows.shape[axis], windows.stride[axis], most)
-            yield from part
+            filled += 1
+        if len(held) > length and (gone := held.popleft()) is not None:
+            counts -= gone
+            filled -= 1
+        start = number + 1 - length
+        if start >= 0 and start % stride == 0:
+            yield counts if filled else None
 
 
-def _extent(windows: Windows, axis: int) -> tuple[int, int]:
-    """Where along an axis the first window begins and the last one ends."""
-    first, stride = windows.first[axis], windows.stride[axis]
-    return first, first + (windows.count[axis] - 1) * stride + windows.shape[axis]
+def _planes(mask: BitGrid, windows: Windows) -> Iterator[np.ndarray[Any, Any] | None]:
+    """Each plane across the first axis: how much of it counts in the windows' parts of it."""
+    (first, end), *across = windows.box
+    at_once = max(1, _SLAB // prod(b - a for a, b in across))
+    for start in range(first, end, at_once):
+        box = ((start, min(start + at_once, end)), *across)
+        if mask.is_empty(box):
+            yield from [None] * _rows(box)
+            continue
+        part = mask.read(box)
+        for axis in range(part.ndim - 1, 0, -1):
+            most = prod(windows.shape[axis:])
+            part = _moving_sum(part, axis, windows.shape[axis], windows.stride[axis], most)
+        yield from part
+
+
+def _sums(mask: BitGrid, windows: Windows) -> np.ndarray[Any, Any]:
+    """How many voxels count in each window, along a single axis."""
+    length, stride = windows.shape[0], windows.stride[0]
+    return _moving_sum(mask.read(windows.box), 0, length, stride, length)
 
 
 def _moving_sum(

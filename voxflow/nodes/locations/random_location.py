@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from voxflow.nodes.locations.located import Located, move
-from voxflow.nodes.locations.mask_windows import MaskWindows, Places, Windows
+from voxflow.nodes.locations.mask_windows import Need, Places, Windows
+from voxflow.nodes.locations.read_mask import Upstream, read_mask
 from voxflow.nodes.locations.remembered import Remembered
 from voxflow.nodes.locations.room import Room, find_room
 from voxflow.nodes.locations.weighted_points import Reach, WeightedPoints
@@ -40,9 +41,11 @@ class RandomLocation(Located):
     min_masked
         The least fraction, in [0, 1], of the requested region of `mask` that has to be masked.
     mask
-        An array that is masked where it is greater than 0. It is read once, at setup, and kept at
-        one bit a voxel. If `min_masked` is not 0 it has to be in the request: its region there is
-        the one that is looked at. A placeholder will do.
+        An array that is masked where it is greater than 0. It is read once, at setup, block by
+        block; blocks that are neither empty nor full are kept at one bit a voxel, up to 64 MiB, and
+        others are read again when a place in them is drawn: it may be larger than memory. If
+        `min_masked` is not 0 it has to be in the request: its region there is the one that is
+        looked at. A placeholder will do.
     ensure_nonempty
         A graph of which the requested region has to hold a point. It is read once, at setup. If it
         is not in the request, the region is the smallest around all that is.
@@ -59,6 +62,11 @@ class RandomLocation(Located):
         arrays are whole, else float64.
     max_attempts
         How many places are tried at most, where any have to be.
+    min_labelled
+        The least fraction, in [0, 1], of the requested region of `labels` that has to be labelled.
+    labels
+        An array that is labelled where it is not negative; otherwise like `mask`. Where there are
+        both, a place has enough of both.
 
     Raises
     ------
@@ -86,15 +94,16 @@ class RandomLocation(Located):
         random_shift_key: ArrayKey | None = None,
         *,
         max_attempts: int = 10_000,
+        min_labelled: float = 0,
+        labels: ArrayKey | None = None,
     ) -> None:
         _check_key("mask", mask, ArrayKey)
+        _check_key("labels", labels, ArrayKey)
         _check_key("ensure_nonempty", ensure_nonempty, GraphKey)
         _check_key("random_shift_key", random_shift_key, ArrayKey)
-        for name, value in (("min_masked", min_masked), ("p_nonempty", p_nonempty)):
-            if not 0 <= value <= 1:
-                raise ValueError(f"{name} has to lie in [0, 1], got {value}")
-        if min_masked > 0 and mask is None:
-            raise ValueError(f"min_masked={min_masked} needs a mask=, got none")
+        _check_fraction("p_nonempty", p_nonempty)
+        _check_least("min_masked", min_masked, "mask", mask)
+        _check_least("min_labelled", min_labelled, "labels", labels)
         if ensure_centered and ensure_nonempty is None:
             raise ValueError("ensure_centered needs the points of ensure_nonempty=, got none")
         if not point_balance_radius >= 0:
@@ -109,6 +118,8 @@ class RandomLocation(Located):
         self.point_balance_radius = point_balance_radius
         self.random_shift_key = random_shift_key
         self.max_attempts = max_attempts
+        self.min_labelled = min_labelled
+        self.labels = labels
         self._known = Remembered()
 
     @property
@@ -120,14 +131,10 @@ class RandomLocation(Located):
         """Offer everything without bounds; read the mask and the points."""
         super().setup()
         self._known = Remembered()
-        if self.mask is not None and self.min_masked > 0:
-            array = self.read_whole(self.mask)
-            if array.data.ndim != array.spec.roi.dims:
-                raise ValueError(
-                    f"{self.name()}: {self.mask} has the shape {array.data.shape}, but only "
-                    f"{array.spec.roi.dims} axes in the world; a mask has no channels"
-                )
-            self._mask = MaskWindows(array.data > 0)
+        self._masks = {}
+        for key, _, verb in self._wanted():
+            upstream = Upstream(self, key, 0, included=verb == "labelled")
+            self._masks[key, verb] = read_mask(upstream, str(key))
         if self.ensure_nonempty is not None:
             locations = self.read_whole(self.ensure_nonempty).locations
             if not len(locations):
@@ -142,8 +149,8 @@ class RandomLocation(Located):
             self.provides(self.random_shift_key, ArraySpec(nonspatial=True, dtype=dtype))
 
     def teardown(self) -> None:
-        """Let go of the mask and the points."""
-        for name in ("_mask", "_points"):
+        """Let go of the masks and the points."""
+        for name in ("_masks", "_points"):
             self.__dict__.pop(name, None)
 
     def accepts(self, request: BatchRequest) -> bool:
@@ -209,43 +216,53 @@ class RandomLocation(Located):
 
     # -- what is looked up once for each size of request ------------------------------------------
 
+    def _wanted(self) -> list[tuple[ArrayKey, float, str]]:
+        """Of which arrays places have to have enough: how much, and what it is called."""
+        wanted = [
+            (self.mask, self.min_masked, "masked"),
+            (self.labels, self.min_labelled, "labelled"),
+        ]
+        return [(key, least, verb) for key, least, verb in wanted if key is not None and least > 0]
+
     def _places(self, request: BatchRequest, room: Room) -> Places | None:
-        """Where there is enough of the mask; None if it does not matter."""
-        if self.mask is None or not self.min_masked > 0:
+        """Where there is enough of the masks; None if it does not matter."""
+        wanted = self._wanted()
+        for key, least, verb in wanted:
+            if key not in request:
+                raise RequestRefused(
+                    [
+                        f"{self._who()}: min_{verb}={least:g} looks at the region that is asked of "
+                        f"{key}, which is not in the request. Add it: request.add({key}, size), "
+                        "with placeholder=True if you do not need its data."
+                    ]
+                )
+        if not wanted:
             return None
-        if self.mask not in request:
-            raise RequestRefused(
-                [
-                    f"{self._who()}: min_masked={self.min_masked:g} looks at the region that is "
-                    f"asked of {self.mask}, which is not in the request. Add it: "
-                    f"request.add({self.mask}, size), with placeholder=True if you do not need "
-                    "its data."
-                ]
-            )
-        windows = self._windows(request[self.mask].region, room)
-        places = self._known.get(windows, lambda: self._mask.places(windows, self.min_masked))
+        needs = [
+            Need(self._masks[key, verb], self._windows(key, request[key].region, room), least)
+            for key, least, verb in wanted
+        ]
+        places = self._known.get(tuple(need.windows for need in needs), lambda: Places(needs))
         if not places.total:
+            sizes = " and ".join(str(request[key].region.shape) for key, *_ in wanted)
             raise SamplingError(
-                f"{self._who()}: 0 of {places.possible} possible locations have "
-                f"{self.min_masked:g} or more of {self.mask} masked in a region of "
-                f"{request[self.mask].region.shape} (world units); the best has "
-                f"{places.best:.4g}. Ask for a lower min_masked or another size, or see whether "
-                f"{self.mask} is the right mask."
+                f"{self._who()}: 0 of {self._numbers(places)}, in a region of {sizes} (world "
+                f"units). Ask for less or another size, or see whether "
+                f"{' and '.join(str(key) for key, *_ in wanted)} is the right mask."
             )
         return places
 
-    def _windows(self, asked: Roi, room: Room) -> Windows:
-        spec = self.upstream_spec[self.mask]  # type: ignore[index]
+    def _windows(self, key: ArrayKey, asked: Roi, room: Room) -> Windows:
+        spec = self.upstream_spec[key]
         voxel = spec.grid
         if asked.empty:
             raise RequestRefused(
-                [f"{self._who()}: an empty region of {self.mask} was asked, so nothing is masked"]
+                [f"{self._who()}: an empty region of {key} was asked, so nothing is in it"]
             )
         first = (asked.begin + room.shift(room.first) - spec.region.begin) / voxel  # type: ignore[arg-type]
         count = (b - a + 1 for a, b in zip(room.first, room.last, strict=True))  # type: ignore[operator]
-        return Windows(
-            tuple(first), tuple(asked.shape / voxel), tuple(room.step / voxel), tuple(count)
-        )
+        axes = (first, asked.shape / voxel, room.step / voxel, count)
+        return Windows(*(tuple(int(n) for n in axis) for axis in axes))
 
     def _reach(self, request: BatchRequest, room: Room) -> Reach:
         """Which points can be in the request."""
@@ -289,13 +306,23 @@ class RandomLocation(Located):
             text += f" {reach.number} points of {self.ensure_nonempty} are within reach."
         if places is not None:
             text += (
-                f" {places.total} of {places.possible} possible locations have "
-                f"{self.min_masked:g} or more of {self.mask}, the best {places.best:.4g};"
-                f" {off_mask} of those tried had less."
+                f" {places.total} of {self._numbers(places)}; {off_mask} of those tried had less."
             )
         if refused:
             text += f" {refused} were refused by {self.name()}.accepts()."
         return text + " Ask for less, or raise max_attempts."
+
+    def _numbers(self, places: Places) -> str:
+        """What the masks leave of the places: each need alone, and the best that there is."""
+        texts = [
+            f"{least:g} or more of {key} {verb}"
+            + (f" ({enough} places)" if len(places.enough) > 1 else "")
+            + f", the best has {best:.4g}"
+            for (key, least, verb), enough, best in zip(
+                self._wanted(), places.enough, places.best, strict=True
+            )
+        ]
+        return f"{places.possible} possible locations have {' and '.join(texts)}"
 
 
 def _draw_index(
@@ -319,3 +346,14 @@ def _is_in(places: Places, room: Room, index: tuple[int, ...]) -> bool:
 def _check_key(name: str, key: Key | None, kind: type[Any]) -> None:
     if key is not None and not isinstance(key, kind):
         raise TypeError(f"{name} has to be of {kind.__name__}, got {type(key).__name__} {key!r}")
+
+
+def _check_fraction(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} has to lie in [0, 1], got {value}")
+
+
+def _check_least(name: str, least: float, key_name: str, key: ArrayKey | None) -> None:
+    _check_fraction(name, least)
+    if least > 0 and key is None:
+        raise ValueError(f"{name}={least} needs a {key_name}= array, got none")
