@@ -53,6 +53,7 @@ from .nodes.sources.graph_source import GraphSource
 from .nodes.sources.klb_source import KlbSource
 from .nodes.locations.random_location import RandomLocation
 from .nodes.locations.reject import Reject
+from .nodes.locations.iterate_locations import IterateLocations
 from .nodes.locations.specified_location import SpecifiedLocation
 from .nodes.shape.crop import Crop
 from .nodes.shape.pad import Pad
@@ -143,6 +144,7 @@ __all__ = [
     "KlbSource",
     "LabelsToBoundary",
     "LabelsToClasses",
+    "IterateLocations",
     "MergeProvider",
     "models",
     "Node",
