@@ -30,6 +30,56 @@ def test_chooses_all_alike_by_default():
     assert chisquare(found).pvalue > 0.001
 
 
+def sized(value, n, labels=None, located=True):
+    """An image and its labels, which are smaller."""
+    raw = source(value, (n, n))
+    lab = np.zeros((n - 2, n - 2) if labels is None else labels, np.uint8)
+    spec = gp.ArraySpec(gp.Roi((2, 2), gp.Coordinate(lab.shape) * 2), (2, 2))
+    pair = (raw, gp.ArraySource(LABELS, lab, spec=spec)) + gp.MergeProvider()
+    return pair + gp.RandomLocation() if located else pair
+
+
+@pytest.mark.parametrize("located", [True, False])
+def test_by_size_follows_the_labels(located):
+    inputs = (sized(0, 9, (2, 3), located), sized(1, 9, (6, 3), located))
+    found = np.bincount(choices(gp.RandomProvider(weights="size"), inputs, 10_000))
+    assert chisquare(found, [2500, 7500]).pvalue > 0.001
+
+
+def test_by_size_after_a_crop_and_through_another_choice():
+    cropped = sized(0, 9, (6, 3), False) + gp.Crop(LABELS, gp.Roi((2, 2), (4, 6)))
+    both = (sized(1, 9, (3, 4)), sized(1, 9, (2, 3))) + gp.RandomProvider()
+    node = gp.RandomProvider(weights="size")
+    with gp.build((cropped + gp.RandomLocation(), both + gp.RandomLocation()) + node):
+        # The inner choice offers what its inputs have without bounds, together 12 + 6 voxels.
+        np.testing.assert_allclose(node.probabilities, [6 / 24, 18 / 24])
+
+
+def test_weights_are_those_of_all_inputs():
+    inputs = (source(0), source(1), source(2))
+    found = np.bincount(choices(gp.RandomProvider(weights=[1, 0, 2]), inputs, 10_000))
+    assert found[1] == 0
+    assert chisquare(found[[0, 2]], [10_000 / 3, 20_000 / 3]).pvalue > 0.001
+
+
+def test_says_if_a_size_is_not_known():
+    lone = [
+        gp.ArraySource(WHICH, np.zeros(3), spec=gp.ArraySpec(nonspatial=True)) for _ in range(2)
+    ]
+    with (
+        pytest.raises(gp.PipelineSetupError, match="needs an array that is bounded"),
+        gp.build(tuple(lone) + gp.RandomProvider(weights="size")),
+    ):
+        pass
+
+
+def test_refuses_weights_that_say_nothing():
+    with pytest.raises(ValueError, match="not both"):
+        gp.RandomProvider([1], weights=[1])
+    with pytest.raises(ValueError, match="'size', got 'big'"):
+        gp.RandomProvider(weights="big")
+
+
 def test_says_what_it_chose():
     request = gp.BatchRequest({RAW: gp.Roi((0, 0), (4, 4)), WHICH: gp.ArraySpec(nonspatial=True)})
     node = gp.RandomProvider(random_provider_key=WHICH)
