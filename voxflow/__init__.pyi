@@ -44,6 +44,7 @@ from .pipeline.engine.workers.errors import (
 # The nodes
 from .nodes.sources.array_source import ArraySource
 from .nodes.sources.hdf5_source import Hdf5Source
+from .nodes.sources.item_values import ItemValues
 from .nodes.sources.zarr_source import ZarrSource
 from .nodes.sources.csv_points_source import CsvPointsSource
 from .nodes.sources.dvid_source import DvidSource
@@ -55,6 +56,7 @@ from .nodes.locations.random_location import RandomLocation
 from .nodes.locations.reject import Reject
 from .nodes.locations.iterate_locations import IterateLocations
 from .nodes.locations.specified_location import SpecifiedLocation
+from .nodes.shape.align_center import AlignCenter
 from .nodes.shape.crop import Crop
 from .nodes.shape.pad import Pad
 from .nodes.shape.squeeze import Squeeze
@@ -102,6 +104,7 @@ __all__ = [
     "AddDistances",
     "AddMask",
     "Affinities",
+    "AlignCenter",
     "Array",
     "ArrayKey",
     "ArrayKeys",
@@ -145,6 +148,7 @@ __all__ = [
     "LabelsToBoundary",
     "LabelsToClasses",
     "IterateLocations",
+    "ItemValues",
     "MergeProvider",
     "models",
     "Node",

@@ -16,7 +16,11 @@ def test_makes_each_result_once_and_forgets_the_oldest():
     assert made == [1, 2, 3, 1]
 
 
-def test_a_copy_elsewhere_starts_empty():
-    known = Remembered()
+def test_results_travel():
+    known = Remembered(1)
     known.get(1, lambda: "here")
-    assert pickle.loads(pickle.dumps(known)).get(1, lambda: "there") == "there"
+    copy = pickle.loads(pickle.dumps(known))
+    assert copy.get(1, lambda: "there") == "here"
+    assert copy.get(2, lambda: "there") == "there"
+    assert copy.get(1, lambda: "forgotten") == "forgotten"
+    assert known.get(1, lambda: "there") == "here"

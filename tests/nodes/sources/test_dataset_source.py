@@ -357,3 +357,39 @@ def test_workers_share_what_is_kept(tmp_path, cache):
 def test_a_cache_that_means_nothing():
     with pytest.raises(ValueError, match="cache is None, 'ram'"):
         gp.Hdf5Source("a.hdf", {RAW: "raw"}, cache="disk")
+
+
+# -- what is special to pairs of images and labels -------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 4, 4)])
+def test_an_empty_dataset_is_read_as_zeros_where_it_is_placed(tmp_path, caplog, shape):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("labels", shape, np.int16)
+    spec = gp.ArraySpec(gp.Roi((9.8, 2, 2), (29.4, 8, 8)), (9.8, 2, 2))
+    make_source = lambda specs: gp.Hdf5Source(tmp_path / "a.h5", {LABELS: "labels"}, specs)  # noqa: E731
+    request = gp.BatchRequest({LABELS: gp.Roi((0, 0, 0), (9.8, 4, 2))})
+    array = served(make_source({LABELS: spec}) + gp.RandomLocation(), request)[LABELS]
+    assert (array.data.shape, array.data.dtype) == ((1, 2, 1), np.int16)
+    assert not array.data.any()
+    assert "labels is empty, and is read as zeros in" in caplog.text
+    with pytest.raises(gp.PipelineSetupError, match="To read it as zeros, say where"):
+        served(make_source(None), request)
+
+
+def test_masks_of_classes_go_with_their_source(tmp_path):
+    """Which classes are labelled in a volume, and which do not occur: a row each."""
+    inputs = []
+    for number in range(2):
+        path = tmp_path / f"{number}.h5"
+        make(path, "raw", np.full((4, 4), number, np.float32), (1, 1))
+        make(path, "info", np.array([[1, 1, number], [0, 0, 1 - number]], np.uint8))
+        datasets = {RAW: "raw", LABELS: "info"}
+        specs = {LABELS: gp.ArraySpec(nonspatial=True)}
+        inputs.append(gp.Hdf5Source(path, datasets, specs) + gp.RandomLocation())
+    request = gp.BatchRequest({RAW: gp.Roi((0, 0), (2, 2)), LABELS: gp.ArraySpec(nonspatial=True)})
+    with gp.build(tuple(inputs) + gp.RandomProvider() + gp.Stack(3), seed=1) as built:
+        for _ in range(5):
+            batch = built.request_batch(request)
+            for number, info in zip(batch[RAW].data[:, 0, 0], batch[LABELS].data, strict=True):
+                assert info.tolist() == [[1, 1, number], [0, 0, 1 - number]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -97,7 +98,7 @@ class Cells:
 
 
 class BitGrid:
-    """Which entries of a grid are set: at one bit each where a cell is mixed, else for nothing.
+    """Which entries of a grid are set: a bit each or less where a cell is mixed, else nothing.
 
     Parameters
     ----------
@@ -122,7 +123,7 @@ class BitGrid:
         self.cells = Cells(shape)
         self._make = make
         self._states = np.zeros(self.cells.grid, np.uint8)
-        self._bits: dict[int, np.ndarray[Any, Any]] = {}
+        self._bits: dict[int, bytes] = {}
         self._left = _BUDGET
 
     @property
@@ -136,9 +137,9 @@ class BitGrid:
             part = values[within(self.cells.box(cell), box)]
             state = _FULL if part.all() else _UNKNOWN if part.any() else _EMPTY
             self._states.flat[cell] = state
-            if state == _UNKNOWN and self._left >= part.size // 8 + 1:
-                self._bits[cell] = np.packbits(part)
-                self._left -= self._bits[cell].nbytes
+            if state == _UNKNOWN and self._left >= part.size // 8 + 100:
+                self._bits[cell] = zlib.compress(np.packbits(part).tobytes(), 1)
+                self._left -= len(self._bits[cell])
 
     def is_empty(self, box: Box) -> bool:
         """Whether it is known that nothing in a box is set."""
@@ -154,7 +155,8 @@ class BitGrid:
         bits = self._bits.get(number)
         if bits is None:
             return self._make(box)
-        return np.unpackbits(bits, count=prod(shape)).reshape(shape).view(np.bool_)
+        packed = np.frombuffer(zlib.decompress(bits), np.uint8)
+        return np.unpackbits(packed, count=prod(shape)).reshape(shape).view(np.bool_)
 
     def read(self, box: Box) -> np.ndarray[Any, Any]:
         """The booleans of a box."""

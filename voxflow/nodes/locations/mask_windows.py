@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from voxflow.nodes.locations.cells import Box
 
-_SLAB = 1 << 24  # voxels that are unpacked at once
+_SLAB = 1 << 22  # voxels that are unpacked at once
 _HELD = 1 << 25  # bytes of sums that are held while they move along the first axis
 
 
@@ -255,11 +255,7 @@ def _moving_sum(
     """
     dtype = np.min_scalar_type(most)
     if axis == part.ndim - 1:
-        running = np.zeros((*part.shape[:-1], part.shape[-1] + 1), dtype)
-        np.cumsum(part, axis=-1, dtype=dtype, out=running[..., 1:])
-        ends, begins = running[..., length::stride], running[..., : part.shape[-1] - length + 1]
-        difference: np.ndarray[Any, Any] = ends - begins[..., ::stride]
-        return difference
+        return _sums_along_rows(part.astype(dtype), length)[..., ::stride]
     # Whole rows at a time: numpy would walk along the axis, from cache line to cache line.
     part = np.moveaxis(part, axis, 0)
     row = part[:length].sum(axis=0, dtype=dtype)
@@ -271,6 +267,24 @@ def _moving_sum(
         if start % stride == 0:
             sums[start // stride] = row
     return np.moveaxis(sums, 0, axis)
+
+
+def _sums_along_rows(sums: np.ndarray[Any, Any], length: int) -> np.ndarray[Any, Any]:
+    """Sums of `length` entries along the last axis, of sums of 1, 2, 4, 8... entries.
+
+    That is several times as fast as differences of a running sum, which is one addition after
+    the other.
+    """
+    number, begin, size = sums.shape[-1] - length + 1, 0, 1
+    total = np.zeros((*sums.shape[:-1], number), sums.dtype)
+    while True:
+        if length & size:
+            total += sums[..., begin : begin + number]
+            begin += size
+        if begin == length:
+            return total
+        sums = sums[..., :-size] + sums[..., size:]
+        size *= 2
 
 
 def _least_count(least: float, size: int) -> int:

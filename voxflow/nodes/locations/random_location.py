@@ -42,8 +42,8 @@ class RandomLocation(Located):
         The least fraction, in [0, 1], of the requested region of `mask` that has to be masked.
     mask
         An array that is masked where it is greater than 0. It is read once, at setup, block by
-        block; blocks that are neither empty nor full are kept at one bit a voxel, up to 64 MiB, and
-        others are read again when a place in them is drawn: it may be larger than memory. If
+        block; blocks that are neither empty nor full are kept compressed, up to 64 MiB, and others
+        are read again when a place in them is drawn: it may be larger than memory. If
         `min_masked` is not 0 it has to be in the request: its region there is the one that is
         looked at. A placeholder will do.
     ensure_nonempty

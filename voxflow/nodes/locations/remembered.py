@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Remembered:
-    """Results by key; the oldest go first. A copy in another process starts empty.
+    """Results by key; the oldest go first. They travel to other processes.
 
     Two threads that ask for one key at the same time compute it once.
 
@@ -44,4 +44,11 @@ class Remembered:
             return found
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._size,)
+        with self._lock:
+            return _with, (self._size, dict(self._results))
+
+
+def _with(size: int, results: dict[Hashable, Any]) -> Remembered:
+    remembered = Remembered(size)
+    remembered._results = results
+    return remembered

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from voxflow.stores import MissingChunks, StoredDataset
     from voxflow.stores.cache import Cache
+
+logger = logging.getLogger(__name__)
 
 
 class DatasetSource(BatchProvider):
@@ -59,7 +62,8 @@ class DatasetSource(BatchProvider):
     StoreError
         At setup, if a file or dataset is not there, or does not say where it lies.
     ValueError
-        At setup, if specs do not fit the file.
+        At setup, if specs do not fit the file, or a dataset is empty. (With `roi` and `voxel_size`
+        in `array_specs` an empty one is read as zeros, with a warning.)
     """
 
     takes_no_input: ClassVar[bool] = True
@@ -97,6 +101,8 @@ class DatasetSource(BatchProvider):
         self._opened: dict[ArrayKey, _Opened] = {}
         for key, path in self.datasets.items():
             dataset = open_dataset(self.store, path, missing_chunks=self.missing_chunks)
+            if 0 in dataset.shape and not self.array_specs.get(key, ArraySpec()).nonspatial:
+                dataset = self._zeros(key, dataset)
             dataset = with_cache(dataset, self.cache)
             opened = self._open(key, dataset)
             self._opened[key] = opened
@@ -143,6 +149,21 @@ class DatasetSource(BatchProvider):
             spec.interpolatable = guess_interpolatable(dataset.dtype)
         spec.kind = stated_kind(dataset) if given.kind is None else given.kind
         return _Opened(dataset, spec, [a for a in axes if a not in spatial], spatial)
+
+    def _zeros(self, key: ArrayKey, empty: StoredDataset) -> StoredDataset:
+        """What stands for a dataset that was left empty: zeros in the region that is given."""
+        given = self.array_specs.get(key, ArraySpec())
+        if given.roi is None or given.voxel_size is None:
+            raise ValueError(
+                f"{self.name()}: {empty.uri} is empty, its shape is {empty.shape}. To read it as "
+                f"zeros, say where: array_specs={{{key}: ArraySpec(roi, voxel_size)}}"
+            )
+        logger.warning(
+            "%s: %s is empty, and is read as zeros in %s", self.name(), empty.uri, given.roi
+        )
+        shape = tuple(int(n) for n in given.roi.shape / given.voxel_size)
+        # Nothing but a single zero is kept.
+        return open_dataset(np.broadcast_to(np.zeros((), empty.dtype), shape), empty.uri)
 
     def _placed(
         self, key: ArrayKey, dataset: StoredDataset, given: ArraySpec
