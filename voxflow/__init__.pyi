@@ -56,6 +56,7 @@ from .nodes.locations.random_location import RandomLocation
 from .nodes.locations.reject import Reject
 from .nodes.locations.iterate_locations import IterateLocations
 from .nodes.locations.specified_location import SpecifiedLocation
+from .nodes.locations.weighted_location import WeightedLocation
 from .nodes.shape.align_center import AlignCenter
 from .nodes.shape.crop import Crop
 from .nodes.shape.pad import Pad
@@ -192,6 +193,7 @@ __all__ = [
     "Vectors",
     "VoxflowError",
     "Warp",
+    "WeightedLocation",
     "WorkerDied",
     "WorkerError",
     "WorkerFailed",

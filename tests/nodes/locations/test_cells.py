@@ -39,7 +39,7 @@ def test_gives_back_what_it_was_given(shape, data, budget, density):
     with mock.patch.object(cells, "_BUDGET", budget):
         grid = BitGrid(shape, lambda box: values[slices(box)])
         grid.cells = Cells(shape, 8)
-        grid._states = np.zeros(grid.cells.grid, np.uint8)
+        grid.counts = np.full(grid.cells.number, -1)
     for part in grid.cells.boxes(40):
         grid.keep(part, values[slices(part)])
     np.testing.assert_array_equal(grid.read(tuple(box)), values[slices(box)])

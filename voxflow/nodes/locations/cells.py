@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 _CELL = 1 << 18  # entries in a cell, about
 _BUDGET = 1 << 26  # bytes that are kept
-_UNKNOWN, _EMPTY, _FULL = 0, 1, 2
 
 Box = tuple[tuple[int, int], ...]
 """Begin and end along each axis."""
@@ -106,6 +105,11 @@ class BitGrid:
         Of the grid.
     make
         Gives the booleans of a box. Cells for which there is no room are made anew each time.
+
+    Attributes
+    ----------
+    counts
+        How many entries are set in each cell; -1 where nothing was taken down.
     Examples
     --------
     >>> odd = np.arange(10) % 2 > 0
@@ -122,7 +126,7 @@ class BitGrid:
     ) -> None:
         self.cells = Cells(shape)
         self._make = make
-        self._states = np.zeros(self.cells.grid, np.uint8)
+        self.counts = np.full(self.cells.number, -1)
         self._bits: dict[int, bytes] = {}
         self._left = _BUDGET
 
@@ -135,23 +139,21 @@ class BitGrid:
         """Take down the booleans of a box of whole cells."""
         for cell in self.cells.under(box):
             part = values[within(self.cells.box(cell), box)]
-            state = _FULL if part.all() else _UNKNOWN if part.any() else _EMPTY
-            self._states.flat[cell] = state
-            if state == _UNKNOWN and self._left >= part.size // 8 + 100:
+            count = self.counts[cell] = np.count_nonzero(part)
+            if 0 < count < part.size and self._left >= part.size // 8 + 100:
                 self._bits[cell] = zlib.compress(np.packbits(part).tobytes(), 1)
                 self._left -= len(self._bits[cell])
 
     def is_empty(self, box: Box) -> bool:
         """Whether it is known that nothing in a box is set."""
-        return bool((self._states[self.cells.around(box)] == _EMPTY).all())
+        return not self.counts.reshape(self.cells.grid)[self.cells.around(box)].any()
 
     def cell(self, number: int) -> np.ndarray[Any, Any]:
         """The booleans of a cell."""
         box = self.cells.box(number)
         shape = tuple(end - begin for begin, end in box)
-        state = self._states.flat[number]
-        if state != _UNKNOWN:
-            return np.full(shape, state == _FULL)
+        if (alike := self._alike(number, prod(shape))) is not None:
+            return np.full(shape, alike)
         bits = self._bits.get(number)
         if bits is None:
             return self._make(box)
@@ -166,17 +168,20 @@ class BitGrid:
             common = tuple(
                 (max(a, c), min(b, d)) for (a, b), (c, d) in zip(box, there, strict=True)
             )
-            state = self._states.flat[number]
-            part = state == _FULL if state else self.cell(number)[within(common, there)]
+            alike = self._alike(number, prod(end - begin for begin, end in there))
+            part = self.cell(number)[within(common, there)] if alike is None else alike
             found[within(common, box)] = part
         return found
 
     def holds(self, index: Sequence[int]) -> bool:
         """Whether an entry is set."""
         cell = int(np.ravel_multi_index([i // self.cells.edge for i in index], self.cells.grid))
-        if (state := self._states.flat[cell]) != _UNKNOWN:
-            return bool(state == _FULL)
         return bool(self.cell(cell)[tuple(i % self.cells.edge for i in index)])
+
+    def _alike(self, cell: int, size: int) -> bool | None:
+        """What all entries of a cell are; None if they differ, or are not known."""
+        count = self.counts[cell]
+        return bool(count) if count in (0, size) else None
 
 
 def within(box: Box, outer: Box) -> tuple[slice, ...]:

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from voxflow.nodes.locations.mask_windows import Windows
 from voxflow.pipeline.data import ArrayKey, Batch, BatchRequest
 from voxflow.pipeline.data.graph_ops import limits
 from voxflow.pipeline.engine import BatchFilter
+from voxflow.pipeline.engine.errors import RequestRefused
 from voxflow.pipeline.engine.legacy_random import borrowed_state
 from voxflow.pipeline.geometry import Coordinate, Roi
 
 if TYPE_CHECKING:
+    from voxflow.nodes.locations.room import Room
     from voxflow.pipeline.data import Graph, Key, ProviderSpec
 
 
@@ -55,6 +58,29 @@ class Located(BatchFilter):
                 batch[key] = array.placed(placed)
             else:
                 batch[key] = _moved_back(batch[key], spec.roi, shift)
+
+    def windows(self, key: ArrayKey, request: BatchRequest, room: Room) -> Windows:
+        """The region that is asked of an array, in its voxels, at all places where it can lie.
+
+        Raises
+        ------
+        RequestRefused
+            If the array is not in the request, or nothing is asked of it.
+        """
+        if key not in request or request[key].region.empty:
+            raise RequestRefused(
+                [
+                    f"{self._who()} looks at the region that is asked of {key}, which is "
+                    f"{'empty' if key in request else 'not in the request'}. Add it: "
+                    f"request.add({key}, size), with placeholder=True if you do not need its data."
+                ]
+            )
+        spec, asked = self.upstream_spec[key], request[key].region
+        voxel = spec.grid
+        first = (asked.begin + room.shift(room.first) - spec.region.begin) / voxel  # type: ignore[arg-type]
+        count = (b - a + 1 for a, b in zip(room.first, room.last, strict=True))  # type: ignore[operator]
+        axes = (first, asked.shape / voxel, room.step / voxel, count)
+        return Windows(*(tuple(int(n) for n in axis) for axis in axes))
 
     def bounded(self, key: Key) -> Any:
         """The spec of an array or a graph upstream that is to be read at setup.

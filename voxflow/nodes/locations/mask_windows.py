@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from voxflow.nodes.locations.cells import BitGrid, slices, within
+from voxflow.nodes.locations.cells import BitGrid, slices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -112,16 +112,13 @@ class Places:
         self._needs = list(needs)
         self._grid = BitGrid(needs[0].windows.count, self._made)
         cells = self._grid.cells
-        counts = np.zeros(cells.number, np.int64)
         self.enough, self.best = [0] * len(needs), [0.0] * len(needs)
         for tile in cells.boxes(_tile_size(needs), whole=1):
             for box, enough in self._layers(tile):
                 self._grid.keep(box, enough)
-                for cell in cells.under(box):
-                    counts[cell] = np.count_nonzero(enough[within(cells.box(cell), box)])
-        self._ends = np.cumsum(counts)
+        self._ends = np.cumsum(self._grid.counts)
         self.possible = prod(cells.shape)
-        self.total = int(self._ends[-1]) if counts.size else 0
+        self.total = int(self._ends[-1])
 
     def draw(self, rng: np.random.Generator) -> tuple[int, ...]:
         """One of the windows that hold enough, all alike: its number along each axis."""
@@ -151,7 +148,9 @@ class Places:
             for i, (enough, best) in enumerate(layers):
                 self.enough[i] += int(np.count_nonzero(enough))
                 self.best[i] = max(self.best[i], best)
-            together = np.logical_and.reduce([enough for enough, _ in layers])
+            together = layers[0][0]
+            for enough, _ in layers[1:]:
+                together &= enough
             yield ((begin, begin + len(together)), *tile[1:]), together
 
 

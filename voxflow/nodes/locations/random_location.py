@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from voxflow.nodes.locations.located import Located, move
-from voxflow.nodes.locations.mask_windows import Need, Places, Windows
-from voxflow.nodes.locations.read_mask import Upstream, read_mask
+from voxflow.nodes.locations.mask_windows import Need, Places
+from voxflow.nodes.locations.read_mask import Counting, read_mask
 from voxflow.nodes.locations.remembered import Remembered
 from voxflow.nodes.locations.room import Room, find_room
 from voxflow.nodes.locations.weighted_points import Reach, WeightedPoints
@@ -133,8 +133,7 @@ class RandomLocation(Located):
         self._known = Remembered()
         self._masks = {}
         for key, _, verb in self._wanted():
-            upstream = Upstream(self, key, 0, included=verb == "labelled")
-            self._masks[key, verb] = read_mask(upstream, str(key))
+            self._masks[key, verb] = read_mask(Counting(self, key, verb == "labelled"), str(key))
         if self.ensure_nonempty is not None:
             locations = self.read_whole(self.ensure_nonempty).locations
             if not len(locations):
@@ -227,19 +226,10 @@ class RandomLocation(Located):
     def _places(self, request: BatchRequest, room: Room) -> Places | None:
         """Where there is enough of the masks; None if it does not matter."""
         wanted = self._wanted()
-        for key, least, verb in wanted:
-            if key not in request:
-                raise RequestRefused(
-                    [
-                        f"{self._who()}: min_{verb}={least:g} looks at the region that is asked of "
-                        f"{key}, which is not in the request. Add it: request.add({key}, size), "
-                        "with placeholder=True if you do not need its data."
-                    ]
-                )
         if not wanted:
             return None
         needs = [
-            Need(self._masks[key, verb], self._windows(key, request[key].region, room), least)
+            Need(self._masks[key, verb], self.windows(key, request, room), least)
             for key, least, verb in wanted
         ]
         places = self._known.get(tuple(need.windows for need in needs), lambda: Places(needs))
@@ -251,18 +241,6 @@ class RandomLocation(Located):
                 f"{' and '.join(str(key) for key, *_ in wanted)} is the right mask."
             )
         return places
-
-    def _windows(self, key: ArrayKey, asked: Roi, room: Room) -> Windows:
-        spec = self.upstream_spec[key]
-        voxel = spec.grid
-        if asked.empty:
-            raise RequestRefused(
-                [f"{self._who()}: an empty region of {key} was asked, so nothing is in it"]
-            )
-        first = (asked.begin + room.shift(room.first) - spec.region.begin) / voxel  # type: ignore[arg-type]
-        count = (b - a + 1 for a, b in zip(room.first, room.last, strict=True))  # type: ignore[operator]
-        axes = (first, asked.shape / voxel, room.step / voxel, count)
-        return Windows(*(tuple(int(n) for n in axis) for axis in axes))
 
     def _reach(self, request: BatchRequest, room: Room) -> Reach:
         """Which points can be in the request."""

@@ -25,7 +25,7 @@ _QUICK = 1 << 28  # voxels that need no bar
 
 
 class Upstream:
-    """Which voxels of an array count, read from upstream by boxes of voxels.
+    """An array that is read from upstream by boxes of voxels.
 
     Parameters
     ----------
@@ -33,10 +33,6 @@ class Upstream:
         Who reads it.
     key
         The array: bounded and without channels.
-    limit
-        What is above it counts.
-    included
-        Whether what is equal to it counts as well.
 
     Raises
     ------
@@ -46,32 +42,50 @@ class Upstream:
         If it has no region or no bounds; when read, if it has channels.
     """
 
-    def __init__(self, node: Located, key: ArrayKey, limit: int, included: bool) -> None:
+    def __init__(self, node: Located, key: ArrayKey) -> None:
         self._node, self._key = node, key
         spec = node.bounded(key)
         self._begin, self._voxel = spec.region.begin, spec.grid
         self.shape = tuple(int(n) for n in spec.region.shape / spec.grid)
-        self._limit = limit
-        self._compare: Callable[..., Any] = operator.ge if included else operator.gt
 
     def __call__(self, box: Box) -> np.ndarray[Any, Any]:
-        """The booleans of a box."""
+        """The values of a box."""
         begin, end = zip(*box, strict=True)
         roi = Roi(
             self._begin + self._voxel * Coordinate(begin),
             self._voxel * (Coordinate(end) - Coordinate(begin)),
         )
-        data = self._node.read_part(self._key, roi).data
+        data: np.ndarray[Any, Any] = self._node.read_part(self._key, roi).data
         if data.ndim != len(box):
             raise ValueError(
                 f"{self._node.name()}: {self._key} has {data.ndim} axes, but only "
                 f"{len(box)} axes in the world; a mask has no channels"
             )
-        found: np.ndarray[Any, Any] = self._compare(data, self._limit)
-        return found
+        return data
 
 
-def read_mask(upstream: Upstream, label: str) -> BitGrid:
+class Counting(Upstream):
+    """Which voxels of an array count, read from upstream.
+
+    Parameters
+    ----------
+    node, key
+        See `Upstream`.
+    zero
+        Whether 0 counts, as what is above 0 does.
+    """
+
+    def __init__(self, node: Located, key: ArrayKey, zero: bool) -> None:
+        super().__init__(node, key)
+        self._compare: Callable[..., Any] = operator.ge if zero else operator.gt
+
+    def __call__(self, box: Box) -> np.ndarray[Any, Any]:
+        """The booleans of a box."""
+        counts: np.ndarray[Any, Any] = self._compare(super().__call__(box), 0)
+        return counts
+
+
+def read_mask(upstream: Counting, label: str) -> BitGrid:
     """Read all of a mask once, and keep what there is room for.
 
     Parameters
