@@ -89,6 +89,8 @@ from .nodes.labels.labels_to_boundary import LabelsToBoundary
 from .nodes.labels.labels_to_classes import LabelsToClasses
 from .nodes.labels.renumber_connected_components import RenumberConnectedComponents
 from .nodes.flow.merge_provider import MergeProvider
+from .nodes.flow.splits import balanced_weights, k_folds, train_valid_split
+from .nodes.flow.epoch_provider import EpochProvider
 from .nodes.flow.precache import PreCache
 from .nodes.flow.random_provider import RandomProvider
 from .nodes.flow.scan import Scan
@@ -113,6 +115,7 @@ __all__ = [
     "ArraySpec",
     "AsType",
     "BalanceLabels",
+    "balanced_weights",
     "Batch",
     "BatchFilter",
     "BatchFilterError",
@@ -134,6 +137,7 @@ __all__ = [
     "ExcludeLabels",
     "GPArraySource",
     "GPGraphSource",
+    "EpochProvider",
     "Graph",
     "GraphKey",
     "GraphKeys",
@@ -150,6 +154,7 @@ __all__ = [
     "LabelsToClasses",
     "IterateLocations",
     "ItemValues",
+    "k_folds",
     "MergeProvider",
     "models",
     "Node",
@@ -188,6 +193,7 @@ __all__ = [
     "stores",
     "testing",
     "torch",
+    "train_valid_split",
     "Unsqueeze",
     "UpSample",
     "Vectors",

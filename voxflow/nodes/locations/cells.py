@@ -110,6 +110,7 @@ class BitGrid:
     ----------
     counts
         How many entries are set in each cell; -1 where nothing was taken down.
+
     Examples
     --------
     >>> odd = np.arange(10) % 2 > 0
