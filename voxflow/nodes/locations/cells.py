@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-_CELL = 1 << 18  # entries in a cell, about
+_CELL = 1 << 15  # entries in a cell, about
 _BUDGET = 1 << 26  # bytes that are kept
 
 Box = tuple[tuple[int, int], ...]
