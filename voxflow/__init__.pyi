@@ -44,6 +44,7 @@ from .pipeline.engine.workers.errors import (
 # The nodes
 from .nodes.sources.array_source import ArraySource
 from .nodes.sources.hdf5_source import Hdf5Source
+from .nodes.sources.paired_sources import paired_sources
 from .nodes.sources.item_values import ItemValues
 from .nodes.sources.zarr_source import ZarrSource
 from .nodes.sources.csv_points_source import CsvPointsSource
@@ -163,6 +164,8 @@ __all__ = [
     "Normalize",
     "ops",
     "Pad",
+    "paired_sources",
+    "pipeline",
     "Pipeline",
     "pipeline",
     "PipelineRequestError",

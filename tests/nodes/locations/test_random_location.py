@@ -285,6 +285,26 @@ def test_a_mask_that_is_not_kept_is_read_again(monkeypatch):
             assert built.request_batch(request)[MASK].data.mean() >= 0.1
 
 
+@pytest.mark.parametrize("budget", [0, 1 << 26])
+def test_workers_draw_the_same_places(monkeypatch, budget):
+    monkeypatch.setattr(cells, "_BUDGET", budget)
+    rng = np.random.default_rng(5)
+    mask = source(MASK, (rng.random((40, 50)) < 0.1).astype(np.uint8), (2, 3))
+    image = source(RAW, np.arange(2000).reshape(40, 50).astype(np.float32), (2, 3))
+    request = gp.BatchRequest({RAW: gp.Roi((0, 0), (8, 12))})
+    request[MASK] = gp.ArraySpec(gp.Roi((0, 0), (8, 12)), placeholder=True)
+    found = []
+    for workers in (0, 2):
+        pipeline = (image, mask) + gp.MergeProvider() + gp.RandomLocation(0.2, MASK)
+        if workers:
+            pipeline = pipeline + gp.PreCache(2, workers)
+        with gp.build(pipeline, seed=3):
+            found.append([float(pipeline.request_batch(request)[RAW].data[0, 0]) for _ in range(8)])
+        image, mask = source(RAW, image.array.data, (2, 3)), source(MASK, mask.array.data, (2, 3))
+    assert found[0] == found[1]
+    assert len(set(found[0])) > 4
+
+
 def test_the_mask_has_to_be_in_the_request():
     with (
         gp.build(masked(np.ones(9, np.uint8), min_masked=0.5)) as built,

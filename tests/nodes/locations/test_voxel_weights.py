@@ -94,6 +94,18 @@ def test_classes_are_alike_and_so_are_their_voxels(big):
     assert abs(sum(drawn[k] for k in rare) - 3000) < 4 * np.sqrt(1500)
 
 
+@pytest.mark.parametrize("fraction", [0.0, 1 - 2**-53])
+def test_what_weighs_nothing_is_never_drawn(fraction):
+    class Edge:
+        def random(self):
+            return fraction
+
+    values = np.zeros((6, 7))
+    values[2, 3] = values[4, 1] = 0.1
+    voxels = make(values, Windows((0, 0), (1, 1), (1, 1), values.shape))
+    assert values[voxels.draw(Edge())] > 0
+
+
 def test_a_weight_that_is_tiny_is_still_found():
     values = np.zeros(100, np.float32)
     values[[0, 99]] = 1e-30, 1e-30

@@ -151,6 +151,7 @@ class RandomLocation(Located):
         """Let go of the masks and the points."""
         for name in ("_masks", "_points"):
             self.__dict__.pop(name, None)
+        self._known = Remembered()
 
     def accepts(self, request: BatchRequest) -> bool:
         """Whether a place will do; for subclasses.

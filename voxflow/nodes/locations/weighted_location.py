@@ -95,6 +95,10 @@ class WeightedLocation(Located):
         self._known = Remembered()
         self._upstream_weights = Upstream(self, self.weights)
 
+    def teardown(self) -> None:
+        """Let go of the weights."""
+        self._known = Remembered()
+
     def shift_of(self, request: BatchRequest) -> Coordinate:
         """By how much a request moves, in world units."""
         shift: Coordinate = self.plan(request)
