@@ -14,6 +14,7 @@ from math import ceil, prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from tqdm import tqdm
 
 from voxflow.nodes.locations.cells import BitGrid, slices
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from voxflow.nodes.locations.cells import Box
 
 _SLAB = 1 << 22  # voxels that are unpacked at once
+_QUICK = 1 << 28  # places that need no bar
 _HELD = 1 << 25  # bytes of sums that are held while they move along the first axis
 
 
@@ -113,7 +115,9 @@ class Places:
         self._grid = BitGrid(needs[0].windows.count, self._made)
         cells = self._grid.cells
         self.enough, self.best = [0] * len(needs), [0.0] * len(needs)
-        for tile in cells.boxes(_tile_size(needs), whole=1):
+        tiles = list(cells.boxes(_tile_size(needs), whole=1))
+        quick = prod(cells.shape) < _QUICK
+        for tile in tqdm(tiles, "counting places", unit="tile", leave=False, disable=quick):
             for box, enough in self._layers(tile):
                 self._grid.keep(box, enough)
         self._ends = np.cumsum(self._grid.counts)

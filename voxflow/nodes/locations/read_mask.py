@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from voxflow.nodes.locations.located import Located
     from voxflow.pipeline.data import ArrayKey
 
-_BLOCK = 1 << 24  # voxels that are read at once
+_BLOCK = 1 << 22  # voxels that are read at once
 _QUICK = 1 << 28  # voxels that need no bar
 
 
