@@ -71,6 +71,15 @@ from .nodes.values.resample import Resample
 from .nodes.values.up_sample import UpSample
 from .nodes.augment.deform_augment import DeformAugment
 from .nodes.augment.elastic_augment import ElasticAugment
+from .nodes.augment.grey_augment import GreyAugment
+from .nodes.augment.defect_augment import DefectAugment
+from .nodes.augment.blur import Blur
+from .nodes.augment.add_blobs import AddBlobs
+from .nodes.augment.erase import Erase
+from .nodes.values.fit_statistics import Statistics
+from .nodes.values.fit_statistics import fit_statistics
+from .nodes.shape.fit_to_size import FitToSize
+from .nodes.shape.fit_back import FitBack
 from .nodes.augment.intensity_augment import IntensityAugment
 from .nodes.augment.noise_augment import NoiseAugment
 from .nodes.augment.shift_augment import ShiftAugment
@@ -103,6 +112,15 @@ from .nodes.sinks.snapshot import Snapshot
 from .nodes.sinks.zarr_write import ZarrWrite
 
 __all__ = [
+    "AddBlobs",
+    "Blur",
+    "DefectAugment",
+    "Erase",
+    "fit_statistics",
+    "FitBack",
+    "FitToSize",
+    "GreyAugment",
+    "Statistics",
     "AddAffinities",
     "AddDescriptors",
     "AddDistances",

@@ -18,7 +18,7 @@ from .maps import Affine, Compose, Map
 from .resampling.resample import Order, check, finished, joint_order, resample
 from .values.changes import (
     Change,
-    Contrast,
+    Piecewise,
     Pointwise,
     Range,
     Round,
@@ -188,13 +188,13 @@ class Recipe(Deferred):
 
     def with_axis(self, axis: int) -> Recipe:
         """With one more axis of length 1, before the spatial ones."""
-        changes = tuple(c.with_axis(axis) if isinstance(c, Contrast) else c for c in self.changes)
+        changes = tuple(c.with_axis(axis) if isinstance(c, Piecewise) else c for c in self.changes)
         return replace(self, data=np.expand_dims(self.data, axis), changes=changes)
 
     def without_axis(self, axis: int) -> Recipe:
         """Without an axis of length 1 that is before the spatial ones."""
         changes = tuple(
-            c.without_axis(axis) if isinstance(c, Contrast) else c for c in self.changes
+            c.without_axis(axis) if isinstance(c, Piecewise) else c for c in self.changes
         )
         return replace(self, data=np.squeeze(self.data, axis), changes=changes)
 
@@ -203,7 +203,7 @@ class Recipe(Deferred):
         if self.warp is not None and (self.warp.ndim != warp.ndim or warp.ndim > 3):
             return False
         if order != "linear":
-            return not any(isinstance(c, Contrast) for c in self.changes)
+            return not any(isinstance(c, Piecewise) for c in self.changes)
         # Interpolation and what is linear can.
         return all(isinstance(c, Scale | Round) for c in self.changes)
 

@@ -13,7 +13,7 @@ from voxflow.pipeline.geometry import Coordinate, Roi
 if TYPE_CHECKING:
     from voxflow.pipeline.data import Key
 
-_MODES = ("constant", "reflect")
+_MODES = ("constant", "reflect", "symmetric", "edge", "border-mean")
 
 
 class Pad(BatchFilter):
@@ -28,7 +28,10 @@ class Pad(BatchFilter):
         each axis; None: without bounds (also for a single axis).
     mode
         "constant" fills with `value`; "reflect" mirrors the array at its border voxel, which is
-        not repeated (as `numpy.pad`), as often as it takes.
+        not repeated (as `numpy.pad`), as often as it takes; "symmetric" mirrors it with the border
+        voxel repeated; "edge" repeats the border voxel; "border-mean" fills with the mean of all
+        voxels at the border of what there is, for each channel. For that the whole array is read,
+        at each request that reaches beyond it.
     value
         The value for "constant"; None: 0.
 
@@ -95,6 +98,10 @@ class Pad(BatchFilter):
                 f"{self.name()} is to pad {self.key} by {size} world units, which is not a whole "
                 f"number of its voxels of {spec.voxel_size}; give a multiple of that"
             )
+        if self.mode == "border-mean" and spec.roi.unbounded:
+            raise ValueError(f"{self.name()} cannot tell the border of {self.key}: it has no end")
+        if self.mode == "border-mean" and spec.interpolatable is False:
+            raise ValueError(f"{self.name()}: {self.key} holds labels, which have no mean")
         if spec.dtype is not None and not _holds(spec.dtype, self.value):
             raise ValueError(
                 f"{self.name()} is to fill {self.key} with {self.value}, which {spec.dtype} cannot "
@@ -134,6 +141,9 @@ class Pad(BatchFilter):
     def _array_source(self, asked: Roi) -> Roi:
         """The part of what is there that is needed; one voxel at least, which tells channels."""
         indices, voxel_size = self._indices(asked)
+        there = self._there().snap_to_grid(voxel_size, "shrink")
+        if self.mode == "border-mean" and not there.contains(asked):
+            return there
         begin = Coordinate(int(i.min()) for i in indices)
         end = Coordinate(int(i.max()) + 1 for i in indices)
         return Roi(begin * voxel_size, (end - begin) * voxel_size)
@@ -151,6 +161,8 @@ class Pad(BatchFilter):
                 indices.append(wanted)
             elif self.mode == "reflect":
                 indices.append(low + _folded(wanted - low, extent))
+            elif self.mode == "symmetric":
+                indices.append(low + _repeated(wanted - low, extent))
             else:
                 indices.append(np.clip(wanted, low, low + extent - 1))
         return indices, voxel_size
@@ -162,12 +174,16 @@ class Pad(BatchFilter):
         first = array.spec.region.begin / voxel_size
         local = [i - f for i, f in zip(indices, first, strict=True)]
         lead = len(array.shape) - len(local)
-        if self.mode == "reflect":
+        if self.mode in ("reflect", "symmetric", "edge"):
             return array.view[(slice(None),) * lead + np.ix_(*local)]
         wanted = _voxels(roi, voxel_size)
         inside = [np.flatnonzero(i == w) for i, w in zip(indices, wanted, strict=True)]
         shape = (*array.shape[:lead], *(len(w) for w in wanted))
-        data = np.full(shape, self.value, dtype=array.dtype)
+        if self.mode == "border-mean":
+            fill = border_mean(array.view, len(local))
+            data = np.broadcast_to(fill[(..., *(None,) * len(local))], shape).copy()
+        else:
+            data = np.full(shape, self.value, dtype=array.dtype)
         if all(len(i) for i in inside):
             to: Any = (..., *(slice(i[0], i[-1] + 1) for i in inside))
             source = zip(local, inside, strict=True)
@@ -198,6 +214,29 @@ def _folded(index: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
     index = index % period
     folded: np.ndarray[Any, Any] = np.minimum(index, period - index)
     return folded
+
+
+def _repeated(index: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
+    """Mirror indices into ``0 ... size - 1``, with the border repeated."""
+    index = index % (2 * size)
+    repeated: np.ndarray[Any, Any] = np.minimum(index, 2 * size - 1 - index)
+    return repeated
+
+
+def border_mean(data: np.ndarray[Any, Any], dims: int) -> np.ndarray[Any, Any]:
+    """The mean of all voxels at the border of the last `dims` axes, one for each channel.
+
+    Integers are rounded to the nearest.
+
+    Examples
+    --------
+    >>> border_mean(np.array([[1.0, 2, 3], [4, 100, 5], [6, 7, 8]]), 2)
+    array(4.5)
+    """
+    border = np.ones(data.shape[data.ndim - dims :], bool)
+    border[(slice(1, -1),) * dims] = False
+    mean = data[..., border].mean(-1, dtype=np.float64)
+    return np.asarray(mean if data.dtype.kind == "f" else np.rint(mean)).astype(data.dtype)
 
 
 def _holds(dtype: np.dtype[Any], value: float) -> bool:

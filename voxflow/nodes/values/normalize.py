@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from voxflow.nodes.values.fit_statistics import Statistics
 from voxflow.ops.recipe import Recipe, value_range
-from voxflow.ops.values import Scale
+from voxflow.ops.values import Change, Clip, Scale
 from voxflow.pipeline.data import Array, ArrayKey, Batch, BatchRequest
 from voxflow.pipeline.engine import BatchFilter
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import DTypeLike
 
 _FACTORS = {np.dtype(np.uint8): 1 / 255, np.dtype(np.uint16): 1 / 65535}
@@ -29,11 +32,17 @@ class Normalize(BatchFilter):
         1/65535 for uint16). Floating point values have to lie in [0, 1] already.
     dtype
         The dtype of the result, of floating point.
+    mode
+        None: by the factor. "standardise": ``(array - mean) / std``. "percentiles": ``(array - low)
+        / (high - low)``, clipped to [0, 1].
+    statistics
+        For these modes: what `fit_statistics` gathered, or its dict. Keep it with the network, since
+        prediction needs the same.
 
     Raises
     ------
     ValueError
-        If `dtype` is not of floating point. At setup, or at a request if the dtype of the array is
+        If `dtype` is not of floating point, or the statistics do not fit the mode. At setup, or at a request if the dtype of the array is
         not known before: if no factor was given and there is none for the dtype. At a request: if
         no factor was given and floating point values lie outside of [0, 1].
 
@@ -48,7 +57,13 @@ class Normalize(BatchFilter):
     """
 
     def __init__(
-        self, array: ArrayKey, factor: float | None = None, dtype: DTypeLike = np.float32
+        self,
+        array: ArrayKey,
+        factor: float | None = None,
+        dtype: DTypeLike = np.float32,
+        *,
+        mode: Literal["standardise", "percentiles"] | None = None,
+        statistics: Statistics | Mapping[str, float] | None = None,
     ) -> None:
         self.array = array
         self.factor = factor
@@ -58,14 +73,28 @@ class Normalize(BatchFilter):
                 f"Normalize makes floating point values, got dtype={self.dtype}; use AsType or "
                 "IntensityScaleShift to get integers"
             )
+        if (mode is None) != (statistics is None) or (mode is not None and factor is not None):
+            raise ValueError(
+                "give either factor=, or mode= together with statistics= (see fit_statistics); got "
+                f"factor={factor}, mode={mode!r}, statistics={statistics}"
+            )
+        self.mode = mode
+        self.statistics: Statistics | None = None
+        self._changes: list[Change] = []
+        if mode is not None and statistics is not None:
+            given = isinstance(statistics, Statistics)
+            self.statistics = statistics if given else Statistics.from_dict(statistics)
+            self._changes = _changes(mode, self.statistics)
 
     def setup(self) -> None:
         """Say which dtype there will be."""
         self.enable_autoskip()
         spec = self.spec[self.array].copy()
         if spec.dtype is not None:
-            self._factor_for(spec.dtype)
-            self.looks_at_nothing = self.factor is not None or spec.dtype.kind != "f"
+            if self.mode is None:
+                self._factor_for(spec.dtype)
+            given = self.factor is not None or self.mode is not None
+            self.looks_at_nothing = given or spec.dtype.kind != "f"
         spec.dtype = self.dtype
         self.updates(self.array, spec)
 
@@ -79,12 +108,12 @@ class Normalize(BatchFilter):
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
         """Cast and scale."""
         array = batch[self.array]
-        factor = self._factor_for(array.dtype)
-        if self.factor is None and array.dtype.kind == "f":
+        changes = self._changes or [Scale(self._factor_for(array.dtype))]
+        if not self._changes and self.factor is None and array.dtype.kind == "f":
             self._check_range(array)
         spec = array.spec.copy()
         spec.dtype = self.dtype
-        scaled = Recipe.of(array).changed([Scale(factor)], self.dtype)
+        scaled = Recipe.of(array).changed(changes, self.dtype)
         made = Batch()
         made[self.array] = Array(scaled, spec, dict(array.attrs))
         return made
@@ -108,3 +137,16 @@ class Normalize(BatchFilter):
                 f"{self.name()} expects floating point values of {self.array} in [0, 1], found "
                 f"[{low:g}, {high:g}]. Give factor=... to scale them."
             )
+
+
+def _changes(mode: str, statistics: Statistics) -> list[Change]:
+    """What a mode does to values."""
+    if mode not in ("standardise", "percentiles"):
+        raise ValueError(f"mode has to be 'standardise' or 'percentiles', got {mode!r}")
+    low, width = statistics.mean, statistics.std
+    if mode == "percentiles":
+        low, width = statistics.low, statistics.high - statistics.low
+    if not width > 0:
+        raise ValueError(f"{mode} has to divide by {width}: all values are alike, {statistics}")
+    scale = Scale(1 / width, -low / width)
+    return [scale] if mode == "standardise" else [scale, Clip(0.0, 1.0)]

@@ -1,4 +1,16 @@
-from .changes import Change, Clip, Contrast, Gamma, Pointwise, Range, Round, Scale, range_after
+from .changes import (
+    Change,
+    Clip,
+    Contrast,
+    Gamma,
+    Pieces,
+    Piecewise,
+    Pointwise,
+    Range,
+    Round,
+    Scale,
+    range_after,
+)
 from .make import changed
 
 __all__ = [
@@ -6,6 +18,8 @@ __all__ = [
     "Clip",
     "Contrast",
     "Gamma",
+    "Pieces",
+    "Piecewise",
     "Pointwise",
     "Range",
     "Round",

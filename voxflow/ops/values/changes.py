@@ -101,7 +101,52 @@ class Contrast:
         return Contrast(pieces, self.scale.squeeze(axis), self.shift.squeeze(axis))
 
 
-Change = Pointwise | Contrast
+@final
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """Each piece by changes of its own.
+
+    Attributes
+    ----------
+    pieces
+        The size of a piece along each axis of the data, from 1; the last ones may be smaller.
+    steps
+        For each piece the changes as the kernels read them, shape (pieces along axis 0, pieces
+        along axis 1, ..., changes, 3). The i-th change is of the same kind for all pieces.
+    """
+
+    pieces: tuple[int, ...]
+    steps: NDArray[np.float64]
+
+    @property
+    def options(self) -> list[list[Pointwise]]:
+        """The changes of each piece."""
+        flat = self.steps.reshape(-1, *self.steps.shape[-2:])
+        return [[_unpacked(*step) for step in piece] for piece in flat.tolist()]
+
+    def with_axis(self, axis: int) -> Pieces:
+        """The same for data with one more axis, of length 1."""
+        pieces = (*self.pieces[:axis], 1, *self.pieces[axis:])
+        return Pieces(pieces, np.expand_dims(self.steps, axis))
+
+    def without_axis(self, axis: int) -> Pieces:
+        """The same for data that lack one axis, which was of length 1."""
+        pieces = (*self.pieces[:axis], *self.pieces[axis + 1 :])
+        return Pieces(pieces, self.steps.squeeze(axis))
+
+
+def _unpacked(kind: float, a: float, b: float) -> Pointwise:
+    if kind == SCALE:
+        return Scale(a, b)
+    if kind == CLIP:
+        return Clip(a, b)
+    return Gamma(a) if kind == GAMMA else Round()
+
+
+Piecewise = Contrast | Pieces
+"""A change that differs from piece to piece."""
+
+Change = Pointwise | Piecewise
 """Anything that can be done to values."""
 
 
@@ -129,11 +174,11 @@ def fused(changes: Iterable[Pointwise]) -> list[Pointwise]:
     return short
 
 
-def segments(changes: Sequence[Change]) -> list[tuple[Contrast | None, list[Pointwise]]]:
-    """Changes cut before each `Contrast`, which has to see all values before any is changed."""
-    parts: list[tuple[Contrast | None, list[Pointwise]]] = [(None, [])]
+def segments(changes: Sequence[Change]) -> list[tuple[Piecewise | None, list[Pointwise]]]:
+    """Changes cut before each piecewise one, which goes over an array that is there."""
+    parts: list[tuple[Piecewise | None, list[Pointwise]]] = [(None, [])]
     for change in changes:
-        if isinstance(change, Contrast):
+        if isinstance(change, Piecewise):
             parts.append((change, []))
         else:
             parts[-1][1].append(change)
@@ -172,6 +217,9 @@ def range_after(changes: Iterable[Change], before: Range, dtype: np.dtype[Any]) 
             ends = [_scaled(v, change, dtype) for v in (low, high)]
         elif isinstance(change, Clip):
             ends = [applied([change], v) for v in (low, high)]
+        elif isinstance(change, Pieces):
+            ranges = [range_after(own, (low, high), dtype) for own in change.options]
+            ends = [end for pair in ranges or [_UNKNOWN] for end in pair]
         elif isinstance(change, Contrast) or low < 0 or not math.isfinite(high):
             ends = list(_UNKNOWN)
         else:

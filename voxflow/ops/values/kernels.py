@@ -9,6 +9,8 @@ from __future__ import annotations
 from math import floor
 from typing import Any
 
+import numpy as np
+
 from voxflow.pipeline.compiled import kernel
 
 from ..pointers import as_element, pointer
@@ -82,6 +84,28 @@ def change(
                         source, here + begin * near, near, target, there + begin * to, to, n,
                         row, todo, count,
                     )  # fmt: skip
+
+
+@kernel
+def change_pieces(
+    flat: Any, starts: Any, length: int, own: Any, each: int, steps: Any, count: int
+) -> None:
+    """Apply to each piece the `each` steps that are its own, then those of all; in place.
+
+    Piece ``p`` is as in `center`; its own steps are ``own[p]``, shape (each, 3).
+    """
+    values, todo, mine = pointer(flat), pointer(steps), pointer(own)
+    row = np.empty(3 * each, np.float64)
+    todo_own = pointer(row)
+    for p in range(starts.shape[0]):
+        for i in range(3 * each):
+            row[i] = mine[p * 3 * each + i]
+        for r in range(starts.shape[1]):
+            end = starts[p, r] + length
+            for begin in range(starts[p, r], end, BLOCK):
+                n = min(BLOCK, end - begin)
+                change_row(values, begin, n, todo_own, each)
+                change_row(values, begin, n, todo, count)
 
 
 @kernel

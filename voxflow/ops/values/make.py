@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from ..pointers import unlocked
 from ..runs import runs
 from . import kernels
-from .changes import Change, Contrast, Pointwise, packed, segments
+from .changes import Change, Pieces, Piecewise, Pointwise, packed, segments
 
 __all__ = ["KNOWN", "changed", "finish", "flat_axes", "work_type"]
 
@@ -74,19 +74,26 @@ def changed(
     return out
 
 
-def finish(made: NDArray[Any], rest: Sequence[tuple[Contrast | None, Sequence[Pointwise]]]) -> None:
+def finish(
+    made: NDArray[Any], rest: Sequence[tuple[Piecewise | None, Sequence[Pointwise]]]
+) -> None:
     """Apply all segments after the first one, in place; `made` is C-contiguous."""
     flat, lanes = made.reshape(-1), np.zeros(kernels.LANES)
-    for contrast, then in rest:
-        if contrast is None:  # only the first segment has none
+    for change, then in rest:
+        if change is None:  # only the first segment has none
             continue
         steps = packed(then)
-        scale, shift = contrast.scale.reshape(-1), contrast.shift.reshape(-1)
         done = 0
-        for starts, length in runs(made.shape, contrast.pieces):
+        for starts, length in runs(made.shape, change.pieces):
             end = done + len(starts)
-            rule = scale[done:end], shift[done:end], steps, len(steps), lanes
-            kernels.center(flat, starts, length, *rule)
+            if isinstance(change, Pieces):
+                each = change.steps.shape[-2]
+                own = np.ascontiguousarray(change.steps.reshape(-1, 3 * each)[done:end])
+                kernels.change_pieces(flat, starts, length, own, each, steps, len(steps))
+            else:
+                scale, shift = change.scale.reshape(-1), change.shift.reshape(-1)
+                rule = scale[done:end], shift[done:end], steps, len(steps), lanes
+                kernels.center(flat, starts, length, *rule)
             done = end
 
 

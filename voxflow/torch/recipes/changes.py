@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from voxflow.ops.values.changes import Clip, Contrast, Gamma, Pointwise, Scale, fused
+from voxflow.ops.values.changes import CLIP, SCALE, Clip, Contrast, Gamma, Pieces, Pointwise, Scale, fused
 
 
 def changed(values: torch.Tensor, changes: Iterable[Pointwise]) -> torch.Tensor:
@@ -45,11 +45,38 @@ def centered(values: torch.Tensor, contrast: Contrast) -> torch.Tensor:
     shift = torch.tensor(contrast.shift, dtype=torch.float64, device=values.device)
     summand = (means * (1.0 - scale) + shift).to(values.dtype)
     factor = scale.to(values.dtype)
-    for axis, (n, size) in enumerate(zip(values.shape, contrast.pieces, strict=True)):
+    return values * _spread(factor, values, contrast) + _spread(summand, values, contrast)
+
+
+def pieced(values: torch.Tensor, change: Pieces) -> torch.Tensor:
+    """Values with each piece changed by changes of its own.
+
+    Examples
+    --------
+    >>> doubled = Pieces((1,), np.array([[[1.0, 2.0, 0.0]], [[1.0, 1.0, 0.5]]]))
+    >>> pieced(torch.tensor([1.0, 3.0]), doubled)
+    tensor([2.0000, 3.5000])
+    """
+    steps = torch.tensor(change.steps, dtype=values.dtype, device=values.device)
+    for i in range(steps.shape[-2]):
+        a, b = (_spread(steps[..., i, k], values, change) for k in (1, 2))
+        kind = change.steps[..., i, 0].flat[0]
+        if kind == SCALE:
+            values = values * a + b
+        elif kind == CLIP:
+            values = torch.minimum(torch.maximum(values, a), b)
+        else:
+            values = values**a
+    return values
+
+
+def _spread(each: torch.Tensor, values: torch.Tensor, change: Contrast | Pieces) -> torch.Tensor:
+    """A number for each piece, as one that fits each value."""
+    for axis, (n, size) in enumerate(zip(values.shape, change.pieces, strict=True)):
         if 1 < size < n:
             piece = torch.arange(n, device=values.device) // size
-            factor, summand = factor.index_select(axis, piece), summand.index_select(axis, piece)
-    return values * factor + summand
+            each = each.index_select(axis, piece)
+    return each
 
 
 def _means(values: torch.Tensor, contrast: Contrast) -> torch.Tensor:

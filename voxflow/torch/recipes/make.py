@@ -12,12 +12,12 @@ import torch
 from voxflow.ops.recipe import Recipe
 from voxflow.ops.resampling.program import NDIM, exact_moves, kept_axes
 from voxflow.ops.resampling.resample import Order, Prepared, Turn, prepared, turned
-from voxflow.ops.values.changes import Pointwise, applied, segments
+from voxflow.ops.values.changes import Pieces, Pointwise, applied, segments
 from voxflow.ops.values.make import work_type
 from voxflow.torch.pinned import upload
 from voxflow.torch.tensors import carried, exact
 
-from .changes import centered, changed
+from .changes import centered, changed, pieced
 from .lookup import linear, nearest, outside
 from .majority import Votes
 from .numbers import Values, bits_type, stored
@@ -81,9 +81,11 @@ def made(recipe: Recipe, device: torch.device, block: int = BLOCK) -> torch.Tens
     if not rest:
         return _first(recipe, first, dtype, device, block)
     values = _first(recipe, first, work_type(recipe.data.dtype, dtype), device, block)
-    for contrast, then in rest:
-        if contrast is not None:  # only the first segment has none
-            values = changed(centered(values, contrast), then)
+    for change, then in rest:
+        if isinstance(change, Pieces):
+            values = changed(pieced(values, change), then)
+        elif change is not None:  # only the first segment has none
+            values = changed(centered(values, change), then)
     return stored(values, dtype)
 
 
