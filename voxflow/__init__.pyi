@@ -79,7 +79,7 @@ from .nodes.augment.erase import Erase
 from .nodes.values.fit_statistics import Statistics
 from .nodes.values.fit_statistics import fit_statistics
 from .nodes.shape.fit_to_size import FitToSize
-from .nodes.shape.fit_back import FitBack
+from .nodes.shape.fit_to_size import FitBack
 from .nodes.augment.intensity_augment import IntensityAugment
 from .nodes.augment.noise_augment import NoiseAugment
 from .nodes.augment.shift_augment import ShiftAugment
@@ -112,21 +112,13 @@ from .nodes.sinks.snapshot import Snapshot
 from .nodes.sinks.zarr_write import ZarrWrite
 
 __all__ = [
-    "AddBlobs",
-    "Blur",
-    "DefectAugment",
-    "Erase",
-    "fit_statistics",
-    "FitBack",
-    "FitToSize",
-    "GreyAugment",
-    "Statistics",
     "AddAffinities",
     "AddDescriptors",
     "AddDistances",
     "AddMask",
     "Affinities",
     "AlignCenter",
+    "AddBlobs",
     "Array",
     "ArrayKey",
     "ArrayKeys",
@@ -142,6 +134,7 @@ __all__ = [
     "BatchProvider",
     "BatchRequest",
     "BatchRequestError",
+    "Blur",
     "build",
     "contrib",
     "Coordinate",
@@ -157,11 +150,19 @@ __all__ = [
     "ExcludeLabels",
     "GPArraySource",
     "GPGraphSource",
+    "DefectAugment",
+    "Edge",
+    "ElasticAugment",
+    "Erase",
+    "fit_statistics",
+    "FitBack",
+    "FitToSize",
     "Graph",
     "GraphKey",
     "GraphKeys",
     "GraphSource",
     "GraphSpec",
+    "GreyAugment",
     "GrowBoundary",
     "HandleBlobs",
     "Hdf5Source",
@@ -210,6 +211,7 @@ __all__ = [
     "SpecifiedLocation",
     "Squeeze",
     "Stack",
+    "Statistics",
     "stores",
     "testing",
     "torch",

@@ -17,7 +17,7 @@ from voxflow.pipeline.geometry import Coordinate
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from voxflow.pipeline.data import ArrayKey, ArraySpec
+    from voxflow.pipeline.data import ArrayKey
     from voxflow.pipeline.geometry import Roi
 
     Data = NDArray[Any]
@@ -232,8 +232,7 @@ class DefectAugment(Augment):
     def _artifact(self, roi: Roi, size: Coordinate, seed: int, axis: int) -> tuple[Data, Data]:
         """An artefact and its mask, of the size of a section."""
         shape = Coordinate(
-            s if a == self.axis else n
-            for a, (n, s) in enumerate(zip(roi.shape, size, strict=True))
+            s if a == self.axis else n for a, (n, s) in enumerate(zip(roi.shape, size, strict=True))
         )
         request = BatchRequest(random_seed=seed)
         keys = [key for key in (self.artifacts, self.artifacts_mask) if key is not None]
@@ -249,9 +248,7 @@ class DefectAugment(Augment):
         found: Any = tuple(a.take(0, a.ndim - roi.dims + self.axis) for a in (artifact, mask))
         return found
 
-    def _folded(
-        self, source: Data, shape: tuple[int, ...], start: list[int], fold: Fold
-    ) -> Data:
+    def _folded(self, source: Data, shape: tuple[int, ...], start: list[int], fold: Fold) -> Data:
         """A section with a fold, out of a larger one in which it begins at `start`."""
         rows, columns = shape[-2:]
         normal = math.sin(fold.angle), math.cos(fold.angle)

@@ -8,7 +8,17 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from voxflow.ops.values.changes import CLIP, SCALE, Clip, Contrast, Gamma, Pieces, Pointwise, Scale, fused
+from voxflow.ops.values.changes import (
+    CLIP,
+    SCALE,
+    Clip,
+    Contrast,
+    Gamma,
+    Pieces,
+    Pointwise,
+    Scale,
+    fused,
+)
 
 
 def changed(values: torch.Tensor, changes: Iterable[Pointwise]) -> torch.Tensor:
