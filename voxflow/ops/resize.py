@@ -55,4 +55,5 @@ def _weights(there: int, wanted: int) -> NDArray[np.float64]:
     centres = np.clip((np.arange(wanted) + 0.5) * step - 0.5, 0, there - 1)
     away = np.abs(np.arange(there) - centres[:, None]) / max(1.0, step)
     weights: NDArray[np.float64] = np.maximum(0.0, 1.0 - away)
-    return weights / weights.sum(1, keepdims=True)
+    weights /= weights.sum(1, keepdims=True)
+    return weights

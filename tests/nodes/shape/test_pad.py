@@ -40,7 +40,7 @@ def test_offers_the_larger_region(size, roi):
 @hypothesis.given(
     begin=st.tuples(st.integers(-9, 9), st.integers(-9, 9)),
     shape=st.tuples(st.integers(1, 9), st.integers(1, 9)),
-    mode=st.sampled_from(["constant", "reflect"]),
+    mode=st.sampled_from(["constant", "reflect", "symmetric", "edge"]),
 )
 def test_every_region_is_that_part_of_the_whole(begin, shape, mode):
     whole = np.pad(DATA, ((0, 0), (20, 20), (20, 20)), mode)
@@ -125,7 +125,7 @@ def test_the_source_is_left_alone():
 @pytest.mark.parametrize(
     ("args", "text"),
     [
-        ((RAW, 5, "edge"), "mode has to be one of constant, reflect, got 'edge'"),
+        ((RAW, 5, "wrap"), "mode has to be one of constant, .*, got 'wrap'"),
         ((RAW, (5, -5)), r"Crop makes them smaller"),
         ((RAW, -1), r"Crop makes them smaller"),
     ],
@@ -158,3 +158,29 @@ def test_a_nonspatial_array_has_no_region():
         gp.build(gp.ArraySource(RAW, array) + gp.Pad(RAW, 5)),
     ):
         pass
+
+
+@hypothesis.given(
+    begin=st.tuples(st.integers(-9, 9), st.integers(-9, 9)),
+    shape=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    dtype=st.sampled_from([np.uint8, np.float32]),
+)
+def test_the_mean_of_the_border_is_that_of_the_whole(begin, shape, dtype):
+    data = DATA.astype(dtype)
+    border = np.delete(data.reshape(2, -1), [4, 7], axis=1)
+    mean = np.rint(border.mean(1)) if dtype == np.uint8 else border.mean(1)
+    whole = np.broadcast_to(mean.astype(dtype)[:, None, None], (2, 44, 43)).copy()
+    whole[:, 20:24, 20:23] = data
+    padded = volume(data) + gp.Pad(RAW, None, "border-mean")
+    batch = served(padded, asking(RAW=voxels(begin, shape)))
+    low = np.array(begin) + 20
+    high = low + shape
+    np.testing.assert_array_equal(batch[RAW].data, whole[:, low[0] : high[0], low[1] : high[1]])
+
+
+def test_labels_have_no_mean():
+    ids = source(RAW, DATA, SIZE, OFFSET, interpolatable=False)
+    with pytest.raises(gp.PipelineSetupError, match="holds labels"):
+        served(ids + gp.Pad(RAW, None, "border-mean"), asking(RAW=ROI))
+    with pytest.raises(gp.PipelineSetupError, match="it has no end"):
+        served(volume() + gp.Pad(RAW, None) + gp.Pad(RAW, 0, "border-mean"), asking(RAW=ROI))

@@ -70,7 +70,7 @@ class AddBlobs(ValueAugment):
         data, dims = array.view.copy(), array.spec.region.dims
         for blob in self.plan(request):
             where, away = distances(blob, data.shape[-dims:], array.spec.grid, reach=3.0)
-            part = data[(..., *where)]
+            part = data[where]
             part += blob.strength * np.exp2(-(away**2))
             if self.clip:
                 np.clip(part, 0, 1, out=part)

@@ -41,7 +41,7 @@ def draw_blobs(
 
 def distances(
     blob: Blob, shape: tuple[int, ...], voxel_size: Coordinate, reach: float
-) -> tuple[tuple[slice, ...], Floats]:
+) -> tuple[Any, Floats]:
     """Where a blob lies, and how far from its centre voxels are there: 1 at its rim.
 
     Blobs are round in world units. Farther than `reach` nothing is told.
@@ -57,7 +57,7 @@ def distances(
     total: Any = 0.0
     for axis, part in enumerate(parts):
         total = total + part.reshape([-1 if a == axis else 1 for a in range(len(parts))])
-    return tuple(where), np.sqrt(total)
+    return (..., *where), np.sqrt(total)
 
 
 def check_ranges(**ranges: tuple[float, float]) -> None:

@@ -68,12 +68,13 @@ class Blur(ValueAugment):
     def prepare(self, request: BatchRequest) -> BatchRequest:
         """Need what is around the region too."""
         needed = BatchRequest()
-        spec = needed[self.array] = request[self.array].copy()
+        spec = request[self.array].copy()
         size = self.spec[self.array].grid
         radius = [math.floor(_TRUNCATE * s + 0.5) for s in self._in_voxels(self.plan(request))]
         more = Coordinate(radius) * size
         there = self.get_upstream_provider().spec[self.array].region
         spec.roi = spec.region.grow(more, more).intersect(there)
+        needed[self.array] = spec
         return needed
 
     def process(self, batch: Batch, request: BatchRequest) -> Batch:

@@ -186,11 +186,12 @@ class DefectAugment(Augment):
     def prepare(self, request: BatchRequest) -> BatchRequest:
         """Need the array, and more of it for folds."""
         needed = BatchRequest()
-        spec = needed[self.intensities] = request[self.intensities].copy()
+        spec = request[self.intensities].copy()
         if self.plan(request).folded:
             more = self._margin() * self.spec[self.intensities].grid
             there = self.get_upstream_provider().spec[self.intensities].region
             spec.roi = spec.region.grow(more, more).intersect(there)
+        needed[self.intensities] = spec
         return needed
 
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
@@ -212,7 +213,7 @@ class DefectAugment(Augment):
             mean = sections[i].mean(others, np.float64, keepdims=True)
             _put(sections[i], mean + (sections[i] - mean) * self.contrast_scale)
         for i, seed in plan.dirty:
-            artifact, mask = self._artifact(roi, size, seed, axis)
+            artifact, mask = self._artifact(roi, size, seed)
             _put(sections[i], sections[i] * (1.0 - mask) + artifact * mask)
         for i, fold in plan.folded:
             _put(sections[i], self._folded(source[i], sections[i].shape, start, fold))
@@ -229,7 +230,7 @@ class DefectAugment(Augment):
         margin = math.ceil(self.deformation_strength)
         return Coordinate(margin if a in plane else 0 for a in range(dims))
 
-    def _artifact(self, roi: Roi, size: Coordinate, seed: int, axis: int) -> tuple[Data, Data]:
+    def _artifact(self, roi: Roi, size: Coordinate, seed: int) -> tuple[Data, Data]:
         """An artefact and its mask, of the size of a section."""
         shape = Coordinate(
             s if a == self.axis else n for a, (n, s) in enumerate(zip(roi.shape, size, strict=True))
@@ -245,8 +246,8 @@ class DefectAugment(Augment):
                 f"{self.name()} needs values of {self.artifacts_mask} in [0, 1], found "
                 f"[{mask.min():g}, {mask.max():g}]"
             )
-        found: Any = tuple(a.take(0, a.ndim - roi.dims + self.axis) for a in (artifact, mask))
-        return found
+        at = self.axis - roi.dims
+        return artifact.take(0, at), mask.take(0, at)
 
     def _folded(self, source: Data, shape: tuple[int, ...], start: list[int], fold: Fold) -> Data:
         """A section with a fold, out of a larger one in which it begins at `start`."""

@@ -66,7 +66,7 @@ class Erase(ValueAugment):
         data, dims = array.view.copy(), array.spec.region.dims
         for blob in self.plan(request):
             where, away = distances(blob, data.shape[-dims:], array.spec.grid, reach=1.0)
-            data[(..., *where)][..., away <= 1] = self.value
+            data[where][..., away <= 1] = self.value
         made = Batch()
         made[self.array] = Array(data, array.spec, dict(array.attrs))
         return made

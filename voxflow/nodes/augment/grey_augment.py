@@ -99,7 +99,7 @@ class GreyAugment(ValueAugment):
         if per not in _PER:
             raise ValueError(f"per has to be one of {', '.join(_PER)}, got {per!r}")
         self.array = array
-        self.gain, self.shift, self.gamma = tuple(gain), tuple(shift), tuple(gamma)
+        self.gain, self.shift, self.gamma = gain, shift, gamma
         self.per = per
         self.mean_centred = mean_centred
         self.channels = None if channels is None else tuple(channels)

@@ -247,11 +247,9 @@ def moved(
     begin = [int(n) for n in (there.begin - wanted.begin) / size]
     end = [int(n) for n in (wanted.end - there.end) / size]
     lead = data.ndim - len(begin)
-    cut = (
-        slice(max(0, -b), n - max(0, -e))
-        for b, e, n in zip(begin, end, data.shape[lead:], strict=True)
-    )
-    inside = data[(..., *cut)]
+    sides = zip(begin, end, data.shape[lead:], strict=True)
+    cut: Any = (..., *(slice(max(0, -b), n - max(0, -e)) for b, e, n in sides))
+    inside = data[cut]
     widths = [(0, 0)] * lead + [(max(0, b), max(0, e)) for b, e in zip(begin, end, strict=True)]
     if mode in ("reflect", "symmetric", "edge"):
         return np.pad(inside, widths, mode)  # type: ignore[call-overload, no-any-return]

@@ -207,8 +207,7 @@ class _Sample:
         values = np.array(sorted(self.histogram))
         ends = np.cumsum([self.histogram[v] for v in values.tolist()])
         places = np.array(wanted) / 100 * (ends[-1] - 1)
-        below, above = (
-            values[np.searchsorted(ends, f(places), "right")] for f in (np.floor, np.ceil)
-        )
+        below = values[np.searchsorted(ends, np.floor(places), "right")]
+        above = values[np.searchsorted(ends, np.ceil(places), "right")]
         low, high = below + (above - below) * (places - np.floor(places))
         return float(low), float(high)

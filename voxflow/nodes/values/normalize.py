@@ -36,15 +36,16 @@ class Normalize(BatchFilter):
         None: by the factor. "standardise": ``(array - mean) / std``. "percentiles": ``(array - low)
         / (high - low)``, clipped to [0, 1].
     statistics
-        For these modes: what `fit_statistics` gathered, or its dict. Keep it with the network, since
-        prediction needs the same.
+        For these modes: what `fit_statistics` gathered, or its dict. Keep it with the network,
+        since prediction needs the same.
 
     Raises
     ------
     ValueError
-        If `dtype` is not of floating point, or the statistics do not fit the mode. At setup, or at a request if the dtype of the array is
-        not known before: if no factor was given and there is none for the dtype. At a request: if
-        no factor was given and floating point values lie outside of [0, 1].
+        If `dtype` is not of floating point, or mode and statistics do not fit. At setup, or at a
+        request if the dtype of the array is not known before: if no factor was given and there is
+        none for the dtype. At a request: if no factor was given and floating point values lie
+        outside of [0, 1].
 
     Examples
     --------
@@ -82,9 +83,10 @@ class Normalize(BatchFilter):
         self.statistics: Statistics | None = None
         self._changes: list[Change] = []
         if mode is not None and statistics is not None:
-            given = isinstance(statistics, Statistics)
-            self.statistics = statistics if given else Statistics.from_dict(statistics)
-            self._changes = _changes(mode, self.statistics)
+            if not isinstance(statistics, Statistics):
+                statistics = Statistics.from_dict(statistics)
+            self.statistics = statistics
+            self._changes = _changes(mode, statistics)
 
     def setup(self) -> None:
         """Say which dtype there will be."""
