@@ -186,6 +186,7 @@ __all__ = [
     "paired_sources",
     "Pipeline",
     "pipeline",
+    "Pipeline",
     "PipelineRequestError",
     "PipelineSetupError",
     "PipelineTeardownError",
