@@ -146,3 +146,35 @@ def test_artefacts_of_other_voxels_are_refused():
     kwargs = {"artifacts": ART, "artifacts_mask": ALPHA, "prob_artifact": 1}
     with pytest.raises(gp.PipelineSetupError, match="ART has voxels of"):
         spoiled(artifact_source=other, **kwargs)
+
+
+def test_workers_spoil_the_same_sections():
+    node = gp.DefectAugment(
+        RAW, 0.1, 0.1, 0.3, 0.2, artifact_source=artifacts() + gp.RandomLocation(), artifacts=ART,
+        artifacts_mask=ALPHA, deformation_strength=3,
+    )  # fmt: skip
+    pipeline = source(RAW, DATA, SIZE) + node
+    with gp.build(pipeline, seed=5):
+        here = [pipeline.request_batch(INNER)[RAW].data for _ in range(4)]
+    pipeline = source(RAW, DATA, SIZE) + node + gp.PreCache(num_workers=2)
+    with gp.build(pipeline, seed=5):
+        there = [pipeline.request_batch(INNER)[RAW].data.copy() for _ in range(4)]
+    np.testing.assert_array_equal(here, there)
+    assert not np.array_equal(here[0], here[1])
+
+
+def test_where_upstream_says_no_region_folds_ask_for_what_they_need():
+    class Endless(gp.BatchProvider):
+        def setup(self):
+            self.provides(RAW, gp.ArraySpec(voxel_size=SIZE, dtype=np.float32))
+
+        def provide(self, request):
+            spec = self.spec[RAW].copy()
+            spec.roi = request[RAW].roi
+            batch = gp.Batch()
+            shape = tuple(int(n) for n in spec.roi.shape / SIZE)
+            batch[RAW] = gp.Array(np.ones(shape, np.float32), spec)
+            return batch
+
+    node = gp.DefectAugment(RAW, **NONE, prob_deform=1.0)
+    assert (served(Endless() + node, INNER)[RAW].data == 1).all()

@@ -189,8 +189,9 @@ class DefectAugment(Augment):
         spec = request[self.intensities].copy()
         if self.plan(request).folded:
             more = self._margin() * self.spec[self.intensities].grid
-            there = self.get_upstream_provider().spec[self.intensities].region
-            spec.roi = spec.region.grow(more, more).intersect(there)
+            there = self.get_upstream_provider().spec[self.intensities].roi
+            grown = spec.region.grow(more, more)
+            spec.roi = grown if there is None else grown.intersect(there)
         needed[self.intensities] = spec
         return needed
 
