@@ -3,6 +3,8 @@
 # The rooms
 from . import models, nodes, ops, pipeline, stores, testing, torch
 from . import contrib
+from . import as_gunpowder, ext, jax, tensorflow, zoo
+from .version_info import version
 
 # What flows
 from .pipeline.geometry.coordinate import Coordinate
@@ -34,6 +36,7 @@ from .pipeline.engine.errors import (
     SamplingError,
     VoxflowError,
 )
+from .pipeline.engine.workers.producer_pool import ProducerPool
 from .pipeline.engine.workers.errors import (
     WorkerDied,
     WorkerError,
@@ -98,6 +101,7 @@ from .nodes.labels.handle_blobs import HandleBlobs
 from .nodes.labels.labels_to_boundary import LabelsToBoundary
 from .nodes.labels.labels_to_classes import LabelsToClasses
 from .nodes.labels.renumber_connected_components import RenumberConnectedComponents
+from .nodes.flow.daisy_request_blocks import DaisyRequestBlocks
 from .nodes.flow.merge_provider import MergeProvider
 from .nodes.flow.splits import balanced_weights, k_folds, train_valid_split
 from .nodes.flow.epoch_provider import EpochProvider
@@ -124,6 +128,7 @@ __all__ = [
     "ArrayKeys",
     "ArraySource",
     "ArraySpec",
+    "as_gunpowder",
     "AsType",
     "balanced_weights",
     "BalanceLabels",
@@ -155,6 +160,10 @@ __all__ = [
     "FitToSize",
     "GPArraySource",
     "GPGraphSource",
+    "DaisyRequestBlocks",
+    "Edge",
+    "ElasticAugment",
+    "ext",
     "Graph",
     "GraphKey",
     "GraphKeys",
@@ -173,6 +182,7 @@ __all__ = [
     "KlbSource",
     "LabelsToBoundary",
     "LabelsToClasses",
+    "jax",
     "MergeProvider",
     "models",
     "Node",
@@ -189,6 +199,7 @@ __all__ = [
     "PipelineTeardownError",
     "PreCache",
     "PrintProfilingStats",
+    "ProducerPool",
     "ProviderSpec",
     "RandomLocation",
     "RandomProvider",
@@ -211,12 +222,14 @@ __all__ = [
     "Stack",
     "Statistics",
     "stores",
+    "tensorflow",
     "testing",
     "torch",
     "train_valid_split",
     "Unsqueeze",
     "UpSample",
     "Vectors",
+    "version",
     "VoxflowError",
     "Warp",
     "WeightedLocation",
@@ -226,4 +239,5 @@ __all__ = [
     "WorkerStalled",
     "ZarrSource",
     "ZarrWrite",
+    "zoo",
 ]

@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from voxflow.pipeline.data import Array, ArrayKey, ArraySpec
+from voxflow.pipeline.data import ArrayKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-
-    from voxflow.pipeline.data import BatchRequest
-    from voxflow.pipeline.engine import BatchFilter
 
 Name = int | str
 """The position or the name of an argument; the index of an output or the name of a submodule."""
@@ -169,53 +166,3 @@ def capturing(
 
 def _is_name(name: Name) -> bool:
     return isinstance(name, str) and not name.isdecimal()
-
-
-def output_spec(
-    node: BatchFilter, key: ArrayKey, given: Mapping[ArrayKey, ArraySpec], inputs: list[ArrayKey]
-) -> ArraySpec:
-    """The spec of an array that a model makes: as given, completed from the inputs.
-
-    Raises
-    ------
-    ValueError
-        If no voxel size is given and the inputs differ in theirs.
-    """
-    spec = given[key].copy() if key in given else ArraySpec()
-    if spec.voxel_size is None and not spec.nonspatial:
-        sizes = {node.spec[i].voxel_size: i for i in inputs if node.spec[i].voxel_size is not None}
-        if len(sizes) > 1:
-            found = ", ".join(f"{i} {size}" for size, i in sizes.items())
-            raise ValueError(
-                f"{node.name()} cannot tell the voxel size of {key}, because its inputs differ: "
-                f"{found} (world units). Give array_specs={{{key}: ArraySpec(voxel_size=...)}}."
-            )
-        spec.voxel_size = next(iter(sizes), None)
-    if spec.interpolatable is None:
-        spec.interpolatable = False
-    return spec
-
-
-def made_array(node: BatchFilter, key: ArrayKey, data: Any, request: BatchRequest) -> Array:
-    """An array of what a model made, at the place where it was asked for.
-
-    Raises
-    ------
-    ValueError
-        If it does not have the size that was asked for.
-    """
-    spec = node.spec[key].copy()
-    if not spec.nonspatial:
-        spec.roi = request[key].roi
-    spec.dtype = data.dtype
-    if spec.roi is not None and spec.voxel_size is not None:
-        asked = tuple(spec.roi.shape / spec.voxel_size)
-        made = tuple(data.shape)[-len(asked) :]
-        if made != asked:
-            raise ValueError(
-                f"{node.name()}, {key}: the model made {made} voxels (of the shape "
-                f"{tuple(data.shape)}), but {asked} were asked for: {spec.roi} in world units. "
-                "Ask for that many, or for as much more of the inputs as the model needs around "
-                "its output"
-            )
-    return Array(data, spec)

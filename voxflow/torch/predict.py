@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from voxflow.nodes.flow.model_outputs import made_array, output_spec
 from voxflow.pipeline.data import ArrayKey, ArraySpec, Batch, BatchRequest
 from voxflow.pipeline.engine import BatchFilter
 from voxflow.pipeline.geometry import Coordinate
@@ -15,8 +16,6 @@ from voxflow.torch.calls import (
     capturing,
     checked_arguments,
     checked_names,
-    made_array,
-    output_spec,
 )
 from voxflow.torch.checkpoint import load_checkpoint
 from voxflow.torch.devices import choose_device

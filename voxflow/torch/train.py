@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
+from voxflow.nodes.flow.model_outputs import made_array, output_spec
 from voxflow.nodes.sinks.target import claim_place, release
 from voxflow.pipeline.data import ArrayKey, ArraySpec, Batch, BatchRequest, RunPosition
 from voxflow.pipeline.engine import BatchFilter, PipelineRequestError
@@ -20,8 +21,6 @@ from voxflow.torch.calls import (
     capturing,
     checked_arguments,
     checked_names,
-    made_array,
-    output_spec,
 )
 from voxflow.torch.checkpoint import (
     Checkpoint,

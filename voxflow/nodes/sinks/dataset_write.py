@@ -87,13 +87,19 @@ class DatasetWrite(Sink):
         self._check_format()
         self._output = _Output()
         for key, name in self.dataset_names.items():
-            claim(self, self.store, name)
-            target = existing_target(self.store, name)
+            self._claim(name)
+            target = self._existing(name)
             if target is not None:
                 dtype = self.dataset_dtypes.get(key, self.spec[key].dtype)
                 target.check(self.spec[key], None, dtype)
             self.updates(key, self.spec[key].copy())
         self.enable_autoskip()
+
+    def _claim(self, name: str) -> None:
+        claim(self, self.store, name)
+
+    def _existing(self, name: str) -> Target | None:
+        return existing_target(self.store, name)
 
     def _check_bounded(self) -> None:
         for key in self.dataset_names:
@@ -158,7 +164,7 @@ class DatasetWrite(Sink):
         """Open what is there, and make the rest; if anything differs, nothing is made."""
         targets: dict[ArrayKey, Target] = {}
         for key, array in arrays.items():
-            target = existing_target(self.store, self.dataset_names[key])
+            target = self._existing(self.dataset_names[key])
             if target is not None:
                 target.check(self.spec[key], self._lead(key, array), self._dtype(key, array))
                 targets[key] = target

@@ -100,13 +100,15 @@ class DatasetSource(BatchProvider):
         """Open the datasets and say where they lie."""
         self._opened: dict[ArrayKey, _Opened] = {}
         for key, path in self.datasets.items():
-            dataset = open_dataset(self.store, path, missing_chunks=self.missing_chunks)
+            dataset = self._dataset(path)
             if 0 in dataset.shape and not self.array_specs.get(key, ArraySpec()).nonspatial:
                 dataset = self._zeros(key, dataset)
-            dataset = with_cache(dataset, self.cache)
-            opened = self._open(key, dataset)
+            opened = self._open(key, with_cache(dataset, self.cache))
             self._opened[key] = opened
             self.provides(key, opened.spec.copy())
+
+    def _dataset(self, path: str) -> StoredDataset:
+        return open_dataset(self.store, path, missing_chunks=self.missing_chunks)
 
     def teardown(self) -> None:
         """Let go of the datasets."""

@@ -23,6 +23,9 @@ from .wire import Connection, readable
 
 _BOOT_SECONDS = 60.0
 
+installed_in_workers: list[str] = []
+"""Modules with an ``install()`` that every worker calls before it reads its work."""
+
 
 class Handle:
     """A started worker process.
@@ -203,9 +206,10 @@ def _interpreter(
 ) -> subprocess.Popen[bytes]:
     """Start a Python that calls ``function(fd)`` of one of our modules."""
     path = [entry or os.getcwd() for entry in sys.path]
+    installs = "".join(f"import {m}; {m}.install(); " for m in installed_in_workers)
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); "
-        f"sys.path[:] = {path!r}; "
+        f"sys.path[:] = {path!r}; {installs}"
         f"from {__package__}.{module} import {function}; {function}({fd})"
     )
     flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]

@@ -1,0 +1,1 @@
+"""Empty, as gunpowder's is. Networks are in `voxflow.models`."""
