@@ -263,7 +263,7 @@ class Graph(GraphArrays):
         self._edges.remove(self._edge_row(u, v))
         self._link().drop(self._row(u), self._row(v))
 
-    def merge(self, graph: Graph, copy_from_self: bool = False, copy: bool = False) -> NoReturn:
+    def merge(self, other: Graph, copy_from_self: bool = False, copy: bool = False) -> NoReturn:
         """Not available: graphs are replaced, not merged."""
         raise NotImplementedError("graphs of one key cannot be merged; replace the graph instead")
 

@@ -234,7 +234,7 @@ class GraphArrays:
         self._nodes, self._edges = rest._nodes, rest._edges
         self._renumbered()
 
-    def crop(self, roi: Any, crossing: Literal["keep", "clip", "drop"] = "keep") -> Self:
+    def crop(self, roi: Any, *, crossing: Literal["keep", "clip", "drop"] = "keep") -> Self:
         """A new graph of what lies in a region; all is copied.
 
         Parameters

@@ -44,7 +44,7 @@ class build:  # noqa: N801 - used like a function
     array([[5., 6.]])
     """
 
-    def __init__(self, pipeline: Any, seed: int | None = None) -> None:
+    def __init__(self, pipeline: Any, *, seed: int | None = None) -> None:
         self.pipeline = pipeline
         self._seed = seed
         self._built = pipeline if isinstance(pipeline, Pipeline) else Pipeline(pipeline)
@@ -52,7 +52,7 @@ class build:  # noqa: N801 - used like a function
     def __enter__(self) -> Any:
         self._built.check_not_set_up()
         try:
-            self._built.setup(self._seed)
+            self._built.setup(seed=self._seed)
         except BaseException:
             self._quiet_teardown()
             raise

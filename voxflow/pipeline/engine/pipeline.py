@@ -121,7 +121,7 @@ class Pipeline(Chainable):
 
     # -- life -----------------------------------------------------------------------------------
 
-    def setup(self, seed: int | None = None) -> None:
+    def setup(self, *, seed: int | None = None) -> None:
         """Connect the nodes and set them up, upstream first.
 
         Parameters
