@@ -13,6 +13,7 @@ import pytest
 import voxflow
 import voxflow.pipeline.engine.workers
 import voxflow.stores.errors
+from voxflow.pipeline.engine.workers import launch
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DOCS = REPOSITORY / "docs"
@@ -54,8 +55,18 @@ def run_page(page):
         exec(compile("\n" * (line - 1) + code, str(page), "exec"), namespace)
 
 
+@pytest.fixture
+def no_gunpowder(monkeypatch):
+    """What a page installs is gone afterwards."""
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    monkeypatch.setattr(launch, "installed_in_workers", list(launch.installed_in_workers))
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == "gunpowder"]:
+        del sys.modules[name]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
-def test_code_runs(page, tmp_path, monkeypatch):
+def test_code_runs(page, tmp_path, monkeypatch, no_gunpowder):
     monkeypatch.chdir(tmp_path)
     run_page(page)
 
@@ -94,7 +105,14 @@ def test_reference_names_the_whole_face():
 
 
 @pytest.mark.parametrize(
-    "room", [voxflow.models, voxflow.pipeline.engine.workers, voxflow.stores, voxflow.torch]
+    "room",
+    [
+        voxflow.jax,
+        voxflow.models,
+        voxflow.pipeline.engine.workers,
+        voxflow.stores,
+        voxflow.torch,
+    ],
 )
 def test_reference_names_all_of_a_room(room):
     name = re.escape(room.__name__)

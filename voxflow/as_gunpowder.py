@@ -21,6 +21,7 @@ import sys
 from functools import cache
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from importlib.util import resolve_name
 from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
@@ -44,8 +45,8 @@ _PLACES = {
     "batch": f"{_DATA}.batch",
     "batch_request": f"{_DATA}.request",
     "build": f"{_ENGINE}.build",
-    "contrib": "voxflow",
-    "contrib.nodes": "voxflow",
+    "contrib": "voxflow.contrib",
+    "contrib.nodes": "voxflow.contrib",
     "coordinate": "voxflow.pipeline.geometry.coordinate",
     "ext": "voxflow.ext",
     "ext.zarr_file": "voxflow.ext",
@@ -57,8 +58,8 @@ _PLACES = {
     "jax.nodes": "voxflow.jax",
     "jax.nodes.predict": "voxflow.jax.predict",
     "jax.nodes.train": "voxflow.jax.train",
-    "morphology": "voxflow.ops.rasterize",
-    "ndarray": "voxflow.ops.rasterize",
+    "morphology": "voxflow.ops.morphology",
+    "ndarray": "voxflow.ops.replace",
     "nodes": "voxflow",
     "nodes.batch_filter": f"{_ENGINE}.filter",
     "nodes.batch_provider": f"{_ENGINE}.provider",
@@ -124,11 +125,12 @@ def install() -> None:
 
 
 @cache
-def _homes() -> dict[str, str]:
-    """The module of each name in the face of the package, without loading any of them."""
-    stub = ast.parse(Path(voxflow.__file__).with_suffix(".pyi").read_text())
+def _homes(package: str = "voxflow") -> dict[str, str]:
+    """The module of each name in the face of a package, without loading any of them."""
+    file = Path(voxflow.__file__).parent.joinpath(*package.split(".")[1:], "__init__.pyi")
+    stub = ast.parse(file.read_text() if file.exists() else "")
     return {
-        name.name: f"voxflow.{line.module}"
+        name.name: resolve_name("." * line.level + line.module, package)
         for line in stub.body
         if isinstance(line, ast.ImportFrom) and line.module is not None
         for name in line.names
@@ -138,8 +140,9 @@ def _homes() -> dict[str, str]:
 @cache
 def _node_files() -> dict[str, str]:
     """Our module for each file of gunpowder that holds a node: ``random_location``, ..."""
+    homes = {**_homes("voxflow.contrib"), **_homes()}
     return {
-        _file_of(name): home for name, home in _homes().items() if home.startswith("voxflow.nodes.")
+        _file_of(name): home for name, home in homes.items() if home.startswith("voxflow.nodes.")
     }
 
 
