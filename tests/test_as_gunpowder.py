@@ -121,6 +121,18 @@ def test_a_traceback_is_that_of_the_script(tmp_path, how):
     )
 
 
+def test_a_debugger_stops_in_the_script(tmp_path):
+    (tmp_path / "script.py").write_text("import gunpowder as gp\nx = 5\nbreakpoint()\nx += 1\n")
+    command = ["-m", "voxflow.as_gunpowder", "script.py"]
+    done = python(*command, cwd=tmp_path, input="p x, gp.Roi.__module__\nlist\ncontinue\n")
+    assert done.returncode == 0, done.stderr
+    assert "script.py(4)<module>()" in done.stdout
+    assert "(5, 'voxflow.pipeline.geometry.roi')" in done.stdout
+    assert "  4  ->" in done.stdout
+    post = python("-m", "pdb", "-c", "continue", *command, cwd=tmp_path, input="w\nq\n")
+    assert "script.py(4)<module>()" in post.stdout
+
+
 def test_a_mistake_in_the_syntax_is_shown_where_it_is(tmp_path):
     (tmp_path / "script.py").write_text("import gunpowder\nx = (\n")
     done = as_gunpowder("script.py", cwd=tmp_path)
@@ -134,6 +146,7 @@ def test_a_script_is_main_for_pickle_and_finds_what_lies_beside_it(tmp_path):
     (tmp_path / "script.py").write_text(
         "import pickle\nfrom beside import VALUE\nclass A: pass\n"
         "assert type(pickle.loads(pickle.dumps(A()))) is A\nprint(VALUE, __spec__, __file__)\n"
+        "def plain(x: int): pass\nassert plain.__annotations__ == {'x': int}\n"
     )
     (tmp_path / "elsewhere").mkdir()
     done = as_gunpowder("../script.py", cwd=tmp_path / "elsewhere")

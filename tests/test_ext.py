@@ -27,6 +27,8 @@ def test_a_missing_one_raises_the_error_of_its_import_when_it_is_used(monkeypatc
     for _ in range(2):
         with pytest.raises(ModuleNotFoundError, match="pyklb"):
             missing.readheader("x.klb")
+        with pytest.raises(ModuleNotFoundError, match="pyklb"):
+            missing.__version__  # noqa: B018
     assert missing is ext.pyklb
     monkeypatch.delitem(vars(ext), "pyklb")
 

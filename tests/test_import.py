@@ -10,7 +10,18 @@ import pytest
 
 import voxflow
 
-HEAVY = ("torch", "h5py", "zarr", "matplotlib", "numba", "skimage", "scipy", "tensorboard")
+HEAVY = (
+    "torch",
+    "h5py",
+    "zarr",
+    "matplotlib",
+    "numba",
+    "skimage",
+    "scipy",
+    "tensorboard",
+    "jax",
+    "daisy",
+)
 SECONDS = 0.3
 
 PROBE = """

@@ -54,7 +54,7 @@ class NoSuchModule:
         self._error: ImportError = ModuleNotFoundError(f"No module named {name!r}", name=name)
 
     def __getattr__(self, item: str) -> NoReturn:
-        if item.startswith("__") and item.endswith("__"):  # what Python itself looks for
+        if item.startswith("__") and item != "__version__":  # what Python itself looks for
             raise AttributeError(item)
         raise self._error.with_traceback(None)
 

@@ -111,6 +111,13 @@ def test_predictions_are_where_they_are_asked_for(spawn):
     assert not predict.initialized
 
 
+def test_a_model_of_which_nothing_is_asked_is_not_started():
+    predict = Twice({"x": RAW}, {"y": OUT})
+    with gp.build(raw() + predict) as pipeline:
+        assert pipeline.request_batch(asking(RAW=WHOLE))[RAW].data.shape == (3, 4)
+        assert not predict.initialized
+
+
 def test_workers_of_a_scan_start_their_own():
     reference = asking(RAW=((0, 0), (2, 2)), OUT=((0, 0), (2, 2)))
     roi = gp.Roi(*WHOLE)
@@ -174,7 +181,7 @@ def test_hooks_that_are_missing_are_told():
     with pytest.raises(NotImplementedError, match="train_step"):
         served(raw() + GenericTrain({"x": RAW}, {"y": OUT}, {}), asking(RAW=WHOLE))
     with pytest.raises(NotImplementedError, match="predict"):
-        served(raw() + GenericPredict({"x": RAW}, {"y": OUT}), asking(RAW=WHOLE))
+        served(raw() + GenericPredict({"x": RAW}, {"y": OUT}), asking(RAW=WHOLE, OUT=WHOLE))
 
 
 def test_names_of_checkpoints(tmp_path):

@@ -95,6 +95,7 @@ class GenericPredict(BatchFilter):
 
     def setup(self) -> None:
         """Say what the model makes."""
+        self.enable_autoskip()
         inputs = spatial(self, array_inputs(self.inputs))
         for key in self.outputs.values():
             self.provides(key, output_spec(self, key, self.array_specs, inputs))

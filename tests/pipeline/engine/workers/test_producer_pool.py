@@ -17,6 +17,9 @@ from voxflow.pipeline.engine.workers.producer_pool import NoResult, ProducerPool
 
 SECONDS = 60
 
+# What newer Pythons say of forks, which are what gunpowder's users have.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+
 
 class Counter:
     """Gives 0, 1, 2, ... in its process, with its number."""

@@ -68,11 +68,10 @@ class ProducerPool:
 
     Examples
     --------
-    >>> pool = ProducerPool([lambda: 42, lambda: 42], queue_size=2)
-    >>> pool.start()
-    >>> pool.get(timeout=60), pool.get(timeout=60)
-    (42, 42)
-    >>> pool.stop()
+    >>> pool = ProducerPool([load, load], queue_size=2)  # doctest: +SKIP
+    >>> pool.start()  # doctest: +SKIP
+    >>> batch = pool.get(timeout=60)  # doctest: +SKIP
+    >>> pool.stop()  # doctest: +SKIP
     """
 
     def __init__(self, callables: Sequence[Callable[[], Any]], queue_size: int = 10) -> None:
