@@ -150,7 +150,8 @@ def test_a_script_is_main_for_pickle_and_finds_what_lies_beside_it(tmp_path):
     )
     (tmp_path / "elsewhere").mkdir()
     done = as_gunpowder("../script.py", cwd=tmp_path / "elsewhere")
-    assert done.stdout == "3 None ../script.py\n", done.stderr
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "3 None ../script.py\n"
 
 
 MODULES = """

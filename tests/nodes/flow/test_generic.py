@@ -3,6 +3,7 @@
 import os
 import signal
 
+import dill
 import numpy as np
 import pytest
 
@@ -116,6 +117,14 @@ def test_a_model_of_which_nothing_is_asked_is_not_started():
     with gp.build(raw() + predict) as pipeline:
         assert pipeline.request_batch(asking(RAW=WHOLE))[RAW].data.shape == (3, 4)
         assert not predict.initialized
+
+
+def test_a_copy_for_a_worker_has_not_started():
+    predict = Twice({"x": RAW}, {"y": OUT})
+    with gp.build(raw() + predict) as pipeline:
+        pipeline.request_batch(asking(RAW=WHOLE, OUT=WHOLE))
+        assert predict.initialized
+        assert not dill.loads(dill.dumps(predict)).initialized
 
 
 def test_workers_of_a_scan_start_their_own():
