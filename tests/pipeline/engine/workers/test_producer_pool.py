@@ -239,6 +239,33 @@ def test_workers_end_with_a_parent_that_is_killed():
     wait_until(lambda: all(map(is_gone, workers)))
 
 
+FORGOTTEN = """
+import weakref
+class Early: pass
+early = Early()
+weakref.finalize(early, int)  # as any library may have done before us
+import time
+from voxflow.pipeline.engine.workers.producer_pool import ProducerPool
+
+def produce():
+    time.sleep(0.01)
+    return 1
+
+pool = ProducerPool([produce, produce])
+pool.start()
+print(pool.get(timeout=60), *[worker.pid for worker in pool._workers])
+"""
+
+
+def test_a_program_ends_although_nobody_stopped_its_pool():
+    done = subprocess.run(
+        [sys.executable, "-c", FORGOTTEN], capture_output=True, text=True, timeout=60, check=True
+    )
+    one, *workers = map(int, done.stdout.split())
+    assert (one, len(workers)) == (1, 2)
+    assert all(map(is_gone, workers))
+
+
 def test_mistakes_are_told():
     with pytest.raises(ValueError, match="0 callables"):
         ProducerPool([])

@@ -7,6 +7,7 @@ none can hold up the rest by its death.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import multiprocessing
 import os
@@ -118,6 +119,8 @@ class ProducerPool:
         self._finalizer = weakref.finalize(
             self, _end, self._workers, self._stopping, self._results, os.getpid()
         )
+        # Later than multiprocessing, and so before it: that would wait for the workers for ever.
+        atexit.register(self._finalizer)
         reader.start()
 
     def get(self, timeout: float = 0) -> Any:
@@ -160,6 +163,7 @@ class ProducerPool:
         self._stopped = True
         if self._finalizer is not None:
             self._finalizer()
+            atexit.unregister(self._finalizer)
 
     def _check_alive(self) -> None:
         for number, worker in enumerate(self._workers):
