@@ -136,7 +136,7 @@ def test_no_more_is_fetched_ahead_than_there_is_room_for(tmp_path):
 
 
 def test_what_nobody_has_any_more_is_not_fetched(tmp_path):
-    slow = Counted(tmp_path / "log", (800, 8, 16), (8, 8, 16), seconds=0.02)
+    slow = Counted(tmp_path / "log", (8000, 8, 16), (8, 8, 16), seconds=0.02)
     cached = CachedDataset(slow, Arena(1 << 24))
     cached.read((slice(0, 1),) * 3)
     cached.prefetch()
@@ -145,7 +145,7 @@ def test_what_nobody_has_any_more_is_not_fetched(tmp_path):
     time.sleep(0.3)
     count = len(fetched(tmp_path / "log"))
     time.sleep(0.2)
-    assert len(fetched(tmp_path / "log")) == count < 60
+    assert len(fetched(tmp_path / "log")) == count < 600
 
 
 def test_one_thread_at_a_time_fetches_nothing_ahead(tmp_path):
