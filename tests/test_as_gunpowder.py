@@ -260,6 +260,42 @@ def test_what_was_seen_through_star_imports_is_seen(tmp_path):
     ran(code, tmp_path)
 
 
+def test_modules_travel(tmp_path):
+    code = """
+        import pickle
+        import dill
+        import gunpowder as gp
+        import gunpowder.nodes.scan
+
+        for module in (gp, gp.torch, gunpowder.nodes.scan):
+            assert pickle.loads(pickle.dumps(module)) is module
+            assert dill.loads(dill.dumps(module)) is module
+
+        class Mine(ValueError):
+            def size(self):
+                return gp.Coordinate((1, 2))
+
+        class Fails(gp.BatchFilter):
+            def process(self, batch, request):
+                raise Mine("what I say")
+
+        a = gp.ArrayKey("A")
+        spec = gp.ArraySpec(gp.Roi((0,), (4,)), (1,))
+        import numpy as np
+        request = gp.BatchRequest()
+        request.add(a, (4,))
+        zeros = gp.ArraySource(a, gp.Array(np.zeros(4), spec))
+        pipeline = zeros + Fails() + gp.PreCache(num_workers=1)
+        with gp.build(pipeline):
+            try:
+                pipeline.request_batch(request)
+            except Mine as error:
+                assert error.size() == (1, 2)
+                print("told", error)
+    """
+    assert "told what I say" in ran(code, tmp_path)
+
+
 def test_nothing_is_loaded_before_it_is_used(tmp_path):
     code = """
         import sys

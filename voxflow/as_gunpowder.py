@@ -224,6 +224,10 @@ class _Module(ModuleType):
         names |= set(_homes() if place == "voxflow" else dir(self._ours()))
         return sorted(name for name in names if not name.startswith("_"))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # As part of what a node refers to, it travels to workers.
+        return importlib.import_module, (self.__name__,)
+
     @property
     def _tail(self) -> str:
         return self.__name__.partition(".")[2]
