@@ -161,8 +161,6 @@ __all__ = [
     "GPArraySource",
     "GPGraphSource",
     "DaisyRequestBlocks",
-    "Edge",
-    "ElasticAugment",
     "ext",
     "Graph",
     "GraphKey",

@@ -128,7 +128,7 @@ def install() -> None:
 def _homes(package: str = "voxflow") -> dict[str, str]:
     """The module of each name in the face of a package, without loading any of them."""
     file = Path(voxflow.__file__).parent.joinpath(*package.split(".")[1:], "__init__.pyi")
-    stub = ast.parse(file.read_text() if file.exists() else "")
+    stub = ast.parse(file.read_text())
     return {
         name.name: resolve_name("." * line.level + line.module, package)
         for line in stub.body

@@ -60,5 +60,5 @@ class GPGraphSource(BatchProvider):
         if self.key in request:
             roi = request[self.key].roi
             whole = roi is None
-            batch[self.key] = self.graph.copy() if whole else self.graph.crop(roi, "clip")
+            batch[self.key] = self.graph.copy() if whole else self.graph.crop(roi, crossing="clip")
         return batch
