@@ -148,6 +148,7 @@ __all__ = [
     "DefectAugment",
     "DeformAugment",
     "DaisyRequestBlocks",
+    "DeformAugment",
     "Descriptors",
     "DownSample",
     "DvidSource",
