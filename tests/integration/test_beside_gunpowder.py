@@ -40,11 +40,11 @@ DISTRIBUTED_OTHERWISE = {
 }
 
 
-def run(name, folder):
+def run(name, folder, environment="gunpowder"):
     """What a script leaves when each of the two runs it, each from a process of its own."""
     made = []
     here = [sys.executable, "-m", "voxflow.as_gunpowder"]
-    for side, command in (("gunpowder", [python_of("gunpowder")]), ("voxflow", here)):
+    for side, command in (("gunpowder", [python_of(environment)]), ("voxflow", here)):
         file = folder / f"{name}_{side}.npz"
         done = subprocess.run(
             [*command, str(SCRIPTS / f"{name}.py"), str(file)],
@@ -68,6 +68,11 @@ def same(tmp_path_factory):
 @pytest.fixture(scope="module")
 def random(tmp_path_factory):
     return run("every_random_node", tmp_path_factory.mktemp("random"))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return run("every_torch_node", tmp_path_factory.mktemp("trained"), "gunpowder with torch")
 
 
 def failed(found):
@@ -105,6 +110,14 @@ def test_what_rolls_dice_is_distributed_alike(random):
         if min(chances) < RARE:
             unlike[key] = min(chances)
     assert set(unlike) == set(DISTRIBUTED_OTHERWISE), unlike
+
+
+@pytest.mark.timeout(900)
+def test_training_and_prediction_are_the_same(trained):
+    theirs, ours = trained
+    assert set(ours) == set(theirs)
+    for key in ours:
+        np.testing.assert_array_equal(ours[key], theirs[key], err_msg=key)
 
 
 def columns(values):
