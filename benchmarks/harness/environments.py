@@ -14,7 +14,7 @@ FOLDER = Path(os.environ.get("VOXFLOW_BENCH", ".bench")).absolute()
 #: What is installed in which environment. Versions of others follow from these.
 PEERS = {
     "gunpowder": ["gunpowder==1.4.4"],
-    "gunpowder with torch": ["torch==2.13.0", "gunpowder==1.4.4"],
+    "gunpowder-torch": ["torch==2.13.0", "gunpowder==1.4.4"],
     "torchio": ["torch==2.13.0", "torchio==1.2.1"],
     "monai": ["torch==2.13.0", "monai==1.6.1"],
     "batchgeneratorsv2": ["torch==2.13.0", "batchgeneratorsv2==0.3.6"],

@@ -72,7 +72,7 @@ def random(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    return run("every_torch_node", tmp_path_factory.mktemp("trained"), "gunpowder with torch")
+    return run("every_torch_node", tmp_path_factory.mktemp("trained"), "gunpowder-torch")
 
 
 def failed(found):
