@@ -78,7 +78,14 @@ def seen(name, graph):
     return {
         f"{name} ids": np.array(sorted(n.id for n in graph.nodes if not n.temporary)),
         f"{name} places": np.array(sorted(places.values())),
-        f"{name} edges": np.array(sorted((places[e.u], places[e.v]) for e in graph.edges)),
+        f"{name} edges": np.array(
+            sorted(
+                (places[e.u], places[e.v])
+                if graph.directed
+                else tuple(sorted([places[e.u], places[e.v]]))
+                for e in graph.edges
+            )
+        ),
     }
 
 
@@ -377,7 +384,8 @@ def csv_points():
 
 
 def rasterized(settings, **others):
-    pipeline = gp.GPGraphSource(G, skeleton(seed=2))
+    graph = skeleton(seed=2)
+    pipeline = gp.GPGraphSource(G, gp.Graph(list(graph.nodes), [], graph.spec))
     if others:
         pipeline = (pipeline, *others["sources"]) + gp.MergeProvider()
     spec = gp.ArraySpec(voxel_size=SIZE, dtype=np.float32 if settings.mode == "peak" else np.uint8)
@@ -507,7 +515,7 @@ def specified_location():
 
 @case
 def iterate_locations():
-    spot = np.random.default_rng(3).random((6, 3)) * (200, 60, 50) + (120, 40, 40)
+    spot = np.random.default_rng(3).integers((120, 40, 40), (320, 100, 90), (6, 3))
     nodes = [gp.Node(n, location) for n, location in enumerate(spot)]
     graph = gp.Graph(nodes, [], gp.GraphSpec(gp.Roi(*WHOLE)))
     number = gp.ArrayKey("N")
@@ -556,8 +564,10 @@ def snapshot():
     run(pipeline, asked(A=INNER, _G=INNER))
     found = {}
     with h5py.File(f"{folder}/s_00000001.hdf") as file:
-        for name in ("a", "g-locations", "g-ids", "g-edges"):
-            found[name] = file[name][()]
+        places = dict(zip(file["g-ids"][()].tolist(), file["g-locations"][()].round(4).tolist()))
+        found["a"], found["places"] = file["a"][()], np.array(sorted(places.values()))
+        edges = file["g-edges"][()].tolist()
+        found["edges"] = np.array(sorted([places[u], places[v]] for u, v in edges))
         for name in ("offset", "voxel_size", "value_range"):
             found[f"a {name}"] = np.array(file["a"].attrs[name])
     return found
