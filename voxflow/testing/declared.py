@@ -53,8 +53,8 @@ def keeps_ids(trial: Trial) -> None:
         if key not in trial.request or key not in pipeline.spec:
             return
         found = np.unique(trial.serve(pipeline)[key].data)
-    there = np.append(np.unique(trial.world.arrays[key].data), 0)
-    wrong = [value for value in found.tolist() if value not in set(there.tolist())]
+    there = {0, *np.unique(trial.world.arrays[key].data).tolist()}
+    wrong = [value for value in found.tolist() if value not in there]
     if wrong:
         trial.broken(
             "keeps ids",

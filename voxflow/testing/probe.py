@@ -44,7 +44,8 @@ class Probe(BatchFilter):
 
     def prepare(self, request: BatchRequest) -> None:
         """Write down."""
-        self.asked.append(request.clone())
+        if not request.planning:
+            self.asked.append(request.clone())
 
     def process(self, batch: Batch, request: BatchRequest) -> None:
         """Hand on."""

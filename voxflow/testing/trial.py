@@ -79,6 +79,12 @@ class Trial:
     @contextmanager
     def built(self, before: bool = False, after: bool = False) -> Iterator[Any]:
         """The node with the world upstream, set up; with another node before or after it."""
+        with self.explained():
+            pipeline = self._pipeline(before, after)
+        with self.explained(), build(pipeline, seed=1):
+            yield pipeline
+
+    def _pipeline(self, before: bool, after: bool) -> Pipeline:
         made = self.make(self.world)
         if not isinstance(made, Chainable):
             raise TypeError(f"the function has to return a node or a pipeline, got {made!r}")
@@ -87,10 +93,7 @@ class Trial:
         if self._needs_input(pipeline):
             upstream = self.world.upstream
             pipeline = (upstream + Nothing() if before else upstream) + pipeline
-        if after:
-            pipeline = pipeline + Nothing()
-        with self.explained(), build(pipeline, seed=1):
-            yield pipeline
+        return pipeline + Nothing() if after else pipeline
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -134,7 +137,7 @@ class Trial:
                 self._check_served(pipeline, self.request)
                 return
             node = pipeline.output
-            offered = [key for key in pipeline.spec if self.keys is None or key in self.keys]
+            offered = [key for key in self.keys or pipeline.spec if key in pipeline.spec]
             own = {*node.provided_items, *getattr(node, "updated_items", ())}
             rng = generator(self.seed, "keys")
             chosen = [k for k in offered if self.everything or self.keys or rng.random() < 0.5]
@@ -179,12 +182,8 @@ class Trial:
             try:
                 pipeline.check(request)
             except RequestRefused as error:
-                text = (
-                    "a request from the middle of what it provides is refused; let it ask for less "
-                    f"context, or say in setup() that it provides less: {error}"
-                )
                 self.request = request
-                self.broken("asks for what is there", text, error)
+                self._refused(error)
 
     # -- batches --------------------------------------------------------------------------------
 
@@ -194,6 +193,8 @@ class Trial:
             batch: Batch = pipeline.request_batch(self.request if request is None else request)
         except BatchMismatch as error:
             self.broken("delivers", str(error), error)
+        except RequestRefused as error:
+            self._refused(error)
         return batch
 
     def served(self, pipeline: Any, request: BatchRequest | None = None) -> dict[str, Seen]:
@@ -233,11 +234,17 @@ class Trial:
         message = f'{self.name} breaks the promise "{promise}": {text}\n  {self._where()}'
         raise BrokenPromise(promise, message) from cause
 
-    def _where(self) -> str:
-        asked = ", ".join(
-            f"{key} {_described(key, spec, self.world)}" for key, spec in self.request.items()
+    def _refused(self, error: Exception) -> NoReturn:
+        text = (
+            "a request from the middle of what it provides is refused; let it ask for less "
+            f"context, or say in setup() that it provides less: {error}"
         )
-        return f"asked for {asked or 'nothing yet'}; once more: {self.again}"
+        self.broken("asks for what is there", text, error)
+
+    def _where(self) -> str:
+        asked = [f"{k} {_described(k, spec, self.world)}" for k, spec in self.request.items()]
+        seed = f"random_seed={self.request.seed}" if asked else "nothing yet"
+        return "\n    ".join([f"once more: {self.again}\n  asked for:", *asked, seed])
 
 
 def _described(key: Any, spec: Any, world: World) -> str:

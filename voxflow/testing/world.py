@@ -26,13 +26,20 @@ if TYPE_CHECKING:
 
 __all__ = ["World", "draw_world"]
 
-STEPS = (1, 2, 4, 5, 8, Fraction(49, 5), Fraction(1, 2), Fraction(23, 5))
+STEPS = (
+    (1, 1, 2, 3),
+    (2, 4, 5, 8),
+    (Fraction(49, 5), Fraction(23, 5), 4, 8),
+    (Fraction(1, 2), 1, Fraction(3, 2), Fraction(1, 3)),
+)
+"""Voxel sizes that go together, in world units."""
+
 IDS = np.array([0, 1, 7, 2**32 - 1, 2**53 + 1, 2**63, 2**64 - 2, 2**64 - 1], np.uint64)
 EXTENTS = {1: (60, 90), 2: (30, 42), 3: (21, 27), 4: (11, 14)}
 """How many voxels a world has along each axis, by its number of axes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class World:
     """A small world that a node is tried in, given to the function that makes the node.
 
@@ -108,6 +115,9 @@ class World:
         graph = PointSource(self.points, self)
         return (*sources, graph) + MergeProvider() + Probe()
 
+    def __repr__(self) -> str:
+        return f"World({self.axes!r}, {self.roi}, voxels of {self.voxel_size})"
+
     def coded(self) -> World:
         """This world with a ramp as `floats`, and a number of its own for each voxel of `labels`.
 
@@ -157,7 +167,8 @@ def draw_world(axes: str, seed: int) -> World:
     check_axes(axes)
     rng = np.random.default_rng([seed, *axes.encode()])
     dims = len(axes.replace("c", ""))
-    size = Coordinate(STEPS[n] for n in rng.integers(len(STEPS), size=dims))
+    steps = STEPS[rng.integers(len(STEPS))]
+    size = Coordinate(steps[n] for n in rng.integers(len(steps), size=dims))
     coarse = Coordinate(int(n) for n in rng.integers(1, 3, dims))
     extent = Coordinate(int(n) for n in rng.integers(*EXTENTS[dims], dims))
     extent = extent + extent % coarse

@@ -1,11 +1,15 @@
 """The nodes of `voxflow.nodes.values`."""
 
 import voxflow as gp
-from tests.nodes.cases.world import LABELS, MASK, NEW, POINTS, RAW, SMALL, Case
+from tests.nodes.cases.world import NEW, RAW, SMALL, Case
 
+LOCAL = ("local",)
 CASES = {
-    "Normalize": Case(lambda: gp.Normalize(RAW), (RAW, LABELS)),
-    "IntensityScaleShift": Case(lambda: gp.IntensityScaleShift(RAW, 0.5, 1), (RAW, POINTS)),
-    "AsType": Case(lambda: gp.AsType(MASK, "int32"), (MASK, RAW)),
+    "Normalize": Case(lambda w: gp.Normalize(w.raw), promises=LOCAL),
+    "IntensityScaleShift": Case(lambda w: gp.IntensityScaleShift(w.raw, 0.5, 1), promises=LOCAL),
+    "AsType": Case(lambda w: gp.AsType(w.mask, "int32"), promises=LOCAL),
     "AsType to a new array": Case(lambda: gp.AsType(RAW, "float64", NEW), (NEW, RAW), {RAW: SMALL}),
+    "AsType to a new array, drawn": Case(
+        lambda w: gp.AsType(w.raw, "float64", w.new), promises=LOCAL
+    ),
 }

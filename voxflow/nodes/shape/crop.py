@@ -57,6 +57,7 @@ class Crop(BatchFilter):
 
     def setup(self) -> None:
         """Offer the smaller region."""
+        self.enable_autoskip()
         spec = self.spec[self.key].copy()
         if spec.roi is None:
             raise ValueError(f"{self.name()} cannot crop {self.key}, which has no region")
