@@ -10,6 +10,7 @@ from scipy.spatial import cKDTree
 
 from voxflow.pipeline.data import ArrayKey, BatchRequest
 from voxflow.pipeline.data.seeds import derive_seed, generator
+from voxflow.pipeline.geometry import Coordinate
 from voxflow.testing.seen import unequal
 from voxflow.testing.world import middle, part_of
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from voxflow.pipeline.data import Array, Batch
+    from voxflow.pipeline.geometry import Roi
     from voxflow.testing.trial import Trial
 
     Floats = NDArray[np.float64]
@@ -29,11 +31,23 @@ def is_local(trial: Trial) -> None:
     rng = generator(trial.seed, "parts")
     with trial.built() as pipeline:
         whole = trial.serve(pipeline)
-        asked = trial.request.clone()
-        for key, spec in asked.items():
-            if isinstance(key, ArrayKey) and spec.roi is not None:
-                spec.roi = part_of(spec.roi, pipeline.spec[key].grid, rng)
-        part = trial.serve(pipeline, asked)
+        for at_end in (False, True):
+            asked = trial.request.clone()
+            for key, spec in asked.items():
+                if isinstance(key, ArrayKey) and spec.roi is not None:
+                    grid = pipeline.spec[key].grid
+                    spec.roi = part_of(_less(spec.roi, grid, at_end), grid, rng)
+            _compare(trial, trial.serve(pipeline, asked), whole)
+
+
+def _less(roi: Roi, grid: Coordinate, at_end: bool) -> Roi:
+    """A region without the voxels at the begin of each axis, or at its end."""
+    edges = zip(grid, roi.shape, strict=True)
+    edge = Coordinate(step if extent > step else 0 for step, extent in edges)
+    return roi.grow(0, -edge) if at_end else roi.grow(-edge, 0)
+
+
+def _compare(trial: Trial, part: Batch, whole: Batch) -> None:
     for key, array in part.arrays.items():
         if array.spec.roi is not None:
             text = unequal(array.data, whole[key].crop(array.spec.roi).data)

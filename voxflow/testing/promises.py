@@ -179,7 +179,6 @@ def leaves_its_input(trial: Trial) -> None:
     """What came from upstream is not written into: it may belong to a source, a cache, a file."""
     remedy = "make new arrays, as in `batch[key].data = batch[key].data * 2`"
     expected = trial.expected()
-    before = {key: array.data.copy() for key, array in trial.world.arrays.items()}
     with trial.built() as pipeline:
         probes = list(trial.probes(pipeline))
         for probe in probes:
@@ -194,7 +193,7 @@ def leaves_its_input(trial: Trial) -> None:
             if changed is not None:
                 trial.broken("leaves its input", f"it wrote into its input: {changed}; {remedy}")
     for key, array in trial.world.arrays.items():
-        changed = unequal(array.data, before[key])
+        changed = unequal(array.data, trial.original[key])
         if changed is not None:
             trial.broken("leaves its input", f"{key} was changed upstream: {changed}; {remedy}")
     trial.same("leaves its input", found, expected, "voxels that are made already change it")

@@ -61,7 +61,11 @@ class Trial:
     everything
         Whether to ask for all keys.
     request
-        What is asked for; drawn at `prepare` where it is not given.
+        What is asked for; drawn by `settle` where it is not given.
+    name
+        How the node is called.
+    original
+        The voxels of the world before the node had a chance to write into them.
     """
 
     make: Callable[[World], Any]
@@ -72,6 +76,7 @@ class Trial:
     everything: bool = True
     request: BatchRequest = field(default_factory=BatchRequest)
     name: str = "the node"
+    original: dict[Any, Any] = field(default_factory=dict, repr=False)
     _expected: dict[str, Seen] | None = None
 
     # -- pipelines ------------------------------------------------------------------------------
@@ -132,6 +137,7 @@ class Trial:
 
     def settle(self) -> None:
         """Choose what is asked for, in the middle of what the node provides; see that it is."""
+        self.original = {key: array.data.copy() for key, array in self.world.arrays.items()}
         with self.built() as pipeline:
             if len(self.request):
                 self._check_served(pipeline, self.request)

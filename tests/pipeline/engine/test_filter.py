@@ -65,7 +65,9 @@ def test_what_is_needed_is_asked_for_besides_what_was_asked():
             assert request[RAW].roi == ROI
 
     # What the node gives back of RAW replaces the rest, so it must not be less than was asked for.
-    with pytest.raises(ValueError, match=r"\[20:24, 20:24\].*does not contain \[10:18, 10:18\]"):
+    with pytest.raises(
+        gp.BatchMismatch, match=r"\[20:24, 20:24\].*does not contain \[10:18, 10:18\]"
+    ):
         serve(source, Needs(), request=asking(RAW, LABELS))
     assert source.asked[0][RAW] == gp.ArraySpec(gp.Roi((10, 10), (14, 14)), dtype="float64")
     assert source.asked[0][LABELS].roi == ROI

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 from voxflow.pipeline.data import Batch, BatchRequest, ProviderSpec
-from voxflow.pipeline.engine.errors import BatchFilterError
+from voxflow.pipeline.engine.errors import BatchFilterError, BatchMismatch
 from voxflow.pipeline.engine.own_time import OwnTime, is_told
 from voxflow.pipeline.engine.provider import BatchProvider, drop_unrequested
 
@@ -192,13 +192,19 @@ class BatchFilter(BatchProvider):
             )
         if made is not None or needed is not None:
             batch = batch.merge(seen if made is None else made)
-        batch.cut(downstream)
+        self._cut(batch, downstream)
         stats, name = batch.profiling_stats, type(self).__name__
         done = time.time()
         stats.record(name, "prepare", started, prepared)
         stats.record(name, "process", resumed, done)
         is_told(prepared - started + done - resumed)
         return batch
+
+    def _cut(self, batch: Batch, request: BatchRequest) -> None:
+        try:
+            batch.cut(request)
+        except ValueError as error:
+            raise BatchMismatch(f"{self._who()}: {error}") from error
 
     def _downstream(self, request: BatchRequest, asked: BatchRequest) -> BatchRequest:
         """What `process` gets to see as the request."""
