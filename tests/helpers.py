@@ -5,16 +5,9 @@ from contextlib import contextmanager
 import numpy as np
 
 import voxflow as gp
+from voxflow.testing import ramp
 
-
-def ramp(roi, voxel_size, dtype=np.float64):
-    """Each voxel's own place: channel d holds its centre along axis d, in world units."""
-    size = gp.Coordinate(voxel_size)
-    axes = [
-        float(begin) + (np.arange(int(n)) + 0.5) * float(v)
-        for begin, n, v in zip(roi.begin, roi.shape / size, size, strict=True)
-    ]
-    return np.stack(np.meshgrid(*axes, indexing="ij")).astype(dtype)
+__all__ = ["GraphSource", "Nothing", "asking", "ids", "ramp", "served", "source", "specs"]
 
 
 def ids(roi, voxel_size, dtype=np.uint64):

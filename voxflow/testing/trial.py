@@ -108,7 +108,9 @@ class Trial:
         except BrokenPromise:
             raise
         except Exception as error:
-            error.add_note(f"raised while {self.name} was checked, {self._where()}")
+            note = f"raised while {self.name} was checked, {self._where()}"
+            if note not in getattr(error, "__notes__", ()):
+                error.add_note(note)
             raise
 
     @property

@@ -77,6 +77,19 @@ def test_names_of_the_script_go_by_reference(monkeypatch):
     assert adopted in (Thing, type(again))
 
 
+def test_modules_that_a_task_of_the_script_uses_go_by_name_only():
+    module = ModuleType("voxflow_test_helper")
+    module.lock, module.value = (i for i in ()), 5  # dill would look inside
+    namespace = {"__name__": "__main__", "helper": module}
+    exec("def f(x): return x + helper.value", namespace)
+    sys.modules[module.__name__] = module
+    try:
+        _, by_value = packing.pack_task(namespace["f"])
+        assert packing.load_task(None, by_value)(1) == 6
+    finally:
+        del sys.modules[module.__name__]
+
+
 def test_plain_tasks_are_pickled_plainly():
     by_reference, by_value = packing.pack_task((3, "a"))
     assert pickle.loads(by_reference) == (3, "a")

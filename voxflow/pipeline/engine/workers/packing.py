@@ -100,14 +100,11 @@ def pack_by_value(obj: Any) -> Packed:
     pickler = dill.Pickler(file, 5, buffer_callback=packed.keep, recurse=True, byref=False)
 
     def reduce(obj: Any) -> Any:
-        if isinstance(obj, ModuleType):
-            # dill would copy the whole content of a module that lies outside site-packages.
-            return importlib.import_module, (obj.__name__,)
         if type(obj) is np.ndarray and not obj.dtype.hasobject:
             return packed.reduce_array(obj)
         if isinstance(obj, Deferred):
             return packed.reduce_deferred(obj)
-        return NotImplemented
+        return _reduce_module(obj)
 
     # Not a subclass: dill recognises its picklers by the module that their class lives in.
     pickler.reducer_override = reduce
@@ -132,8 +129,23 @@ def pack_task(task: Any) -> tuple[bytes | None, bytes | None]:
             return by_reference, None
     except Exception:
         by_reference = None
+    file = io.BytesIO()
+    by_value = dill.Pickler(file, 5, recurse=True, byref=False)
+    by_value.reducer_override = _reduce_module
     with _deep():
-        return by_reference, dill.dumps(task, protocol=5, recurse=True, byref=False)
+        by_value.dump(task)
+    return by_reference, file.getvalue()
+
+
+def _reduce_module(obj: Any) -> Any:
+    """Reduce an imported module to its name.
+
+    dill would copy the whole content of one that lies outside site-packages, as this one does where
+    it is installed for development.
+    """
+    if isinstance(obj, ModuleType) and obj is sys.modules.get(obj.__name__):
+        return importlib.import_module, (obj.__name__,)
+    return NotImplemented
 
 
 @contextlib.contextmanager
