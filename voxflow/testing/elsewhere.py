@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import pickle
 import subprocess
@@ -76,7 +77,8 @@ class Worker:
             return
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                pipe.close()
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
         try:
             self._process.wait(5)
         except subprocess.TimeoutExpired:
@@ -100,6 +102,7 @@ def served_elsewhere(pipeline: Any, requests: Sequence[BatchRequest]) -> list[di
         if _worker is None or not _worker.alive:
             if _worker is None:
                 atexit.register(_close)
+            _close()
             _worker = Worker()
         batches, error = _worker.ask(task)
     if error is not None:
