@@ -18,6 +18,9 @@ CASES = {
 FIXED = {name: case for name, case in CASES.items() if not case.drawn}
 ELSEWHERE = {
     "PreCache": "its workers, seeds and order have tests of their own: tests/nodes/flow",
+    "DaisyRequestBlocks": "it is asked for nothing, and runs below a server of daisy",
+    "DvidSource": "it reads from a server",
+    "KlbSource": "it needs a package that is not there, and is tested with a stand-in",
 }
 """Nodes that are not held to the contract here, and why."""
 

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
-from voxflow.pipeline.data import ArrayKey, BatchRequest
-from voxflow.pipeline.data.seeds import derive_seed, generator
+from voxflow.pipeline.data import ArrayKey, BatchRequest, RunPosition
+from voxflow.pipeline.data.seeds import generator
 from voxflow.pipeline.geometry import Coordinate
 from voxflow.testing.seen import unequal
 from voxflow.testing.world import middle, part_of
@@ -91,8 +91,7 @@ def keeps_registered(trial: Trial) -> None:
             if key in pipeline.spec:
                 asked[key] = region
         for n in range(4):
-            asked._set_seed(derive_seed(trial.seed, "registered", n))
-            coded.request = asked
+            coded.request = asked.at(RunPosition(trial.seed, n))
             batch = coded.serve(pipeline)
             _check_labels(coded, batch)
             errors.append(_point_errors(coded, batch))

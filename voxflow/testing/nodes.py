@@ -117,7 +117,7 @@ def check_in_world(
     world
         The world.
     request
-        What is asked for. It needs a `random_seed`.
+        What is asked for. It needs a `random_seed`, which becomes that of a run.
     local, registered, keeps_ids
         As for `check_node`.
     """

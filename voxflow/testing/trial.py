@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from voxflow.pipeline.data import ArraySpec, BatchRequest, GraphKey
+from voxflow.pipeline.data import ArraySpec, BatchRequest, GraphKey, RunPosition
 from voxflow.pipeline.data.array import is_off_grid
-from voxflow.pipeline.data.seeds import derive_seed, generator
+from voxflow.pipeline.data.seeds import generator
 from voxflow.pipeline.engine import BatchFilter, Pipeline, build
 from voxflow.pipeline.engine.errors import BatchMismatch, RequestRefused
 from voxflow.pipeline.engine.pipeline import Chainable
@@ -142,6 +142,7 @@ class Trial:
         self.original = {key: array.data.copy() for key, array in self.world.arrays.items()}
         with self.built() as pipeline:
             if len(self.request):
+                self.request = self.request.at(self._position)
                 self._check_served(pipeline, self.request)
                 return
             node = pipeline.output
@@ -156,7 +157,7 @@ class Trial:
     def request_for(self, pipeline: Any, keys: Sequence[Any]) -> BatchRequest:
         """A request for some keys that lies well inside, which has to be served."""
         rng = generator(self.seed, "regions")
-        request = BatchRequest(random_seed=derive_seed(self.seed, "request"))
+        request = BatchRequest().at(self._position)
         together = rng.random() < 0.5
         region = part_of(self.world.inner, self.world.arrays[self.world.labels].spec.grid, rng)
         for key in keys:
@@ -171,10 +172,13 @@ class Trial:
         return request
 
     def other_request(self) -> BatchRequest:
-        """The same with another seed."""
-        other = self.request.clone()
-        other._set_seed(derive_seed(self.seed, "other"))
-        return other
+        """The same for another batch of the run."""
+        return self.request.at(self._position.next())
+
+    @property
+    def _position(self) -> RunPosition:
+        """Which batch of a run is asked for: some nodes count them."""
+        return RunPosition(self.seed, 5)
 
     def _place(self, key: Any, spec: Any) -> tuple[Roi, Coordinate]:
         """Where a key is, as far as the world reaches, and its voxels."""
