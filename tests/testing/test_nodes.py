@@ -221,8 +221,7 @@ class LooksUpstream(Bright):
 
 
 BROKEN = [
-    (WritesIntoItsInput, "leaves its input", "make new arrays"),
-    (WritesThroughAView, "leaves its input", "make new arrays"),
+    (WritesThroughAView, "leaves the sources", "is for reading only"),
     (DrawsFromNumpy, "global random state", "the state of np.random"),
     (DrawsFromRandom, "global random state", "the state of random"),
     (SeedsNumpy, "global random state", "the state of np.random"),
@@ -279,6 +278,13 @@ def test_what_follows_the_region_is_not_local(kind):
     check_node(lambda w: kind(w.floats), axes="zyx")
     with pytest.raises(BrokenPromise, match="asked for by itself, is another one"):
         check_node(lambda w: kind(w.floats), axes="zyx", local=True)
+
+
+def test_what_came_may_be_changed_unless_a_node_promises_to_leave_it():
+    check_node(lambda w: Bright(w.raw), axes="zyx", reads_only=True)
+    check_node(lambda w: WritesIntoItsInput(w.raw), axes="zyx")
+    with pytest.raises(BrokenPromise, match="(?s)reads only.*make new arrays"):
+        check_node(lambda w: WritesIntoItsInput(w.raw), axes="zyx", reads_only=True)
 
 
 def test_lost_ids_are_found():

@@ -1,4 +1,4 @@
-"""What only some nodes promise, and say so: locality, registration, ids that are kept."""
+"""What only some nodes promise, and say so: locality, registration, ids, arrays that are left."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from voxflow.pipeline.data import ArrayKey, BatchRequest, RunPosition
 from voxflow.pipeline.data.seeds import generator
 from voxflow.pipeline.geometry import Coordinate
-from voxflow.testing.seen import unequal
+from voxflow.testing.seen import seen, unequal
 from voxflow.testing.world import middle, part_of
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["is_local", "keeps_ids", "keeps_registered"]
+__all__ = ["is_local", "keeps_ids", "keeps_registered", "reads_only"]
 
 
 def is_local(trial: Trial) -> None:
@@ -58,6 +58,26 @@ def _compare(trial: Trial, part: Batch, whole: Batch) -> None:
                     f"another one: {text}; ask upstream for as much context as a voxel needs, and "
                     "compute nothing from the region as a whole",
                 )
+
+
+def reads_only(trial: Trial) -> None:
+    """What came from upstream is not written into, and need not be writeable."""
+    remedy = "make new arrays, as in `batch[key].data = batch[key].data * 2`"
+    expected = trial.expected()
+    with trial.built() as pipeline:
+        probes = list(trial.probes(pipeline))
+        for probe in probes:
+            probe.read_only, probe.looks_at_nothing = True, False
+        try:
+            found = seen(pipeline.request_batch(trial.request))
+        except Exception as error:
+            text = f"with voxels that can only be read it raises {error!r}; {remedy}"
+            trial.broken("reads only", text, error)
+        for values, copy in (pair for probe in probes for pair in probe.handed):
+            changed = unequal(values, copy)
+            if changed is not None:
+                trial.broken("reads only", f"it wrote into its input: {changed}; {remedy}")
+    trial.same("reads only", found, expected, "voxels that are made already change it")
 
 
 def keeps_ids(trial: Trial) -> None:

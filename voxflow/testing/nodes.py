@@ -28,6 +28,7 @@ def check_node(
     local: bool = False,
     registered: bool = False,
     keeps_ids: bool = False,
+    reads_only: bool = False,
     examples: int = 3,
     seed: int = 0,
 ) -> None:
@@ -45,7 +46,7 @@ def check_node(
     same seed              the same batch, bit for bit, whatever other nodes there are
     replay                 `pipeline.replay(token)` gives the same batch
     keeps nothing          requests that overlap, in one thread or two, do not disturb each other
-    leaves its input       nothing that came from upstream is written into
+    leaves the sources     what sources hold is not written into
     asks the same          the same request asks the same of upstream, each time
     travels                pickled, in another process, the node gives the same
     not asked              where nothing is asked that it makes or changes, it does not run
@@ -67,6 +68,8 @@ def check_node(
         from the voxel that the image comes from, and points are within a voxel.
     keeps_ids
         The node also promises that labels only hold ids that there are upstream.
+    reads_only
+        The node also promises that it makes new arrays, where others change those that came.
     examples
         The number of worlds for each of `axes`.
     seed
@@ -89,14 +92,20 @@ def check_node(
             f"check_node takes a function that makes the node, since it needs several: "
             f"check_node(lambda world: {type(make).__name__}(world.raw)); got {make!r}"
         )
-    options = _spelled(keys=keys, local=local, registered=registered, keeps_ids=keeps_ids)
+    also = {
+        "local": local,
+        "registered": registered,
+        "keeps_ids": keeps_ids,
+        "reads_only": reads_only,
+    }
+    options = _spelled(keys=keys, **also)
     for layout in (axes,) if isinstance(axes, str) else tuple(axes):
         check_axes(layout)
         for n in range(seed, seed + examples):
             again = f"check_node(make, axes={layout!r}, seed={n}, examples=1{options})"
             # The first of all asks for everything; an example alone does what it did among others.
             trial = Trial(make, draw_world(layout, n), n, again, keys, everything=n % 3 == 0)
-            _try(trial, local, registered, keeps_ids)
+            _try(trial, also)
 
 
 def check_in_world(
@@ -107,6 +116,7 @@ def check_in_world(
     local: bool = False,
     registered: bool = False,
     keeps_ids: bool = False,
+    reads_only: bool = False,
 ) -> None:
     """Raise if a node breaks a promise in one world, asked for one thing; else like `check_node`.
 
@@ -118,22 +128,36 @@ def check_in_world(
         The world.
     request
         What is asked for. It needs a `random_seed`, which becomes that of a run.
-    local, registered, keeps_ids
+    local, registered, keeps_ids, reads_only
         As for `check_node`.
     """
     trial = Trial(make, world, request.seed, "the same request in the same world", list(request))
     trial.request = request
-    _try(trial, local, registered, keeps_ids)
+    also = {
+        "local": local,
+        "registered": registered,
+        "keeps_ids": keeps_ids,
+        "reads_only": reads_only,
+    }
+    _try(trial, also)
 
 
-def _try(trial: Trial, local: bool, registered: bool, keeps_ids: bool) -> None:
+#: What a node may promise beyond what all do.
+DECLARED = {
+    "local": declared.is_local,
+    "registered": declared.keeps_registered,
+    "keeps_ids": declared.keeps_ids,
+    "reads_only": declared.reads_only,
+}
+
+
+def _try(trial: Trial, also: dict[str, bool]) -> None:
     trial.settle()
-    wanted = [*promises.ALWAYS]
-    wanted += [declared.is_local] * local
-    wanted += [declared.keeps_registered] * registered
-    wanted += [declared.keeps_ids] * keeps_ids
-    for promise in wanted:
+    for promise in promises.ALWAYS:
         promise(trial)
+    for name, wanted in also.items():
+        if wanted:
+            DECLARED[name](trial)
 
 
 def _spelled(**options: Any) -> str:

@@ -33,7 +33,8 @@ class Case:
     A function `make` without arguments is for the fixed world, and is asked for `keys` in `rois`.
     One that takes a world (`voxflow.testing.World`) is tried in worlds that are drawn, of all
     `axes` that the node is made for; `why` says what is wrong with the others. `promises` are
-    those that it makes beyond what all do: `local`, `registered`, `keeps_ids`.
+    those that it makes beyond `reads_only`, which all of ours do: `local`, `registered`,
+    `keeps_ids`.
     """
 
     make: Any
@@ -61,7 +62,7 @@ class Case:
 
     def check(self, layout):
         """Hold the node to its promises."""
-        promised = dict.fromkeys(self.promises, True)
+        promised = dict.fromkeys((*self.promises, "reads_only"), True)
         if self.drawn:
             check_node(self.make, axes=layout, keys=self.keys or None, examples=2, **promised)
         else:
