@@ -95,8 +95,8 @@ class DefectAugment(Augment):
     >>> line = white + gp.DefectAugment(raw, prob_missing=1, prob_low_contrast=0)
     >>> with gp.build(line) as pipeline:
     ...     asked = gp.BatchRequest({raw: gp.Roi((0, 0, 0), (16, 8, 8))})
-    ...     pipeline.request_batch(asked)[raw].data.max()
-    0.0
+    ...     pipeline.request_batch(asked)[raw].data.any()
+    np.False_
     """
 
     def __init__(

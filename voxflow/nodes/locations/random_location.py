@@ -238,7 +238,8 @@ class RandomLocation(Located):
             sizes = " and ".join(str(request[key].region.shape) for key, *_ in wanted)
             raise SamplingError(
                 f"{self._who()}: 0 of {self._numbers(places)}, in a region of {sizes} (world "
-                f"units). Ask for less or another size, or see whether "
+                f"units). Ask for a lower {' or '.join(f'min_{verb}' for *_, verb in wanted)} or "
+                "another size, or see whether "
                 f"{' and '.join(str(key) for key, *_ in wanted)} is the right mask."
             )
         return places

@@ -47,7 +47,7 @@ class Deformation(Map):
     --------
     >>> import numpy as np
     >>> points = np.zeros((1, 3))
-    ... points[0, 1] = 2
+    >>> points[0, 1] = 2
     >>> larger = Deformation(np.eye(1), 2.0, [10.0], points, begin=[0], end=[20])
     >>> larger.pull([[10.0], [20.0]]).round(9).ravel().tolist()
     [12.0, 15.0]
