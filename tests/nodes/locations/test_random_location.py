@@ -216,8 +216,8 @@ def test_says_if_no_place_has_enough_of_the_mask():
     request = gp.BatchRequest({MASK: gp.Roi((0,), (10,))})
     text = (
         "RandomLocation: 0 of 91 possible locations have 0.5 or more of MASK masked, the best "
-        "has 0.4, in a region of (10,) (world units). Ask for a lower min_masked or another size, or see "
-        "whether MASK is the right mask."
+        "has 0.4, in a region of (10,) (world units). Ask for a lower min_masked or another "
+        "size, or see whether MASK is the right mask."
     )
     with gp.build(masked(data, min_masked=0.5)) as built:
         for ask in (built.check, built.request_batch):
