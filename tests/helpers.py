@@ -1,8 +1,10 @@
 """Volumes and graphs that say themselves where each of their values comes from."""
 
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 
 import numpy as np
+import psutil
 
 import voxflow as gp
 from voxflow.testing import ramp
@@ -71,3 +73,21 @@ def specs(pipeline):
     """What a pipeline provides, while it is built."""
     with gp.build(pipeline, seed=1):
         yield pipeline.spec
+
+
+def children():
+    """Processes below this one, but for the one that the test kit keeps."""
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if not any("voxflow.testing.elsewhere" in word for word in child.cmdline()):
+                found.append(child)
+    return found
+
+
+def left_behind():
+    """Processes that are still there after some seconds."""
+    deadline = time.monotonic() + 5
+    while children() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return children()

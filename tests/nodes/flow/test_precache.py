@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 import voxflow as gp
+from tests.helpers import children, left_behind
 from voxflow.nodes.flow import precache
 from voxflow.pipeline.engine.workers import (
     WorkerDied,
@@ -195,11 +196,11 @@ def test_workers_rest_where_batches_are_light(monkeypatch, method):
     monkeypatch.setattr(precache, "_WORTH", 0.05)
     with gp.build(make_pipeline(0), seed=5) as built:
         expected = served(built, 60)
-    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    before = {child.pid for child in children()}
     with gp.build(make_pipeline(2, method), seed=5) as built:
         assert served(built, 60) == expected
         assert built.output._state.pool is None
-        assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
+        assert {child.pid for child in children()} <= before
 
 
 def test_workers_come_back_when_batches_get_heavy(monkeypatch):
@@ -306,17 +307,6 @@ def test_in_the_workers_of_another_node_batches_are_made_directly(method):
             return digest(built.request_batch(request(30)))
 
     assert scanned(2) == scanned(1)
-
-
-def children():
-    return psutil.Process().children(recursive=True)
-
-
-def left_behind():
-    deadline = time.monotonic() + 5
-    while children() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return children()
 
 
 def at_batch(index, do):

@@ -6,13 +6,12 @@ import os
 import time
 
 import numpy as np
-import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import voxflow as gp
-from tests.helpers import asking, source
+from tests.helpers import asking, left_behind, source
 from voxflow.nodes.flow.scan_blocks import ScanBlocks
 from voxflow.nodes.flow.scan_graphs import united
 
@@ -542,13 +541,6 @@ def test_other_ways_to_start_give_the_same(method):
 def PlaceNoiseHere():
     """Random numbers from a node of the package, so that threads may run it."""
     return gp.NoiseAugment(RAW, mode="gaussian", clip=False)
-
-
-def left_behind():
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline and psutil.Process().children(recursive=True):
-        time.sleep(0.05)
-    return psutil.Process().children(recursive=True)
 
 
 def segments():
