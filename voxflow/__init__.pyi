@@ -50,6 +50,7 @@ from .nodes.sources.hdf5_source import Hdf5Source
 from .nodes.sources.paired_sources import paired_sources
 from .nodes.sources.item_values import ItemValues
 from .nodes.sources.zarr_source import ZarrSource
+from .nodes.sources.dataset_source import DatasetSource
 from .nodes.sources.csv_points_source import CsvPointsSource
 from .nodes.sources.dvid_source import DvidSource
 from .nodes.sources.gp_array_source import GPArraySource
@@ -114,6 +115,7 @@ from .nodes.sinks.hdf5_write import Hdf5Write
 from .nodes.sinks.print_profiling_stats import PrintProfilingStats
 from .nodes.sinks.snapshot import Snapshot
 from .nodes.sinks.zarr_write import ZarrWrite
+from .nodes.sinks.dataset_write import DatasetWrite
 
 __all__ = [
     "AddAffinities",
@@ -236,6 +238,8 @@ __all__ = [
     "WorkerFailed",
     "WorkerStalled",
     "ZarrSource",
+    "DatasetSource",
     "ZarrWrite",
     "zoo",
+    "DatasetWrite",
 ]

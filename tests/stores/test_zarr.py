@@ -12,7 +12,6 @@ from voxflow.stores import (
     ReadOnly,
     StoreError,
     StoreNotFound,
-    StoreUnusable,
     create_dataset,
     list_datasets,
     open_attrs,
@@ -242,11 +241,6 @@ def test_compression(tmp_path, zarr_format, compression):
 def test_refuses_codecs_it_has_not(tmp_path):
     with pytest.raises(StoreError, match="'gzip', 'zstd', 'blosc'"):
         create_dataset(tmp_path / "a.zarr", "x", (64,), "u1", compression="szip")
-
-
-def test_n5_is_told_what_to_do(tmp_path):
-    with pytest.raises(StoreUnusable, match="tensorstore"):
-        open_dataset(tmp_path / "a.n5", "raw")
 
 
 def test_group_attributes(tmp_path):

@@ -1,6 +1,7 @@
 from .base import Attrs, Compression, Dataset, Exist, MissingChunks, Mode, StoredDataset
 from .cache.arena import set_cache_size
 from .create import create_dataset
+from .drivers import Level
 from .errors import (
     DataMismatch,
     DatasetNotFound,
@@ -12,6 +13,7 @@ from .errors import (
     ReadOnly,
     StoreError,
     StoreNotFound,
+    StoreUnreachable,
     StoreUnusable,
 )
 from .grid import chunks_of, default_chunks
@@ -19,8 +21,10 @@ from .hdf5 import Hdf5Dataset
 from .hdf5_files import close_all
 from .memory import ArrayDataset
 from .metadata import Geometry, geometry_attrs, read_geometry, write_geometry
-from .open import list_datasets, open_attrs, open_dataset
-from .place import store_format
+from .n5 import N5Dataset
+from .open import list_datasets, list_levels, open_attrs, open_dataset
+from .place import Format, store_format
+from .precomputed import PrecomputedDataset
 from .zarr import ZarrDataset
 
 __all__ = [
@@ -31,18 +35,23 @@ __all__ = [
     "Dataset",
     "DatasetNotFound",
     "Exist",
+    "Format",
     "Geometry",
     "Hdf5Dataset",
+    "Level",
     "MetadataConflict",
     "MetadataMissing",
     "MissingChunk",
     "MissingChunks",
     "Mode",
+    "N5Dataset",
     "OutOfBounds",
     "OutputMismatch",
+    "PrecomputedDataset",
     "ReadOnly",
     "StoreError",
     "StoreNotFound",
+    "StoreUnreachable",
     "StoreUnusable",
     "StoredDataset",
     "ZarrDataset",
@@ -52,6 +61,7 @@ __all__ = [
     "default_chunks",
     "geometry_attrs",
     "list_datasets",
+    "list_levels",
     "open_attrs",
     "open_dataset",
     "read_geometry",

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from voxflow.stores.base import Compression, Exist, MissingChunks, StoredDataset, parse_choice
+from voxflow.stores.drivers import driver_of
 from voxflow.stores.errors import (
     DatasetNotFound,
     MetadataMissing,
@@ -17,7 +18,6 @@ from voxflow.stores.errors import (
 )
 from voxflow.stores.grid import default_chunks
 from voxflow.stores.metadata import Geometry, geometry_attrs, read_geometry
-from voxflow.stores.open import open_dataset
 from voxflow.stores.place import Format, Place, locate
 
 __all__ = ["create_dataset"]
@@ -63,7 +63,8 @@ def create_dataset(
         Shape that is written at a time, from which the default of ``chunks`` follows.
     compression
         None, ``"gzip"`` or its level from 0 to 9; for HDF5 also ``"lzf"`` and ``"szip"``, for zarr
-        also ``"zstd"`` and ``"blosc"``.
+        also ``"zstd"`` and ``"blosc"``, for N5 these and ``"bzip2"`` and ``"xz"``. Precomputed has
+        none but ``"compressed_segmentation"``, TIFF none.
     fill_value
         What voxels that were never written are said to be.
     attrs
@@ -74,7 +75,8 @@ def create_dataset(
     missing_chunks
         What reading a chunk back that was never written means, as in `open_dataset`.
     format
-        Of a new file: ``"hdf5"`` or ``"zarr"``. By default its suffix tells, or else it is HDF5.
+        Of a new file, one of `voxflow.stores.Format`. By default what stands before it
+        (``"n5://..."``) or its suffix tells, or else it is HDF5.
     zarr_format
         Of a new zarr store. By default 2, which most tools read, or 3 where shards are asked for.
         Within an existing store it is the store's.
@@ -94,10 +96,13 @@ def create_dataset(
     written = {**(geometry_attrs(geometry) if geometry else {}), **(attrs or {})}
     if not _may_create(place, shape, dtype, geometry, exist):
         return _reopen(place, missing_chunks)
-    _make(
-        place,
-        zarr_format,
-        grid,
+    driver_of(place.kind).create(
+        place.store,
+        place.path,
+        chunks=grid[0],
+        shards=grid[1],
+        zarr_format=zarr_format,
+        geometry=geometry,
         shape=shape,
         dtype=dtype,
         compression=_parse_compression(compression),
@@ -110,33 +115,9 @@ def create_dataset(
 _Grid = tuple[tuple[int, ...], tuple[int, ...] | None]
 
 
-def _make(place: Place, zarr_format: int | None, grid: _Grid, **options: Any) -> None:
-    if place.kind == "hdf5":
-        from voxflow.stores.hdf5 import create_hdf5
-
-        create_hdf5(place.store, place.path, chunks=grid[0], **options)
-    else:
-        from voxflow.stores.zarr_create import create_zarr
-
-        create_zarr(
-            place.store,
-            place.path,
-            chunks=grid[0],
-            shards=grid[1],
-            zarr_format=zarr_format,
-            **options,
-        )
-
-
 def _reopen(place: Place, missing_chunks: MissingChunks) -> StoredDataset:
     # Not by `open_dataset`, which would tell the format once more.
-    if place.kind == "hdf5":
-        from voxflow.stores.hdf5 import Hdf5Dataset
-
-        return Hdf5Dataset(place.store, place.path, "r+", missing_chunks)
-    from voxflow.stores.zarr import ZarrDataset
-
-    return ZarrDataset(place.store, place.path, "r+", missing_chunks)
+    return driver_of(place.kind).open(place.store, place.path, "r+", missing_chunks, None)
 
 
 def _parse_grid(
@@ -154,8 +135,9 @@ def _parse_grid(
         )
     if place.kind == "hdf5" and not place.path:
         raise ValueError(f"{place.store}: a dataset in an HDF5 file needs a path, got none")
-    if place.kind == "hdf5" and shards is not None:
-        raise StoreError(f"{place.store}: HDF5 has no shards; use zarr, or leave them out")
+    if place.kind != "zarr" and shards is not None:
+        known = "HDF5" if place.kind == "hdf5" else place.kind
+        raise StoreError(f"{place.store}: {known} has no shards; use zarr, or leave them out")
     for name, sizes in (("chunks", chunks), ("shards", shards), ("block", block)):
         if sizes is not None and (len(sizes) != len(shape) or any(size < 1 for size in sizes)):
             raise ValueError(
@@ -185,18 +167,13 @@ def _may_create(
 ) -> bool:
     """Say whether the dataset is to be made: False if it is there and the same."""
     try:
-        if place.kind == "hdf5":
-            existing = open_dataset(place.store, place.path)
-        else:
-            from voxflow.stores.zarr import ZarrDataset
-
-            existing = ZarrDataset(place.store, place.path)
+        existing = driver_of(place.kind).open(place.store, place.path, "r", "error", None)
     except (StoreNotFound, DatasetNotFound) as error:
         _refuse_group(place, error)
         return True
     if exist == "overwrite":
         del existing
-        _delete(place)
+        driver_of(place.kind).delete(place.store, place.path)
         return True
     if exist == "error":
         raise OutputMismatch(f"{existing.uri} exists: {_REMEDIES}")
@@ -237,14 +214,3 @@ def _differences(
     return [
         f"{name}: is {there}, wanted {wanted}" for name, there, wanted in pairs if there != wanted
     ]
-
-
-def _delete(place: Place) -> None:
-    if place.kind == "hdf5":
-        from voxflow.stores.hdf5 import delete_hdf5
-
-        delete_hdf5(place.store, place.path)
-    else:
-        from voxflow.stores.zarr_create import delete_zarr
-
-        delete_zarr(place.store, place.path)

@@ -6,6 +6,7 @@
     ├── StoreNotFound       there is no such file                        (also FileNotFoundError)
     ├── DatasetNotFound     no such dataset in the file         (also KeyError and RuntimeError)
     ├── StoreUnusable       not a file of that format, locked, not ours to write (also OSError)
+    ├── StoreUnreachable    a server that does not answer, or no longer  (also ConnectionError)
     ├── ReadOnly            a write to what was opened for reading      (also PermissionError)
     ├── MissingChunk        a chunk that should be read is not stored            (also OSError)
     ├── OutOfBounds         a region that is not inside the dataset           (also IndexError)
@@ -30,6 +31,7 @@ __all__ = [
     "ReadOnly",
     "StoreError",
     "StoreNotFound",
+    "StoreUnreachable",
     "StoreUnusable",
 ]
 
@@ -52,6 +54,10 @@ class DatasetNotFound(StoreError, KeyError, RuntimeError):
 
 class StoreUnusable(StoreError, OSError):
     """The file is there but cannot be used so: another format, locked, or not writable."""
+
+
+class StoreUnreachable(StoreError, ConnectionError):
+    """A server does not answer, also when it is asked again."""
 
 
 class ReadOnly(StoreError, PermissionError):

@@ -352,7 +352,7 @@ def _write_ngff(dataset: Dataset, geometry: Geometry, version: NgffVersion) -> N
     path, attrs = dataset.ancestors[0]
     ndim, dims = len(dataset.shape), len(geometry.voxel_size)
     spatial = geometry.spatial or tuple(range(ndim - dims, ndim))
-    names = geometry.axes or _ngff_names(ndim, dims)
+    names = geometry.axes or axis_names(ndim, dims)
     units = dict(zip(spatial, geometry.units or (None,) * dims, strict=True))
     axes = [
         (name.rstrip("^"), "space" if i in units else _kind(name), units.get(i))
@@ -367,7 +367,12 @@ def _write_ngff(dataset: Dataset, geometry: Geometry, version: NgffVersion) -> N
     attrs.update(make_multiscales([(path, scale, translation)], axes, version))
 
 
-def _ngff_names(ndim: int, dims: int) -> tuple[str, ...]:
+def axis_names(ndim: int, dims: int) -> tuple[str, ...]:
+    """Name the axes of a dataset whose last ones are spatial.
+
+    >>> axis_names(4, 3)
+    ('c', 'z', 'y', 'x')
+    """
     leading = ("c",) if ndim - dims == 1 else tuple(f"c{i}" for i in range(ndim - dims))
     return leading + (("z", "y", "x")[-dims:] if dims <= 3 else tuple(f"d{i}" for i in range(dims)))
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from voxflow.pipeline.geometry import Coordinate, Exact, exact
 from voxflow.stores.errors import MetadataConflict, StoreError
 
-__all__ = ["NgffVersion", "Transform", "find_transform", "make_multiscales"]
+__all__ = ["NgffVersion", "Transform", "find_transform", "list_levels", "make_multiscales"]
 
 NgffVersion = Literal["0.4", "0.5"]
 
@@ -76,6 +76,32 @@ def find_transform(attrs: Mapping[str, Any], path: str, ndim: int, uri: str) -> 
             if str(level.get("path", "")).strip("/") == path:
                 return _transform(image, level, ndim, uri)
     return None
+
+
+def list_levels(attrs: Mapping[str, Any], uri: str) -> list[tuple[str, list[Exact]]]:
+    """List the levels of a group's first image: the path of each, and its spatial voxel size.
+
+    >>> levels = [("s0", (1, 4), (0, 0)), ("s1", (1, 8), (0, 2))]
+    >>> list_levels(
+    ...     make_multiscales(levels, [("c", "channel", None), ("x", "space", "nm")], "0.5"), "a"
+    ... )
+    [('s0', [4]), ('s1', [8])]
+    """
+    for image in _multiscales(attrs)[:1]:
+        found = []
+        for level in image.get("datasets", ()):
+            ndim = len(image.get("axes") or ()) or _rank(level)
+            place = _transform(image, level, ndim, uri)
+            sizes = zip(place.scale, place.kinds, strict=True)
+            path = str(level.get("path", "")).strip("/")
+            found.append((path, [size for size, kind in sizes if kind == "space"]))
+        return found
+    return []
+
+
+def _rank(level: Mapping[str, Any]) -> int:
+    steps = level.get("coordinateTransformations", ())
+    return next((len(step["scale"]) for step in steps if "scale" in step), len(_DEFAULT_AXES))
 
 
 def _multiscales(attrs: Mapping[str, Any]) -> list[Mapping[str, Any]]:

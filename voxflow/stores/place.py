@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import zipfile
 from collections.abc import MutableMapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 from voxflow.stores.errors import StoreUnusable
 from voxflow.stores.memory import is_array_like
@@ -14,10 +15,12 @@ from voxflow.stores.names import clean_path
 
 __all__ = ["Format", "Place", "locate", "store_format"]
 
-Format = Literal["hdf5", "zarr"]
-"""The formats of files."""
+Format = Literal["hdf5", "zarr", "n5", "precomputed", "tiff", "images", "knossos"]
+"""The formats of files: TIFF is one file, images are a folder of them."""
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_ZARR_FILES = (".zgroup", ".zarray", "zarr.json")
 _ZARR_GROUPS = (".zgroup", "zarr.json")
 _SUFFIXES: dict[str, Format] = {
     ".hdf": "hdf5",
@@ -26,7 +29,19 @@ _SUFFIXES: dict[str, Format] = {
     ".he5": "hdf5",
     ".zarr": "zarr",
     ".zip": "zarr",
+    ".n5": "n5",
+    ".precomputed": "precomputed",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".png": "images",
+    ".jpg": "images",
+    ".jpeg": "images",
+    ".bmp": "images",
+    ".conf": "knossos",
 }
+_IN_FOLDERS: tuple[Format, ...] = ("zarr", "n5", "precomputed")
+IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
+"""Files that are sections of a folder of images."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +51,14 @@ class Place:
     Parameters
     ----------
     kind
-        ``"hdf5"``, ``"zarr"``, or ``"array"`` for what is no file.
+        The format, or ``"array"`` for what is no file.
     store
         File name, zarr store, or the array itself.
     path
         Of the dataset in it.
     """
 
-    kind: Literal["hdf5", "zarr", "array"]
+    kind: Format | Literal["array"]
     store: Any
     path: str
 
@@ -74,9 +89,10 @@ def locate(store: Any, path: str, kind: Format | None = None) -> Place:
     """
     path = clean_path(path)
     if isinstance(store, (str, os.PathLike)):
-        name = os.fspath(store)
-        if (kind or store_format(name)) == "hdf5":
-            return Place("hdf5", name, path)
+        said, name = _split_prefix(os.fspath(store))
+        found = kind or said or store_format(name)
+        if found != "zarr":
+            return Place(found, name, path)
         root, above = _zarr_root(name)
         return Place("zarr", root, clean_path(f"{above}/{path}"))
     library = _library(store)
@@ -98,34 +114,96 @@ def locate(store: Any, path: str, kind: Format | None = None) -> Place:
 
 
 def store_format(path: str | os.PathLike[str]) -> Format:
-    """Tell the format of a file: by what is there, else by the suffix, else HDF5.
+    """Tell the format of a file: by what is there, else by the suffix, else HDF5 (a URL: Zarr).
 
     Raises
     ------
     StoreUnusable
-        If it is of a known format that is not read here, or an existing file of an unknown one.
+        If it is an existing file of an unknown format, or a URL of one that is read from disks
+        only.
+
+    Examples
+    --------
+    >>> store_format("a.zarr"), store_format("s3://bucket/a.n5/"), store_format("n5://a")
+    ('zarr', 'n5', 'n5')
     """
-    name = os.fspath(path)
+    said, name = _split_prefix(os.fspath(path))
+    if said is not None:
+        return said
     suffix = os.path.splitext(name.rstrip("/"))[1].lower()
-    if suffix == ".n5":
+    if "://" in name:
+        return _format_of_url(name, suffix)
+    if os.path.isdir(name):
+        return _format_of_folder(name)
+    if os.path.isfile(name):
+        return _format_of_file(name, suffix)
+    if glob.has_magic(name):
+        return "images"
+    return _SUFFIXES.get(suffix) or _suffix_above(name) or "hdf5"
+
+
+def _split_prefix(name: str) -> tuple[Format | None, str]:
+    """Take off the format that stands before a path or URL, as in neuroglancer."""
+    before, mark, rest = name.partition("://")
+    if mark and before in get_args(Format):
+        return cast("Format", before), rest
+    return None, name
+
+
+def _suffix_above(name: str) -> Format | None:
+    """The format of a container that the path leads into."""
+    for part in name.replace(os.sep, "/").split("/"):
+        kind = _SUFFIXES.get(os.path.splitext(part)[1].lower())
+        if kind in _IN_FOLDERS:
+            return kind
+    return None
+
+
+def _format_of_url(name: str, suffix: str) -> Format:
+    kind = _suffix_above(name) or _SUFFIXES.get(suffix, "zarr")
+    if kind not in _IN_FOLDERS:
         raise StoreUnusable(
-            f"{name} is an N5 container, which zarr 3 does not read any more: open the dataset "
-            "with tensorstore and pass that array with its voxel size and offset, or convert it"
+            f"{name}: {kind} is read from disks only; copy the file, or convert it to one of "
+            f"{', '.join(_IN_FOLDERS)}"
         )
-    if "://" in name or os.path.isdir(name):
+    return kind
+
+
+def _format_of_folder(name: str) -> Format:
+    names = set(os.listdir(name))
+    if not names.isdisjoint(_ZARR_FILES):
         return "zarr"
-    if not os.path.isfile(name):
-        inside = any(part.lower().endswith(".zarr") for part in name.split(os.sep))
-        return _SUFFIXES.get(suffix, "zarr" if inside else "hdf5")
+    kind = _suffix_above(name)
+    if kind is not None:
+        return kind
+    if "info" in names:
+        return "precomputed"
+    if "knossos.conf" in names:
+        return "knossos"
+    if "attributes.json" in names:
+        return "n5"
+    images = any(entry.lower().endswith(IMAGE_SUFFIXES) for entry in names)
+    return "images" if images else "zarr"
+
+
+def _format_of_file(name: str, suffix: str) -> Format:
     if zipfile.is_zipfile(name):
         return "zarr"
     with open(name, "rb") as file:
-        is_hdf5 = file.read(len(_HDF5_SIGNATURE)) == _HDF5_SIGNATURE
-    if is_hdf5 or _SUFFIXES.get(suffix) == "hdf5":  # with a user block the signature comes later
+        start = file.read(len(_HDF5_SIGNATURE))
+    # With a user block the signature of HDF5 comes later.
+    if start == _HDF5_SIGNATURE or _SUFFIXES.get(suffix) == "hdf5":
         return "hdf5"
+    if start[:4] in _TIFF_SIGNATURES or _SUFFIXES.get(suffix) == "tiff":
+        return "tiff"
+    kind = _SUFFIXES.get(suffix)
+    if kind in ("images", "knossos"):
+        return kind
     raise StoreUnusable(
-        f"{name} is neither an HDF5 file nor a zarr store: known are HDF5 files "
-        f"({_listed('hdf5')}) and zarr directories and zip files ({_listed('zarr')})"
+        f"{name} is neither an HDF5 file nor a zarr store, nor of another format that is read: "
+        f"known are HDF5 files ({_listed('hdf5')}), zarr directories and zip files "
+        f"({_listed('zarr')}), TIFF files ({_listed('tiff')}), images ({_listed('images')}), and "
+        "directories of N5, precomputed, KNOSSOS and of images"
     )
 
 

@@ -36,7 +36,8 @@ class DatasetWrite(Sink):
     dataset_names
         The path of the dataset in the store for each array.
     store
-        The file or store.
+        A file, folder or URL of any format that `voxflow.stores.create_dataset` makes; if there is
+        nothing yet, the suffix tells which, or what stands before it (``"precomputed://out"``).
     compression_type
         None, "gzip", a level of gzip, or what else the format knows.
     dataset_dtypes
@@ -120,7 +121,8 @@ class DatasetWrite(Sink):
             return
         if os.path.exists(self.store) and store_format(self.store) != self.format:
             kinds = {"hdf5": "an HDF5 file", "zarr": "a directory, as of a Zarr store"}
-            there = kinds[store_format(self.store)]
+            found = store_format(self.store)
+            there = kinds.get(found, f"of the format {found}")
             raise OutputMismatch(
                 f"{self.store} is there already, and is {there}, which {self.name()} does not "
                 "write. Remove it, or write to another file."

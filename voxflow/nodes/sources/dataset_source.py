@@ -18,7 +18,7 @@ from voxflow.stores import MetadataConflict, MetadataMissing, open_dataset, read
 from voxflow.stores.cache import parse_cache, with_cache
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from voxflow.stores import MissingChunks, StoredDataset
     from voxflow.stores.cache import Cache
@@ -35,7 +35,7 @@ class DatasetSource(BatchProvider):
     Parameters
     ----------
     store
-        Anything that `voxflow.stores.open_dataset` takes.
+        A file, folder or URL of any format, or what else `voxflow.stores.open_dataset` takes.
     datasets
         The path of the dataset in the store for each array.
     array_specs
@@ -45,6 +45,10 @@ class DatasetSource(BatchProvider):
     channels_first
         Whether channel axes come before the spatial ones in the file. Arrays always have them
         first. Axes that the file names win over this.
+    level
+        Take this level of the pyramids that the paths name, counted from the finest, 0.
+    voxel_size
+        Take the level of this voxel size.
     missing_chunks
         What a chunk means that is not in the file: "error", or "fill" with the fill value.
     default_voxel_size
@@ -75,6 +79,8 @@ class DatasetSource(BatchProvider):
         array_specs: Mapping[ArrayKey, ArraySpec] | None = None,
         channels_first: bool = True,
         *,
+        level: int | None = None,
+        voxel_size: Sequence[Any] | None = None,
         missing_chunks: MissingChunks = "error",
         default_voxel_size: Literal["error", "ones"] = "error",
         cache: Cache = None,
@@ -86,6 +92,8 @@ class DatasetSource(BatchProvider):
         self.datasets = dict(datasets)
         self.array_specs = dict(array_specs or {})
         self.channels_first = channels_first
+        self.level = level
+        self.voxel_size = voxel_size
         self.missing_chunks: MissingChunks = missing_chunks
         self.default_voxel_size: Literal["error", "ones"] = default_voxel_size
         self.cache: Cache = parse_cache(cache)
@@ -108,7 +116,13 @@ class DatasetSource(BatchProvider):
             self.provides(key, opened.spec.copy())
 
     def _dataset(self, path: str) -> StoredDataset:
-        return open_dataset(self.store, path, missing_chunks=self.missing_chunks)
+        return open_dataset(
+            self.store,
+            path,
+            level=self.level,
+            voxel_size=self.voxel_size,
+            missing_chunks=self.missing_chunks,
+        )
 
     def teardown(self) -> None:
         """Let go of the datasets."""
