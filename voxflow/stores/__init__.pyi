@@ -19,12 +19,15 @@ from .errors import (
 from .grid import chunks_of, default_chunks
 from .hdf5 import Hdf5Dataset
 from .hdf5_files import close_all
+from .images import ImagesDataset
+from .knossos import KnossosDataset
 from .memory import ArrayDataset
 from .metadata import Geometry, geometry_attrs, read_geometry, write_geometry
 from .n5 import N5Dataset
 from .open import list_datasets, list_levels, open_attrs, open_dataset
 from .place import Format, store_format
 from .precomputed import PrecomputedDataset
+from .tiff import TiffDataset
 from .zarr import ZarrDataset
 
 __all__ = [
@@ -38,6 +41,8 @@ __all__ = [
     "Format",
     "Geometry",
     "Hdf5Dataset",
+    "ImagesDataset",
+    "KnossosDataset",
     "Level",
     "MetadataConflict",
     "MetadataMissing",
@@ -54,6 +59,7 @@ __all__ = [
     "StoreUnreachable",
     "StoreUnusable",
     "StoredDataset",
+    "TiffDataset",
     "ZarrDataset",
     "chunks_of",
     "close_all",

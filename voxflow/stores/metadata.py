@@ -36,6 +36,18 @@ __all__ = ["Geometry", "read_geometry", "write_geometry"]
 
 SIZE_ATTRS = ("resolution", "voxel_size")
 
+NANOMETERS = {
+    "nm": 1,
+    "nanometer": 1,
+    "um": 1000,
+    "µm": 1000,
+    "micrometer": 1000,
+    "micron": 1000,
+    "mm": 10**6,
+    "millimeter": 10**6,
+}
+"""Units of length, in nm."""
+
 
 @dataclass(frozen=True)
 class Geometry:

@@ -178,7 +178,7 @@ def _format_of_folder(name: str) -> Format:
         return kind
     if "info" in names:
         return "precomputed"
-    if "knossos.conf" in names:
+    if "knossos.conf" in names or "mag1" in names:
         return "knossos"
     if "attributes.json" in names:
         return "n5"

@@ -18,7 +18,7 @@ from voxflow.pipeline.geometry import Coordinate
 from voxflow.stores.base import Attrs, Compression, MissingChunks, Mode, wrong_compression
 from voxflow.stores.drivers import Driver, Level
 from voxflow.stores.errors import DatasetNotFound, StoreError, StoreNotFound
-from voxflow.stores.metadata import Geometry, geometry_attrs, plain_numbers
+from voxflow.stores.metadata import NANOMETERS, Geometry, geometry_attrs, plain_numbers
 from voxflow.stores.names import clean_path
 from voxflow.stores.remote import delete_folder, is_url, join, kvstore_spec, open_array, read_key
 from voxflow.stores.tensor import TensorDataset
@@ -29,17 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["PrecomputedDataset"]
 
 _DTYPES = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "float32")
-_NANOMETERS = {
-    "": 1,
-    "nm": 1,
-    "nanometer": 1,
-    "um": 1000,
-    "µm": 1000,
-    "micrometer": 1000,
-    "micron": 1000,
-    "mm": 10**6,
-    "millimeter": 10**6,
-}
 _SCALE = "@"  # between the path of a volume and the key of one of its scales
 
 
@@ -191,13 +180,13 @@ def _create(
 def _in_nanometers(geometry: Geometry, uri: str) -> dict[str, Any]:
     if len(geometry.voxel_size) != 3:
         raise StoreError(f"{uri}: precomputed has three spatial axes, not {geometry.voxel_size}")
-    units = geometry.units or ("nm",) * 3
-    unknown = [unit for unit in units if unit not in _NANOMETERS]
+    units = tuple(unit or "nm" for unit in geometry.units or ("nm",) * 3)
+    unknown = [unit for unit in units if unit not in NANOMETERS]
     if unknown:
         raise StoreError(
             f"{uri}: precomputed is in nm, and {unknown[0]!r} is not known as a length"
         )
-    factors = Coordinate(_NANOMETERS[unit] for unit in units)
+    factors = Coordinate(NANOMETERS[unit] for unit in units)
     size, offset = geometry.voxel_size * factors, geometry.offset * factors
     voxels = [Fraction(o) / Fraction(s) for o, s in zip(offset, size, strict=True)]
     if any(place.denominator != 1 for place in voxels):
