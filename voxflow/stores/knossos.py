@@ -135,8 +135,8 @@ class KnossosDataset(StoredDataset):
             return None
         if size != _EDGE**3:
             raise StoreUnusable(
-                f"{file} has {size} bytes, a cube of {_EDGE}³ voxels of uint8 has {_EDGE**3}: it is "
-                "cut off, or of another kind. Copy it again"
+                f"{file} has {size} bytes, a cube of {_EDGE}³ voxels of uint8 has {_EDGE**3}: it "
+                "is cut off, or of another kind. Copy it again"
             )
         return np.memmap(file, np.uint8, "r", shape=(_EDGE,) * 3)
 

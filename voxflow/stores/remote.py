@@ -21,8 +21,8 @@ __all__ = ["RETRIES", "check_home", "explain", "is_url", "join", "kvstore_spec",
 RETRIES: dict[str, Any] = {"max_retries": 7, "initial_delay": "250ms", "max_delay": "8s"}
 """How often a request is tried again, and how long the pauses are: half a minute at most."""
 
-SCHEMES = ("http", "https", "s3", "gs")
-"""URLs that tensorstore reads."""
+SCHEMES = ("http://", "https://", "s3://", "gs://")
+"""The URLs that are known."""
 
 # The process that uses tensorstore, whose threads a fork does not have.
 _home: int | None = None
@@ -72,8 +72,7 @@ def kvstore_spec(folder: str) -> dict[str, Any]:
         return {"driver": "gcs", "bucket": host, "path": path}
     if scheme != "s3":
         raise StoreUnusable(
-            f"{folder}: there is no reader for {scheme}://; known are "
-            f"{', '.join(f'{name}://' for name in SCHEMES)}"
+            f"{folder}: there is no reader for {scheme}://; known are {', '.join(SCHEMES)}"
         )
     spec = {"driver": "s3", "bucket": host, "path": path}
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
@@ -130,6 +129,11 @@ _REFUSED = re.compile(r"^PERMISSION_DENIED|Permission denied|Read-only file syst
 _FULL = re.compile(r"^RESOURCE_EXHAUSTED|No space left|Disk quota", re.IGNORECASE)
 
 
+def is_lost(error: Exception) -> bool:
+    """Say whether tensorstore's error is that nobody answers."""
+    return bool(_LOST.search(str(error)))
+
+
 def explain(error: Exception, uri: str, doing: str) -> StoreError:
     """Make one of our errors of one of tensorstore's, whose kind is in its text.
 
@@ -149,7 +153,7 @@ def explain(error: Exception, uri: str, doing: str) -> StoreError:
     """
     text = " ".join(str(error).split())
     text = re.sub(r"\s*\[(source locations|tensorstore_spec)=.*", "", text)
-    if _LOST.search(text):
+    if is_lost(error):
         return StoreUnreachable(
             f"{uri} cannot be {doing}: the server does not answer, also when asked "
             f"{RETRIES['max_retries']} times more. Check the network and the server, then run it "

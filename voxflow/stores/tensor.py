@@ -17,6 +17,7 @@ from voxflow.stores.base import (
     missing_chunk,
     parse_choice,
 )
+from voxflow.stores.errors import ReadOnly
 from voxflow.stores.grid import Index, chunk_bounds, chunks_of
 from voxflow.stores.remote import check_home, explain, join, kvstore_spec, open_array
 
@@ -138,6 +139,8 @@ class TensorDataset(StoredDataset):
             return
         try:
             self._array()[region].write(np.ascontiguousarray(data, self._dtype)).result()
+        except NotImplementedError as error:
+            raise ReadOnly(f"{self.uri} cannot be written to: its server only reads") from error
         except ValueError as error:
             raise explain(error, self.uri, "written") from error
 

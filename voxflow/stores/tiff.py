@@ -1,9 +1,9 @@
 """Stacks in TIFF files.
 
 What tells the voxel size, in this order: the JSON text that voxflow writes into the description of
-the first page (``resolution``, ``offset``, ``units``), OME's ``PhysicalSizeX``, ImageJ's ``spacing``
-and the resolution tags. Pages that lie uncompressed one after the other are mapped; of others, only
-the tiles or strips under a region are decoded.
+the first page (``resolution``, ``offset``, ``units``), OME's ``PhysicalSizeX``, ImageJ's
+``spacing`` and the resolution tags. Pages that lie uncompressed one after the other are mapped; of
+others, only the tiles or strips under a region are decoded.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ class TiffDataset(StoredDataset):
         self._grid = (1,) * (len(self._shape) - len(grid)) + tuple(int(n) for n in grid)
         if self._start is None and mode == "r+":
             raise StoreUnusable(
-                f"{filename} is compressed or its pages are scattered, so that it cannot be written "
-                "to: write to a new file"
+                f"{filename} is compressed or its pages are scattered, so that it cannot be "
+                "written to: write to a new file"
             )
         if self._start is not None:
             self._check_complete()
@@ -95,7 +95,8 @@ class TiffDataset(StoredDataset):
         there = os.path.getsize(self._filename)
         if there < needed:
             raise StoreUnusable(
-                f"{self._filename} is cut off: it needs {needed} bytes and has {there}. Copy it again"
+                f"{self._filename} is cut off: it needs {needed} bytes and has {there}. Copy it "
+                "again"
             )
 
     @property

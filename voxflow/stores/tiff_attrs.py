@@ -21,7 +21,7 @@ _UNITS_OF_TAG = {2: Fraction(254, 100), 3: Fraction(1)}  # inch and centimetre, 
 
 
 def described(file: Any, series: Any) -> dict[str, Any]:
-    """Attributes of a series: ``resolution``, ``units``, ``offset``, ``axis_names``, as far as told.
+    """Attributes of a series: ``resolution``, ``units``, ``offset``, ``axis_names``, where told.
 
     Parameters
     ----------
@@ -73,8 +73,11 @@ def _ome(text: str) -> tuple[dict[str, Fraction], dict[str, str]]:
     Source: https://docs.openmicroscopy.org/ome-model, "Pixels".
     """
     pixels = next((e for e in ET.fromstring(text).iter() if e.tag.endswith("Pixels")), None)
-    sizes, units = {}, {}
-    for name in _SPACE if pixels is not None else ():
+    sizes: dict[str, Fraction] = {}
+    units: dict[str, str] = {}
+    if pixels is None:
+        return sizes, units
+    for name in _SPACE:
         value = pixels.get(f"PhysicalSize{name.upper()}")
         if value is not None:
             sizes[name] = Fraction(value)

@@ -208,6 +208,10 @@ def open_node(store: Any, path: str, mode: Mode, origin: Any) -> Any:
         )
         if not absent and not is_group:
             raise
+        if not store.supports_listing:
+            raise DatasetNotFound(
+                f"there is no dataset {path!r} in {describe_store(origin)}"
+            ) from None
         names = zarr_names(origin)
         is_group = is_group or any(name.startswith(f"{path}/") for name in names)
         raise DatasetNotFound(not_found(describe_store(origin), path, names, is_group)) from None

@@ -1,4 +1,4 @@
-"""Zarr arrays in directories, read by tensorstore.
+"""Zarr arrays in directories and at URLs, read by tensorstore.
 
 It reads a chunk in a fraction of the time that zarr takes, most of all where chunks are small.
 Metadata, writing, and all other kinds of stores are left to zarr.
@@ -9,7 +9,16 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from voxflow.pipeline.engine.workers.limits import available_cpus
+from voxflow.stores.remote import (
+    SCHEMES,
+    explain,
+    in_home,
+    is_lost,
+    is_url,
+    join,
+    kvstore_spec,
+    make_context,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,9 +29,6 @@ __all__ = ["QuickReader", "quick_reader"]
 
 _DRIVERS = {2: "zarr", 3: "zarr3"}
 
-# The process that uses tensorstore, whose threads a fork does not have: there, zarr reads.
-_home: int | None = None
-
 
 class QuickReader:
     """Reads regions of one array; opened at its first use in each process.
@@ -30,7 +36,7 @@ class QuickReader:
     Parameters
     ----------
     folder
-        of the array.
+        or URL of the array.
     driver
         tensorstore's name of the format.
     missing
@@ -47,9 +53,7 @@ class QuickReader:
 
     def read(self, region: tuple[slice, ...]) -> NDArray[Any] | None:
         """A region; None if this reader cannot have it, for whatever reason."""
-        global _home
-        _home = _home or os.getpid()
-        if not self._usable or _home != os.getpid():
+        if not self._usable or not in_home():  # in a fork, zarr reads
             return None
         store = self._store()
         if store is None:
@@ -57,7 +61,9 @@ class QuickReader:
             return None
         try:
             data: NDArray[Any] = store[region].read().result()
-        except ValueError:  # a chunk is not there, or broken
+        except ValueError as error:  # a chunk is not there, or broken
+            if is_lost(error):
+                raise explain(error, self._folder, "read") from error
             return None
         return data
 
@@ -72,30 +78,27 @@ class QuickReader:
 def _open(folder: str, driver: str, fill: bool) -> Any:
     import tensorstore
 
-    threads = int(os.environ.get("OMP_NUM_THREADS", "0")) or available_cpus()
-    context = tensorstore.Context(
-        {
-            "cache_pool": {"total_bytes_limit": 0},  # chunks are kept by whoever reads through us
-            "data_copy_concurrency": {"limit": threads},
-            "file_io_concurrency": {"limit": threads},
-        }
-    )
     spec = {
         "driver": driver,
-        "kvstore": {"driver": "file", "path": folder},
+        "kvstore": kvstore_spec(folder),
         "fill_missing_data_reads": fill,
     }
     try:
-        return tensorstore.open(spec, read=True, open=True, context=context).result()
-    except ValueError:  # a codec or type that it does not know
+        return tensorstore.open(spec, read=True, open=True, context=make_context()).result()
+    except ValueError as error:  # a codec or type that it does not know
+        if is_lost(error):
+            raise explain(error, folder, "read") from error
         return None
 
 
 def quick_reader(store: Any, path: str, array: Any, missing: MissingChunks) -> QuickReader | None:
-    """A reader for zarr's array, if it lies in a directory of the file system."""
-    if not isinstance(store, (str, os.PathLike)) or not os.path.isdir(store):
+    """A reader for zarr's array, if it lies in a directory or at a URL that tensorstore knows."""
+    if not isinstance(store, (str, os.PathLike)):
+        return None
+    root = os.fspath(store)
+    if not os.path.isdir(root) and not (is_url(root) and root.startswith(SCHEMES)):
         return None
     driver = _DRIVERS.get(int(array.metadata.zarr_format))
     if driver is None or array.dtype.kind not in "biuf" or not array.ndim:
         return None
-    return QuickReader(os.path.join(os.fspath(store), path, ""), driver, missing)
+    return QuickReader(join(root, path), driver, missing)

@@ -13,6 +13,8 @@ from zarr.storage import FsspecStore, LocalStore, MemoryStore, ZipStore
 
 from voxflow.stores.base import Mode
 from voxflow.stores.errors import ReadOnly, StoreNotFound
+from voxflow.stores.remote import SCHEMES, is_url
+from voxflow.stores.zarr_url import UrlStore
 
 __all__ = ["describe_store", "group_attrs_above", "open_store", "root_format", "zarr_names"]
 
@@ -40,7 +42,9 @@ def open_store(store: Any, mode: Mode) -> Any:
 
 
 def _open_path(path: str, read_only: bool) -> Any:
-    if "://" in path:
+    if path.startswith(SCHEMES):
+        return UrlStore(path, read_only=read_only)
+    if is_url(path):
         return FsspecStore.from_url(path, read_only=read_only)
     if not os.path.exists(path):
         raise StoreNotFound(f"there is no file or directory {path}")
