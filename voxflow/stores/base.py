@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
+from voxflow.stores.disk import disk_errors
 from voxflow.stores.errors import DataMismatch, MissingChunk, OutOfBounds, ReadOnly, StoreError
 from voxflow.stores.grid import Bounds, Index, chunk_bounds, format_bounds
 
@@ -193,13 +194,16 @@ class StoredDataset(ABC):
             If the region is not inside the dataset.
         DataMismatch
             If the data have another shape or dtype.
+        StoreUnusable
+            If the disk is full.
         """
         if self.mode == "r":
             raise ReadOnly(f"{self.uri} is open for reading only: open it with mode='r+' to write")
         bounds = parse_region(region, self.shape, self.uri)
         data = np.asarray(data)
         _check_data(data, bounds, self.dtype, self.uri)
-        self._write(_slices(bounds), bounds, data)
+        with disk_errors(self.uri, "written"):
+            self._write(_slices(bounds), bounds, data)
 
     @property
     def read_grid(self) -> tuple[int, ...] | None:

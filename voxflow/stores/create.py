@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from voxflow.stores.base import Compression, Exist, MissingChunks, StoredDataset, parse_choice
+from voxflow.stores.disk import disk_errors
 from voxflow.stores.drivers import driver_of
 from voxflow.stores.errors import (
     DatasetNotFound,
@@ -96,19 +97,20 @@ def create_dataset(
     written = {**(geometry_attrs(geometry) if geometry else {}), **(attrs or {})}
     if not _may_create(place, shape, dtype, geometry, exist):
         return _reopen(place, missing_chunks)
-    driver_of(place.kind).create(
-        place.store,
-        place.path,
-        chunks=grid[0],
-        shards=grid[1],
-        zarr_format=zarr_format,
-        geometry=geometry,
-        shape=shape,
-        dtype=dtype,
-        compression=_parse_compression(compression),
-        fill_value=fill_value,
-        attrs=written,
-    )
+    with disk_errors(f"{place.store}:{place.path}", "made"):
+        driver_of(place.kind).create(
+            place.store,
+            place.path,
+            chunks=grid[0],
+            shards=grid[1],
+            zarr_format=zarr_format,
+            geometry=geometry,
+            shape=shape,
+            dtype=dtype,
+            compression=_parse_compression(compression),
+            fill_value=fill_value,
+            attrs=written,
+        )
     return _reopen(place, missing_chunks)
 
 

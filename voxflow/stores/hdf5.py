@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from voxflow.stores.base import (
     parse_region,
     wrong_compression,
 )
+from voxflow.stores.disk import need_room
 from voxflow.stores.errors import DatasetNotFound, ReadOnly, StoreUnusable
 from voxflow.stores.grid import Index, chunk_bounds, chunks_of, copy_chunk, format_bounds
 from voxflow.stores.hdf5_files import get_handle
@@ -197,6 +199,11 @@ class Hdf5Dataset(StoredDataset):
         return self._mapped.array()[tuple(slice(begin, end) for begin, end in bounds)]
 
     def _write(self, region: tuple[slice, ...], bounds: Bounds, data: NDArray[Any]) -> None:
+        whole = bounds
+        if self._chunks is not None:  # which are made as a whole
+            pairs = zip(bounds, self._chunks, strict=True)
+            whole = tuple((b // size * size, -(-e // size) * size) for (b, e), size in pairs)
+        need_room(self._filename, math.prod(e - b for b, e in whole) * self._dtype.itemsize)
         with self._handle.opened() as file:
             self._dataset(file)[region] = data
 
@@ -316,6 +323,7 @@ def create_hdf5(
         raise wrong_compression(compression, _CODECS, "an HDF5 dataset")
     handle = get_handle(filename)
     handle.create()
+    need_room(handle.path, 0)
     options: dict[str, Any] = {"fillvalue": fill_value}
     if chunks is not None and all(shape):
         # HDF5 wants chunks that are no larger than the dataset, and compresses nothing else.

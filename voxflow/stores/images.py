@@ -8,6 +8,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
@@ -318,16 +319,23 @@ def _create(
         _tail(geometry.voxel_size), _tail(geometry.offset), _tail(geometry.units)
     )
     described = {"axis_names": ["z", "y", "x"], **attrs}
-    for number in range(shape[0]):
-        create_tiff(
-            os.path.join(folder, f"{number:05d}.tif"),
-            shape=shape[1:],
-            dtype=dtype,
-            compression=compression,
-            geometry=flat,
-            attrs={**(geometry_attrs(flat) if flat else {}), _STACK: described},
-            fill_value=fill_value,
-        )
+    partial = f"{folder.rstrip(os.sep)}.part"
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        for number in range(shape[0]):
+            create_tiff(
+                os.path.join(partial, f"{number:05d}.tif"),
+                shape=shape[1:],
+                dtype=dtype,
+                compression=compression,
+                geometry=flat,
+                attrs={**(geometry_attrs(flat) if flat else {}), _STACK: described},
+                fill_value=fill_value,
+            )
+        os.replace(partial, folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
 
 
 def _tail(values: Any) -> Any:

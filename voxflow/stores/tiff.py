@@ -342,10 +342,10 @@ def create_tiff(
         )
         _reserve(partial, dtype.type(fill_value), shape)
         os.replace(partial, filename)
-    except OSError as error:
+    except OSError:
         with contextlib.suppress(FileNotFoundError):
             os.remove(partial)
-        raise StoreUnusable(f"{filename} cannot be made: {error}") from error
+        raise
 
 
 def _reserve(filename: str, fill: Any, shape: tuple[int, ...]) -> None:

@@ -17,8 +17,14 @@ from voxflow.stores.base import (
     missing_chunk,
     parse_choice,
 )
-from voxflow.stores.errors import DatasetNotFound, MissingChunk, ReadOnly
-from voxflow.stores.grid import Index, chunks_of
+from voxflow.stores.errors import (
+    DatasetNotFound,
+    MissingChunk,
+    ReadOnly,
+    StoreError,
+    StoreUnusable,
+)
+from voxflow.stores.grid import Index, chunks_of, format_bounds
 from voxflow.stores.names import clean_path, not_found
 from voxflow.stores.zarr_chunks import (
     ChunkNotStored,
@@ -135,6 +141,13 @@ class ZarrDataset(StoredDataset):
             data = np.array(array[region], dtype=self._dtype, order="C", copy=None)
         except ChunkNotStored as error:
             raise self._missing_chunk(array, bounds, error.key) from None
+        except StoreError:
+            raise
+        except Exception as error:  # each codec has errors of its own
+            raise StoreUnusable(
+                f"{self.uri}: voxels {format_bounds(bounds)} cannot be decoded, because a chunk is "
+                f"cut off or damaged ({error}). Restore it, or write the region again"
+            ) from error
         if self._missing == "error" and array.shards is not None:
             self._check_shards(array, bounds)
         return data
