@@ -7,6 +7,8 @@ import subprocess
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import voxflow as gp
 from tests.stores.servers import Line, s3_server
@@ -287,3 +289,43 @@ def test_the_formats_are_really_those(tmp_path):
         bare = store.removeprefix("images://")
         assert gp.stores.store_format(bare) == kind  # also by what is there
         assert open_dataset(bare, path).shape == tuple(SHAPE)
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_any_place_and_channels_survive(tmp_path_factory, data):
+    kind = data.draw(st.sampled_from([*FORMATS]))
+    dims = 3 if kind in ("precomputed", "images") else data.draw(st.sampled_from([2, 3]))
+    channels = 0 if kind == "images" else data.draw(st.sampled_from([0, 2, 3]))
+    numbers = data.draw(st.lists(st.integers(1, 4000), min_size=dims, max_size=dims))
+    voxel = gp.Coordinate(n / 10 for n in numbers)
+    steps = data.draw(st.lists(st.integers(-9, 9), min_size=dims, max_size=dims))
+    shape = data.draw(st.lists(st.integers(2, 6), min_size=dims, max_size=dims))
+    dtype = data.draw(st.sampled_from(["u1", "u8", "f4"]))
+    lead = (channels,) if channels else ()
+    values = np.random.default_rng(1).integers(0, 255, (*lead, *shape)).astype(dtype)
+    if dtype == "u8":
+        values += np.uint64(2**64 - 256)
+    roi = gp.Roi(voxel * gp.Coordinate(steps), voxel * gp.Coordinate(shape))
+    spec = gp.ArraySpec(roi, voxel, interpolatable=True)
+    store, path = place(kind, tmp_path_factory.mktemp("any"))
+    writer = gp.DatasetWrite({RAW: path}, store)
+    with gp.build(gp.ArraySource(RAW, gp.Array(values, spec)) + writer) as pipeline:
+        pipeline.request_batch(gp.BatchRequest({RAW: roi}))
+    found, read_back = read(store, path)
+    assert (found.roi, found.voxel_size) == (roi, voxel)
+    np.testing.assert_array_equal(read_back, values)
+
+
+def test_images_are_sections_or_items(tmp_path):
+    images = pytest.importorskip("imageio.v3")
+    data = DATA.astype(np.uint8)
+    for number, section in enumerate(data):
+        images.imwrite(tmp_path / f"s{number}.png", section)
+    specs = {size: {RAW: gp.ArraySpec(voxel_size=size)} for size in ((40, 4, 4), (4, 4))}
+    for size, array_specs in specs.items():
+        spec, found = read(tmp_path, "", array_specs=array_specs)
+        assert spec.roi == gp.Roi(
+            (0,) * len(size), gp.Coordinate(DATA.shape[-len(size) :]) * gp.Coordinate(size)
+        )
+        np.testing.assert_array_equal(found, data)

@@ -147,6 +147,16 @@ def test_a_file_that_is_cut_off(tmp_path, compression):
             open_dataset(copy).read(())
 
 
+def test_frames_that_ome_promises(tmp_path):
+    tifffile.imwrite(tmp_path / "a.ome.tif", DATA, metadata={"axes": "ZYX"})
+    with tifffile.TiffFile(tmp_path / "a.ome.tif") as file:
+        text = file.ome_metadata
+    fewer = text.replace('SizeZ="7"', 'SizeZ="9"').replace('PlaneCount="7"', 'PlaneCount="9"')
+    tifffile.imwrite(tmp_path / "b.ome.tif", DATA, description=fewer, metadata=None)
+    with pytest.raises(StoreUnusable, match="b.ome.tif is cut off or damaged"):
+        open_dataset(tmp_path / "b.ome.tif").read(())
+
+
 def test_what_is_not_there_or_not_tiff(tmp_path):
     with pytest.raises(StoreNotFound, match="b.tif"):
         open_dataset(tmp_path / "b.tif")

@@ -12,6 +12,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -217,6 +218,9 @@ def opened(filename: str) -> Iterator[Any]:
         raise StoreUnusable(f"{filename} is not a TIFF file, or is damaged ({error})") from error
 
 
+_LOSS = re.compile("missing|failed|expected|incomplete|corrupt|out of range|cannot handle")
+
+
 class _Complaints(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -224,8 +228,10 @@ class _Complaints(logging.Handler):
         self.thread = threading.get_ident()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if threading.get_ident() == self.thread:
-            self.said.append(record.getMessage())
+        said = record.getMessage()
+        serious = record.levelno >= logging.ERROR or _LOSS.search(said)
+        if serious and threading.get_ident() == self.thread:
+            self.said.append(said)
 
 
 @contextlib.contextmanager
