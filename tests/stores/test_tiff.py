@@ -135,16 +135,15 @@ def test_several_series(tmp_path):
             open_dataset(tmp_path / "a.tif", path)
 
 
+@pytest.mark.parametrize("data", [DATA, DATA[0]])
 @pytest.mark.parametrize("compression", [None, "zlib"])
-def test_a_file_that_is_cut_off(tmp_path, compression):
-    tifffile.imwrite(tmp_path / "a.tif", DATA, compression=compression, rowsperstrip=8)
-    whole = os.path.getsize(tmp_path / "a.tif")
-    for part in (0.3, 0.7, 0.95, 0.995):
-        os.truncate(tmp_path / "a.tif", int(whole * part)) if part == 0.995 else None
-        copy = tmp_path / "b.tif"
-        copy.write_bytes((tmp_path / "a.tif").read_bytes()[: int(whole * part)])
+def test_a_file_that_is_cut_off(tmp_path, compression, data):
+    tifffile.imwrite(tmp_path / "a.tif", data, compression=compression, rowsperstrip=8)
+    whole = (tmp_path / "a.tif").read_bytes()
+    for part in (0.3, 0.7, 0.9):
+        (tmp_path / "b.tif").write_bytes(whole[: int(len(whole) * part)])
         with pytest.raises(StoreUnusable, match="b.tif.*(cut off|damaged)"):
-            open_dataset(copy).read(())
+            open_dataset(tmp_path / "b.tif").read(())
 
 
 def test_frames_that_ome_promises(tmp_path):
