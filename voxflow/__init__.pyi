@@ -67,6 +67,7 @@ from .nodes.shape.crop import Crop
 from .nodes.shape.pad import Pad
 from .nodes.shape.squeeze import Squeeze
 from .nodes.shape.unsqueeze import Unsqueeze
+from .nodes.shape.stack_channels import StackChannels
 from .nodes.values.as_type import AsType
 from .nodes.values.intensity_scale_shift import IntensityScaleShift
 from .nodes.values.normalize import Normalize
@@ -227,6 +228,7 @@ __all__ = [
     "torch",
     "train_valid_split",
     "Unsqueeze",
+    "StackChannels",
     "UpSample",
     "Vectors",
     "version",
