@@ -15,6 +15,7 @@ from voxflow.stores import (
     list_datasets,
     open_dataset,
     read_geometry,
+    store_format,
 )
 from voxflow.stores.images import with_gaps
 from voxflow.testing.stores import StoreTests, ramp
@@ -71,6 +72,11 @@ def test_patterns_and_single_images(folder):
         open_dataset(f"{folder}/t*.png")
     with pytest.raises(DatasetNotFound, match="which has: s1.png"):
         open_dataset(folder, "s13.png")
+
+
+def test_brackets_are_no_pattern(tmp_path):
+    for name, kind in (("run[1].hdf", "hdf5"), ("a[1].tif", "tiff"), ("a?.tif", "images")):
+        assert store_format(tmp_path / name) == kind
 
 
 def test_colours_are_channels(tmp_path):

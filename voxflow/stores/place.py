@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import zipfile
 from collections.abc import MutableMapping
@@ -137,7 +136,7 @@ def store_format(path: str | os.PathLike[str]) -> Format:
         return _format_of_folder(name)
     if os.path.isfile(name):
         return _format_of_file(name, suffix)
-    if glob.has_magic(name):
+    if suffix in IMAGE_SUFFIXES and not {"*", "?"}.isdisjoint(name):  # a pattern
         return "images"
     return _SUFFIXES.get(suffix) or _suffix_above(name) or "hdf5"
 
