@@ -10,7 +10,6 @@ In a process of one's own, `install` does the same before the first ``import gun
 
 from __future__ import annotations
 
-import ast
 import importlib
 import importlib.util
 import io
@@ -21,12 +20,11 @@ import sys
 from functools import cache
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from importlib.util import resolve_name
-from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
 import voxflow
+from voxflow.pipeline.face import homes, needs_said
 
 NAME = "gunpowder"
 VERSION = "1.4.4"
@@ -125,24 +123,11 @@ def install() -> None:
 
 
 @cache
-def _homes(package: str = "voxflow") -> dict[str, str]:
-    """The module of each name in the face of a package, without loading any of them."""
-    file = Path(voxflow.__file__).parent.joinpath(*package.split(".")[1:], "__init__.pyi")
-    stub = ast.parse(file.read_text())
-    return {
-        name.name: resolve_name("." * line.level + line.module, package)
-        for line in stub.body
-        if isinstance(line, ast.ImportFrom) and line.module is not None
-        for name in line.names
-    }
-
-
-@cache
 def _node_files() -> dict[str, str]:
     """Our module for each file of gunpowder that holds a node: ``random_location``, ..."""
-    homes = {**_homes("voxflow.contrib"), **_homes()}
+    places = {**homes("voxflow.contrib"), **homes("voxflow")}
     return {
-        _file_of(name): home for name, home in homes.items() if home.startswith("voxflow.nodes.")
+        _file_of(name): home for name, home in places.items() if home.startswith("voxflow.nodes.")
     }
 
 
@@ -212,7 +197,7 @@ class _Module(ModuleType):
 
     def __setattr__(self, name: str, value: Any) -> None:
         # The import system enters `gunpowder.build`, the module, where the function has to stay.
-        if isinstance(value, _Module) and self._tail == "" and name in _homes():
+        if isinstance(value, _Module) and self._tail == "" and name in homes("voxflow"):
             return
         super().__setattr__(name, value)
 
@@ -221,7 +206,7 @@ class _Module(ModuleType):
         if self._tail == "":
             names |= _submodules("nodes")
         place = _PLACES.get(self._tail)
-        names |= set(_homes() if place == "voxflow" else dir(self._ours()))
+        names |= set(homes("voxflow") if place == "voxflow" else dir(self._ours()))
         return sorted(name for name in names if not name.startswith("_"))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -233,14 +218,15 @@ class _Module(ModuleType):
         return self.__name__.partition(".")[2]
 
     def _ours(self) -> ModuleType:
-        return importlib.import_module(_place(self._tail) or "voxflow")
+        with needs_said():
+            return importlib.import_module(_place(self._tail) or "voxflow")
 
     def _found(self, name: str) -> Any:
         if self._tail == "" and name == "version":
             from voxflow.version_info import Version
 
             return Version(VERSION)
-        hidden = self._tail == "" and name in _homes()
+        hidden = self._tail == "" and name in homes("voxflow")
         if name in _submodules(self._tail) and not hidden:
             return importlib.import_module(f"{self.__name__}.{name}")
         try:
@@ -248,7 +234,7 @@ class _Module(ModuleType):
         except AttributeError:
             if self._tail == "" and name in _submodules("nodes"):
                 return importlib.import_module(f"{NAME}.nodes.{name}")
-            if name in _homes():
+            if name in homes("voxflow"):
                 return getattr(voxflow, name)
             raise AttributeError(
                 f"module {self.__name__!r} has no attribute {name!r} (this is voxflow, in the "

@@ -1,5 +1,5 @@
 """Networks, and the geometry of any network: what it sees, and which sizes it takes."""
 
-import lazy_loader as _lazy
+from voxflow.pipeline import face as _face
 
-__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = _face.attach_stub(__name__, __file__)
