@@ -190,6 +190,28 @@ def test_a_dead_worker_is_an_error_soon(pools, death, code):
     assert all(map(is_gone, workers))
 
 
+def nothing():
+    return None
+
+
+def test_a_worker_can_be_killed_at_any_time(pools):
+    # It does nothing but look whether to go on, and must not hold anything then.
+    for _ in range(12):
+        pool = pools(nothing, nothing)
+        time.sleep(0.05)
+        os.kill(pool._workers[0].pid, signal.SIGKILL)
+        with pytest.raises(WorkersDied):
+            pool.get(timeout=SECONDS)
+        assert not any(worker.is_alive() for worker in pool._workers)
+
+
+def test_workers_that_produce_much_stop_as_they_are_told(pools):
+    pool = pools(*[lambda: bytes(10**6)] * 3, queue_size=1)
+    pool.get(timeout=SECONDS)
+    pool.stop()
+    assert [worker.exitcode for worker in pool._workers] == [0, 0, 0]
+
+
 def test_workers_draw_different_numbers(pools):
     np.random.seed(7)
     pool = pools(drawn, drawn)

@@ -1,7 +1,7 @@
 """Processes that produce without being asked, as gunpowder's `ProducerPool` has them.
 
 voxflow's own nodes use `WorkerPool`, which answers tasks in order. This one is for programs that
-were written for gunpowder. Every worker has a pipe of its own and no lock with the others, so
+were written for gunpowder. Every worker has a pipe of its own, and nobody shares a lock with it, so
 none can hold up the rest by its death.
 """
 
@@ -15,6 +15,7 @@ import pickle
 import queue
 import threading
 import weakref
+from contextlib import suppress
 from multiprocessing import connection as connections
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,6 @@ class ProducerPool:
             )
         self._results: queue.Queue[Any] = queue.Queue(queue_size)
         self._workers: list[BaseProcess] = []
-        self._stopping: Any = None
         self._finalizer: weakref.finalize[..., Any] | None = None
         self._stopped = False
 
@@ -101,24 +101,19 @@ class ProducerPool:
         if self._finalizer is not None:
             logger.warning("the pool is running already")
             return
-        # By name and at this time: callers may have put a start method of their own there.
-        self._stopping = multiprocessing.Event()
         pipes: list[Connection] = []
         for produce in self._callables:
-            ours, theirs = multiprocessing.Pipe(duplex=False)
+            ours, theirs = multiprocessing.Pipe()
+            # By name and at this time: callers may have put a start method of their own there.
             worker = multiprocessing.Process(
-                target=_work, args=(produce, theirs, self._stopping, os.getpid()), daemon=False
+                target=_work, args=(produce, theirs, os.getpid()), daemon=False
             )
             worker.start()
             theirs.close()  # so that a worker's death is the end of its pipe
             self._workers.append(worker)
             pipes.append(ours)
-        reader = threading.Thread(
-            target=_read, args=(pipes, self._results, self._stopping), daemon=True
-        )
-        self._finalizer = weakref.finalize(
-            self, _end, self._workers, self._stopping, self._results, os.getpid()
-        )
+        reader = _Reader(pipes, self._results)
+        self._finalizer = weakref.finalize(self, _end, self._workers, reader, os.getpid())
         # Later than multiprocessing, and so before it: that would wait for the workers for ever.
         atexit.register(self._finalizer)
         reader.start()
@@ -178,9 +173,10 @@ class ProducerPool:
                 raise error
 
 
-def _work(produce: Callable[[], Any], pipe: Connection, stopping: Any, parent: int) -> None:
+def _work(produce: Callable[[], Any], pipe: Connection, parent: int) -> None:
     """Be a worker."""
-    _end_with_parent()
+    stopping = threading.Event()
+    threading.Thread(target=_listen, args=(pipe, stopping), daemon=True).start()
     np.random.seed(None)  # otherwise the same in all workers
     try:
         while not stopping.is_set():
@@ -206,43 +202,64 @@ def _deliver(pipe: Connection, message: Any, parent: int) -> None:
         raise ParentDied(f"process {parent} does not take results any more") from None
 
 
-def _end_with_parent() -> None:
-    """End this process with its parent, whatever it is doing then."""
+def _listen(pipe: Connection, stopping: threading.Event) -> None:
+    """Hear when to stop, and end this process with its parent, whatever it is doing then."""
     parent = multiprocessing.parent_process()
-
-    def wait() -> None:
-        if parent is not None:
-            connections.wait([parent.sentinel])
+    assert parent is not None
+    heard: list[Any] = [pipe]
+    while True:
+        if parent.sentinel in connections.wait([parent.sentinel, *heard]):
             os._exit(1)
+        stopping.set()
+        heard.clear()
 
-    threading.Thread(target=wait, daemon=True).start()
 
+class _Reader(threading.Thread):
+    """Takes what the workers produce; knows nothing of the pool, so that it can be forgotten."""
 
-def _read(pipes: list[Connection], results: queue.Queue[Any], stopping: Any) -> None:
-    """Take what the workers produce; knows nothing of the pool, so that it can be forgotten."""
-    while pipes and not stopping.is_set():
-        for pipe in connections.wait(pipes, _TICK):
-            assert isinstance(pipe, connections.Connection)
-            try:
-                message = pipe.recv()
-            except (EOFError, OSError):  # it has ended: `get` finds out and tells
-                pipes.remove(pipe)
-                pipe.close()
-                continue
-            while not stopping.is_set():
+    def __init__(self, pipes: list[Connection], results: queue.Queue[Any]) -> None:
+        super().__init__(daemon=True)
+        self._pipes, self._results = pipes, results
+        self._stopping, self._ended = threading.Event(), threading.Event()
+
+    def run(self) -> None:
+        pipes = list(self._pipes)
+        while pipes and not self._ended.is_set():
+            for pipe in connections.wait(pipes, _TICK):
+                assert isinstance(pipe, connections.Connection)
                 try:
-                    results.put(message, timeout=_TICK)
-                except queue.Full:
-                    continue
-                break
-    for pipe in pipes:
-        pipe.close()  # whoever waits to deliver learns that nobody listens
+                    self._keep(pipe.recv())
+                except (EOFError, OSError):  # it has ended: `get` finds out and tells
+                    pipes.remove(pipe)
+        for pipe in self._pipes:
+            pipe.close()
+
+    def _keep(self, message: Any) -> None:
+        # Once it is stopping, who waits to deliver has to get on.
+        while not self._stopping.is_set():
+            try:
+                return self._results.put(message, timeout=_TICK)
+            except queue.Full:
+                continue
+
+    def stop_workers(self) -> None:
+        """Tell the workers to stop after what they are at."""
+        self._stopping.set()
+        for pipe in self._pipes:
+            with suppress(OSError):  # it has ended
+                pipe.send(None)
+
+    def end(self) -> None:
+        """Take no more."""
+        self._ended.set()
+        while not self._results.empty():
+            self._results.get_nowait()
 
 
-def _end(workers: list[BaseProcess], stopping: Any, results: queue.Queue[Any], owner: int) -> None:
+def _end(workers: list[BaseProcess], reader: _Reader, owner: int) -> None:
     if os.getpid() != owner:  # a copy in a forked child owns nothing
         return
-    stopping.set()
+    reader.stop_workers()
     for end in (None, "terminate", "kill"):
         for worker in workers:
             if end is not None and worker.is_alive():
@@ -251,5 +268,4 @@ def _end(workers: list[BaseProcess], stopping: Any, results: queue.Queue[Any], o
             worker.join(_GRACE if end != "kill" else None)
         if not any(worker.is_alive() for worker in workers):
             break
-    while not results.empty():
-        results.get_nowait()
+    reader.end()
