@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,12 +60,15 @@ def test_what_is_missing_is_mirrored(seed, order, upto):
     missing = Recipe.of(there).seen_through(chain, (0, 0, 0), offset, shape, order)
     assert (missing.make() == 0).any()
     assert there.data is data
-    # a map that comes later reads of the mirrored data, too
-    again = recipe.seen_through(
-        Affine(np.eye(3), [0.0] * 3, [0.0, 8.0, 0.0]), offset, offset, shape, order
-    )
+    # a map that comes later, for which it was read, sees of the mirrored data, too
+    later = Affine(np.eye(3), [0.0] * 3, [0.0, 8.0, 0.0])
+    again = replace(recipe, partial=True).seen_through(later, offset, offset, shape, order)
     assert again.reflect
     np.testing.assert_array_equal(again.make()[:, :, :-2], want[:, :, 2:])
+    # else it finds nothing beyond what was made
+    apart = recipe.seen_through(later, offset, offset, shape, order).make()
+    np.testing.assert_array_equal(apart[:, :, :-2], want[:, :, 2:])
+    assert not apart[:, :, -2:].any()
 
 
 @settings(max_examples=60, deadline=None)

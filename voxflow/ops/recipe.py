@@ -172,7 +172,9 @@ class Recipe(Deferred):
         """
         check(self.data, self.data.dtype, here, self.place[1], offset, extent, warp.ndim, order)
         joint = order if self.warp is None else joint_order(self.order, order)
-        if joint is None or not self._can_be_moved(warp, joint):
+        # A mirror image is that of what was made, unless all that is read is there (partial).
+        ends = self.warp is not None and not self.partial and (self.reflect or reflect)
+        if joint is None or ends or not self._can_be_moved(warp, joint):
             made = Recipe(self.make(), True, (here, self.place[1]), None, here, self.extent)
             return made.seen_through(warp, here, offset, extent, order, partial, reflect=reflect)
         # Rounding before interpolating once more would only lose something.
@@ -183,7 +185,8 @@ class Recipe(Deferred):
             place, whole = self.place, Compose([warp, *self._moved_from(here), self.warp])
         return replace(
             self, place=place, warp=whole, offset=offset, extent=extent, order=joint,
-            changes=changes, before=len(changes), partial=partial, reflect=self.reflect or reflect,
+            changes=changes, before=len(changes), partial=partial,
+            reflect=reflect if self.warp is None else self.reflect,
         )  # fmt: skip
 
     def with_axis(self, axis: int) -> Recipe:
@@ -200,7 +203,9 @@ class Recipe(Deferred):
 
     def _can_be_moved(self, warp: Map, order: Order) -> bool:
         """Whether changes and a map can change places, and two maps be one."""
-        if self.warp is not None and (self.warp.ndim != warp.ndim or warp.ndim > 3):
+        if warp.ndim > 3:
+            return self.warp is None and not self.changes
+        if self.warp is not None and self.warp.ndim != warp.ndim:
             return False
         if order != "linear":
             return not any(isinstance(c, Piecewise) for c in self.changes)

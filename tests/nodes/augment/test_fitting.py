@@ -137,6 +137,69 @@ def test_two_nodes_in_a_row_that_pad_are_one_map():
     assert failed >= 1
 
 
+@pytest.mark.parametrize("policy", ["pad", "reflect"])
+def test_what_was_cut_off_is_not_asked_of_the_nodes_upstream(policy):
+    """A mirror upstream shows what is there, mirrored: the same as if the file were."""
+    voxels, names = ramp(WORLD, SIZE) + 1, ids(WORLD, SIZE)
+    flip = gp.SimpleAugment(mirror_probs=[1, 1], transpose_only=[])
+    batches = []
+    for mirror, upstream in ((slice(None), flip), (slice(None, None, -1), Nothing())):
+        given = (
+            source(RAW, voxels[:, mirror, mirror].copy(), SIZE, WORLD.offset, True),
+            source(IDS, names[mirror, mirror].copy(), SIZE, WORLD.offset, False),
+        )
+        turn = gp.ElasticAugment((8, 8), (1, 1), (0.3, 0.5), spatial_dims=2, on_failure=policy)
+        pipeline = given + gp.MergeProvider() + upstream + turn
+        batches.append(served(pipeline, asking(RAW=WHOLE, IDS=WHOLE)))
+    assert counts(batches[0], "ElasticAugment") == (1, 1)
+    assert (batches[0][RAW].data == 0).any() == (policy == "pad")
+    np.testing.assert_allclose(batches[0][RAW].data, batches[1][RAW].data, atol=1e-9)
+    np.testing.assert_array_equal(batches[0][IDS].data, batches[1][IDS].data)
+
+
+class By(SpatialAugment):
+    """Moves by some world units."""
+
+    def __init__(self, step, on_failure):
+        self.step, self.on_failure = step, on_failure
+
+    def draw(self, request, rng):
+        return Affine(np.eye(2), [0, 0], self.step)
+
+
+@pytest.mark.parametrize("first", ["pad", "reflect"])
+@pytest.mark.parametrize("second", ["error", "pad", "reflect"])
+@pytest.mark.parametrize("step", [3, 11, 21])
+def test_each_of_two_nodes_in_a_row_fills_in_its_own_way(first, second, step):
+    """What one node makes is all that the next one knows, though both are one map."""
+    one, two = By([30, 0], first).named("one"), By([step, 0], second).named("two")
+    region = gp.Roi((0, 0), (80 if second != "error" else 50, 80))
+    rows = np.arange(1.0, 81)[:, None] + np.zeros((80, 80))
+    volume = source(RAW, rows, gp.Coordinate(1, 1), WORLD.offset, True)
+    batch = served(volume + one + two, asking(RAW=region))
+    past = {"pad": "constant", "reflect": "symmetric", "error": "edge"}
+    moved = np.pad(rows, [(0, 30), (0, 0)], past[first])[30:]
+    meant = np.pad(moved, [(0, step), (0, 0)], past[second])[step:][: region.shape[0]]
+    np.testing.assert_allclose(batch[RAW].data, meant)
+
+
+@pytest.mark.parametrize("policy", ["retry", "skip", "pad"])
+def test_four_axes_that_do_not_fit(policy):
+    cube, half = gp.Roi((0,) * 4, (2, 2, 2, 8)), gp.Roi((0,) * 4, (2, 2, 2, 4))
+    whole = np.arange(64).reshape(2, 2, 2, 8)
+    size = gp.Coordinate((1,) * 4)
+    given = (
+        source(RAW, whole, size, cube.offset, False),
+        source(IDS, whole[..., :4].copy(), size, cube.offset, False),
+    )
+    flip = gp.SimpleAugment(mirror_probs=[0, 0, 0, 1], transpose_only=[], on_failure=policy)
+    batch = served(given + gp.MergeProvider() + flip, asking(RAW=cube, IDS=half))
+    padded = policy == "pad"
+    np.testing.assert_array_equal(batch[RAW].data, whole[..., ::-1] if padded else whole)
+    np.testing.assert_array_equal(batch[IDS].data, 0 if padded else whole[..., :4])
+    assert counts(batch, "SimpleAugment")[1] >= 1
+
+
 @pytest.mark.parametrize("method", ["forkserver", "thread"])
 def test_counts_come_from_workers(method):
     pipeline = volume() + Moves(200, "skip") + gp.PreCache(4, num_workers=2, method=method)

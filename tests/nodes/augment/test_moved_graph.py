@@ -11,6 +11,7 @@ from voxflow.ops.maps import (
     Compose,
     ControlPointDisplacement,
     Elastic,
+    Perspective,
     SectionShifts,
     draw_elastic,
     mirror_transpose,
@@ -231,6 +232,18 @@ def test_nothing_is_counted_where_nothing_leaves():
         moved, counted = moved_graph(MAPS["rotation"](), graph, INNER, edges)
         assert counted == {}
         assert moved.edge_array.tolist() == graph.edge_array.tolist()
+
+
+@EVERY_POLICY
+@pytest.mark.parametrize("alone", [True, False])
+def test_nodes_behind_the_horizon_go_and_their_edges_are_counted(edges, alone):
+    tilt = Perspective([240.0, 80.0, 80.0], [0.0, 0.018, 0.0])
+    warp = tilt if alone else Compose([deformation(), rotation(0.1, [240.0, 80.0, 80.0]), tilt])
+    places = [[240.0, 80.0, 80.0], [246.0, 84.0, 84.0], [240.0, 150.0, 80.0]]
+    moved, counted = moved_graph(warp, skeletons(places, [(0, 1), (1, 2)]), INNER, edges)
+    assert moved.ids.tolist() == [2**63, 2**63 + 1]
+    assert moved.edge_array.tolist() == [[2**63, 2**63 + 1]]
+    assert counted == {"edges dropped": 1}
 
 
 @EVERY_POLICY

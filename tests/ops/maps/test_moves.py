@@ -1,7 +1,6 @@
 import hypothesis
 import hypothesis.strategies as st
 import numpy as np
-import pytest
 
 import voxflow as gp
 from voxflow.ops.maps import mirror_transpose
@@ -52,7 +51,15 @@ def test_nothing_moved_is_the_identity():
     assert not Moves([1.0] * 4, [False] * 3 + [True], range(4), [7.0] * 4).is_identity
 
 
-def test_data_that_do_not_cover_what_is_read_are_refused():
-    flip = Moves([2.0], [True], [0], [0.0])
-    with pytest.raises(ValueError, match=r"voxels -1 to 3 of axis 0 are needed"):
-        flip.resample(np.arange(4), (1,), (1,), (0,), (4,))
+@hypothesis.given(case=cases(), begin=st.integers(-9, 9), count=st.integers(1, 6))
+def test_outside_of_the_data_there_is_the_fill_value(case, begin, count):
+    center, mirror, order, pivot, roi = case
+    hypothesis.assume(len(center) == roi.dims)
+    ours, other = Moves(center, mirror, order, pivot), mirror_transpose(center, mirror, order, pivot)
+    size, shape = gp.Coordinate((1,) * roi.dims), (count,) * roi.dims
+    data = np.arange(1, 1 + np.prod(shape)).reshape(shape)
+    images = [
+        m.resample(data, (begin,) * roi.dims, size, roi.offset, roi.shape, fill=7)
+        for m in (ours, other)
+    ]
+    np.testing.assert_array_equal(*images)

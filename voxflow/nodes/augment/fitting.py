@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import numpy as np
-
-from voxflow.ops.maps import Affine
+from voxflow.ops.maps.moves import Moves
 from voxflow.pipeline.engine.planning import plan as planned
 from voxflow.pipeline.geometry import Coordinate, Roi
 
@@ -74,7 +72,7 @@ def fits(node: SpatialAugment, request: BatchRequest, warp: Map) -> bool:
 
 def still(ndim: int) -> Map:
     """The map that moves nothing."""
-    return Affine(np.eye(ndim), [0.0] * ndim)
+    return Moves([0.0] * ndim, [False] * ndim, range(ndim), [0.0] * ndim)
 
 
 def clipped(

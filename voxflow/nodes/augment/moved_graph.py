@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from voxflow.pipeline.data.graph_trim import passing, trimmed
 
 if TYPE_CHECKING:
@@ -28,7 +30,8 @@ def moved_graph(warp: Map, graph: Graph, roi: Roi, edges: Edges) -> tuple[Graph,
     """A graph as the map shows it in a region.
 
     Every node is moved by itself, with its id and attributes. Edges stay straight lines between
-    their nodes, with their attributes.
+    their nodes, with their attributes. Nodes that have no place any more, behind the horizon of a
+    `voxflow.ops.maps.Perspective`, go with their edges.
 
     Parameters
     ----------
@@ -48,16 +51,19 @@ def moved_graph(warp: Map, graph: Graph, roi: Roi, edges: Edges) -> tuple[Graph,
     tuple[Graph, dict[str, int]]
         The graph, and what was done to how many edges: "edges clipped", "edges dropped".
     """
-    moved = graph.copy()
-    moved.map_locations(warp.points)
+    places = warp.points(graph.locations.astype(np.float64))
+    shown = np.isfinite(places).all(axis=1)
+    moved = graph.select(shown)
+    moved.locations = places[shown]
     moved.spec.roi = roi
-    partly = int(moved.crossing(roi).sum())
-    through = int(passing(moved, roi).sum())
+    lost = graph.num_edges() - moved.num_edges()
     if edges == "clip":
         whole = int(moved.inside(roi)[moved.edge_rows].all(axis=1).sum())
         clipped = trimmed(moved, roi, in_full=True)
-        return clipped, _counted(clipped=clipped.num_edges() - whole)
-    dropped = through + (partly if edges == "drop" else 0)
+        return clipped, _counted(clipped=clipped.num_edges() - whole, dropped=lost)
+    dropped = lost + int(passing(moved, roi).sum())
+    if edges == "drop":
+        dropped += int(moved.crossing(roi).sum())
     return moved.crop(roi, crossing=edges), _counted(dropped=dropped)
 
 

@@ -109,12 +109,15 @@ class SpatialAugment(Augment):
                 after, region, its = shown[key]
                 whole, order = Compose([after, warp]), joint_order(its, order) or order
             begin, end = whole.source(region, self._voxel_size(key), order)
-            spec.roi = Roi(begin, Coordinate(end) - Coordinate(begin))
+            source = Roi(begin, Coordinate(end) - Coordinate(begin))
+            spec.roi = source
             if pads:
                 there, mirrored = self.spec[key].roi, self.on_failure == "reflect"
-                spec.roi = clipped(spec.roi, there, self._voxel_size(key), warp.ndim, mirrored)
-            if warp.ndim <= 3:
+                spec.roi = clipped(source, there, self._voxel_size(key), warp.ndim, mirrored)
+            if warp.ndim <= 3 and spec.roi == source:
                 shown[key] = whole, region, order
+            else:
+                shown.pop(key, None)  # upstream is not to read again what was cut off
         request.shown = shown
 
     def process(self, batch: Batch, request: BatchRequest) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from ..resampling.stages import Floats, Stage
@@ -62,8 +63,12 @@ class Compose(Map):
         return tuple(stage for part in self.maps for stage in part.stages())
 
     def points(self, locations: ArrayLike) -> Floats:
-        """Where input positions come to lie in the output; see `Map.points`."""
+        """Where input positions come to lie in the output; see `Map.points`.
+
+        Positions that one of the maps does not show stay what it makes of them: infinite.
+        """
         positions, _ = split_axes(locations, self.ndim)
         for part in reversed(self.maps):
-            positions = part.points(positions)
+            shown = np.isfinite(positions).all(axis=1)
+            positions[shown] = part.points(positions[shown])
         return positions

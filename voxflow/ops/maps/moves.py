@@ -99,29 +99,24 @@ class Moves(Map):
         fill: float = 0,
         dtype: DTypeLike | None = None,
     ) -> NDArray[Any]:
-        """A view of the data, which have to cover all that is read; see `Map.resample`.
-
-        Raises
-        ------
-        ValueError
-            If the data do not.
-        """
+        """A view of the data, unless voxels outside of them are read; see `Map.resample`."""
         extra, lead = len(out_shape) - self.ndim, data.ndim - len(out_shape)
         end = [o + n * v for o, n, v in zip(out_offset, out_shape, voxel_size, strict=True)]
         low, high = self.reach([float(v) for v in out_offset], [float(v) for v in end])
-        slices = [slice(None)] * lead
+        slices, pads = [slice(None)] * lead, [(0, 0)] * lead
         for axis, size in enumerate(voxel_size):
             first = round((float(low[axis]) - float(in_offset[axis])) / float(size))
             last = round((float(high[axis]) - float(in_offset[axis])) / float(size))
-            if first < 0 or last > data.shape[lead + axis]:
-                raise ValueError(
-                    f"voxels {first} to {last} of axis {axis} are needed, the data have voxels 0 "
-                    f"to {data.shape[lead + axis]}: ask for the region that source() gives"
-                )
-            slices.append(slice(first, last))
+            begin, stop = np.clip([first, last], 0, data.shape[lead + axis]).tolist()
+            slices.append(slice(begin, stop))
+            before = min(begin - min(first, begin), last - first)
+            pads.append((before, last - first - before - (stop - begin)))
+        read = data[tuple(slices)]
+        if any(any(pad) for pad in pads):
+            read = np.pad(read, pads, constant_values=fill)
         flips = tuple(lead + extra + axis for axis, flip in enumerate(self.mirror) if flip)
         axes = [*range(lead + extra), *(lead + extra + source for source in self.permutation)]
-        view: NDArray[Any] = np.flip(data[tuple(slices)], flips).transpose(axes)
+        view: NDArray[Any] = np.flip(read, flips).transpose(axes)
         return view if dtype is None else view.astype(dtype, copy=False)
 
     @property
