@@ -76,6 +76,18 @@ def test_ids_are_kept_to_the_last_bit(read, column):
     assert read(negative, cols, id_col=column).ids.tolist() == [-7, *ids[1:]]
 
 
+@pytest.mark.parametrize("scale", [(1, 2, 3), [[1], [2]], (1, float("nan"))])
+def test_a_scale_that_does_not_fit_is_refused(scale):
+    with pytest.raises(ValueError, match=r"scale is a number, or one for each of spatial_cols"):
+        gp.CsvPointsSource("points.csv", POINTS, (0, 1), scale=scale)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_lines_of_delimiters_only_count_for_nothing(read, delimiter):
+    text = "z,y,x\n,,\n1,2,3\n , ,\n4,5,6\n,,\n".replace(",", delimiter)
+    assert read(text, delimiter=delimiter).locations.tolist() == [[1, 2], [4, 5]]
+
+
 @pytest.mark.parametrize(("scale", "expected"), [(2.5, [2.5, 5]), ((2, 10), [2, 20])])
 def test_scale(read, scale, expected):
     graph = read("1,2\n", scale=scale)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class CsvPointsSource(BatchProvider):
     """Offers the points of a text file: one point a line, values separated by a delimiter.
 
-    The first line is a header if none of the columns that are read is a number there. Empty lines
-    count for nothing.
+    The first line is a header if none of the columns that are read is a number there. Lines that
+    are empty but for delimiters count for nothing.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class CsvPointsSource(BatchProvider):
     FileNotFoundError
         At setup, if there is no such file.
     ValueError
-        If there is no spatial column; at setup, if a line has no number where there has to be one
+        If there is no spatial column, or `scale` does not fit them; at setup, if a line has no number where there has to be one
         (the error names file, line and column), an id is there twice, or there are neither points
         nor a `points_spec`.
     """
@@ -88,6 +88,12 @@ class CsvPointsSource(BatchProvider):
             raise ValueError(
                 f"columns are counted from 0, and a location has one or more, got "
                 f"spatial_cols={self.spatial_cols}, id_col={id_col}"
+            )
+        factors = np.asarray(1.0 if scale is None else scale, np.float64)
+        if factors.shape not in ((), (len(self.spatial_cols),)) or not np.isfinite(factors).all():
+            raise ValueError(
+                f"scale is a number, or one for each of spatial_cols={self.spatial_cols}, got "
+                f"{scale!r}"
             )
 
     def name(self) -> str:
@@ -161,7 +167,7 @@ class CsvPointsSource(BatchProvider):
         with open(self.filename, encoding="utf-8-sig", newline="") as file:
             for _ in range(skipped):
                 next(file)
-            rest = [line for line in file if line.strip()]
+            rest = [line for line in file if line.replace(self.delimiter, " ").strip()]
         if not rest:
             return np.empty((0, len(columns)), dtype)
         found: np.ndarray[Any, Any] = np.loadtxt(
