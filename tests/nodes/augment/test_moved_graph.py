@@ -286,6 +286,36 @@ def test_an_unknown_policy_is_refused():
             make()
 
 
+SLIPS = {
+    "shift": lambda: gp.ShiftAugment(0.5, 0.02, sigma=8),
+    "elastic": lambda: gp.ElasticAugment((8, 8, 8), (0, 0, 0), (0, 0), (1, 1), 0.5, 0.02, 3),
+    "warp": lambda: gp.Warp(prob_slip=0.5, prob_shift=0.02, max_misalign=3),
+}
+
+
+@pytest.mark.parametrize("name", SLIPS)
+@pytest.mark.parametrize("begin", [109, 115])
+def test_points_slip_with_their_voxels_wherever_a_graph_begins(name, begin):
+    """Sections hold whole voxels, also where the region of the graph does not."""
+    places = centers(400, 2)
+    within = np.random.default_rng(1).uniform(0.05, 0.95, places.shape)
+    graph = skeletons((places + within) * np.array(SIZE, float))
+    line = (
+        source(DRAWN, drawn(places, graph.ids, 0), SIZE, WORLD.offset, False),
+        Skeletons(graph),
+    ) + gp.MergeProvider()
+    region = gp.Roi((begin, 40, 40), (230, 80, 80))
+    compared = 0
+    for seed in range(4):
+        batch = served(line + SLIPS[name](), asking(DRAWN=INNER, points=region), seed)
+        moved, data = batch[POINTS], batch[DRAWN].data
+        index = np.floor((moved.locations - np.array(INNER.begin)) / np.array(SIZE, float))
+        held = ((index >= 0) & (index < data.shape)).all(axis=1)
+        np.testing.assert_array_equal(data[tuple(index[held].astype(int).T)], moved.ids[held])
+        compared += held.sum()
+    assert compared > 40
+
+
 # -- symmetries -----------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from voxflow.nodes.augment.augment import probability
 from voxflow.nodes.augment.fitting import OnFailure, check_on_failure
 from voxflow.nodes.augment.moved_graph import check_edges
-from voxflow.nodes.augment.own_axes import one_voxel_size
+from voxflow.nodes.augment.own_axes import one_voxel_size, sections
 from voxflow.nodes.augment.spatial import SpatialAugment, check_labels
 from voxflow.ops.maps import Elastic, draw_elastic
 from voxflow.pipeline.geometry import Coordinate
@@ -130,7 +130,9 @@ class ElasticAugment(SpatialAugment):
                 f"{self.name()} deforms {self.spatial_dims} axes, but {total} was asked for; "
                 "give spatial_dims="
             )
-        return draw_elastic(rng, total, voxel_size, self._parameters(voxel_size))
+        ndim, params = self.spatial_dims, self._parameters(voxel_size)
+        slabs = sections(request, total, voxel_size[-ndim], -ndim)
+        return draw_elastic(rng, total, voxel_size, params, slabs)
 
     def _voxel(self, request: BatchRequest) -> Coordinate:
         if self.voxel_size is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from voxflow.pipeline.geometry import Roi
 
@@ -43,6 +43,36 @@ def own_total(node: SpatialAugment, request: BatchRequest, ndim: int) -> Roi | N
         own = last_axes(spec.roi, ndim)
         total = own if total is None else total.union(own)
     return total
+
+
+def arrays_along(request: BatchRequest, axis: int) -> tuple[Any, Any] | None:
+    """Where the first array begins and the last one ends along an axis (world); None: no array."""
+    rois = [spec.roi for spec in request.array_specs.values() if spec.roi is not None]
+    if not rois:
+        return None
+    return min(roi.begin[axis] for roi in rois), max(roi.end[axis] for roi in rois)
+
+
+def sections(request: BatchRequest, total: Roi, thickness: Any, axis: int) -> tuple[Any, int]:
+    """Where the first section begins (world), and how many there are in all that is asked for.
+
+    Sections hold whole voxels, wherever graphs begin, so that points stay with their voxels.
+
+    Parameters
+    ----------
+    request
+        Sections are counted from where its arrays begin.
+    total
+        All that is asked for, of the same last axes (world).
+    thickness
+        Of a section (world).
+    axis
+        The axis across the sections, counted from the last one: below 0.
+    """
+    begin, end = total.begin[axis], total.end[axis]
+    first, _ = arrays_along(request, axis) or (begin, end)
+    start = first + (begin - first) // thickness * thickness
+    return start, int(-((start - end) // thickness))
 
 
 def one_voxel_size(node: SpatialAugment, request: BatchRequest) -> Coordinate:

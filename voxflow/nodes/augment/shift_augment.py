@@ -9,6 +9,7 @@ import numpy as np
 from voxflow.nodes.augment.augment import probability
 from voxflow.nodes.augment.fitting import OnFailure, check_on_failure, still
 from voxflow.nodes.augment.moved_graph import check_edges
+from voxflow.nodes.augment.own_axes import arrays_along, sections
 from voxflow.nodes.augment.section_shifts import SectionSteps, draw_shifts
 from voxflow.nodes.augment.spatial import SpatialAugment, check_labels
 from voxflow.ops.maps import SectionShifts
@@ -51,8 +52,8 @@ class ShiftAugment(SectionSteps, SpatialAugment):
     Raises
     ------
     ValueError
-        If numbers do not fit together. At a request: if no array is asked for, the region is no
-        whole number of sections, or there are other axes than `sigma` has entries.
+        If numbers do not fit together. At a request: if no array is asked for, what is asked of
+        arrays is no whole number of sections, or there are other axes than `sigma` has entries.
     """
 
     def __init__(
@@ -108,14 +109,16 @@ class ShiftAugment(SectionSteps, SpatialAugment):
             )
         sigmas, dims = self._sigmas(total.dims), total.dims
         thickness = step[self.shift_axis]
-        sections, rest = divmod(total.shape[self.shift_axis], thickness)
-        if rest:
+        low, high = arrays_along(request, self.shift_axis) or (0, 0)
+        if (high - low) % thickness:
             raise ValueError(
-                f"{self.name()}: {total} is no whole number of sections of {thickness} (world "
-                f"units, the least common multiple of voxel sizes) along axis {self.shift_axis}"
+                f"{self.name()}: {low} to {high} is no whole number of sections of {thickness} "
+                "(world units, the least common multiple of voxel sizes) along axis "
+                f"{self.shift_axis}"
             )
+        begin, count = sections(request, total, thickness, self.shift_axis - dims)
         shifts = draw_shifts(
-            int(sections),
+            count,
             sigmas,
             self.prob_slip,
             self.prob_shift,
@@ -126,9 +129,10 @@ class ShiftAugment(SectionSteps, SpatialAugment):
         extra = max(0, dims - 3)
         if not shifts.any():
             return still(dims - extra)
-        begin = float(total.begin[self.shift_axis])
         # A shift moves what is shown: its source lies on the other side.
-        return SectionShifts(-shifts[:, extra:], begin, float(thickness), self.shift_axis - extra)
+        return SectionShifts(
+            -shifts[:, extra:], float(begin), float(thickness), self.shift_axis - extra
+        )
 
     def _sigmas(self, dims: int) -> tuple[float, ...]:
         """One sigma for each axis."""

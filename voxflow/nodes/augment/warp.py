@@ -11,7 +11,7 @@ import numpy as np
 from voxflow.nodes.augment.augment import probability
 from voxflow.nodes.augment.fitting import OnFailure, check_on_failure, still
 from voxflow.nodes.augment.moved_graph import check_edges
-from voxflow.nodes.augment.own_axes import one_voxel_size, own_total
+from voxflow.nodes.augment.own_axes import one_voxel_size, own_total, sections
 from voxflow.nodes.augment.simple_augment import about_center
 from voxflow.nodes.augment.spatial import SpatialAugment, check_labels
 from voxflow.ops.maps import Affine, Compose, Elastic, mirror_transpose
@@ -293,7 +293,8 @@ class Warp(SpatialAugment):
         if elastic is not None and rng.random() < self.elastic_chance:
             mixed = ndim == 3 and (matrix[0, 1:].any() or matrix[1:, 0].any())
             after = np.eye(ndim) if mixed else matrix
-            maps = draw_local(rng, total, voxel, elastic, after) + maps
+            slabs = sections(request, total, voxel[0], -ndim)
+            maps = draw_local(rng, total, voxel, elastic, after, slabs) + maps
         center = [float(b + s / 2) for b, s in zip(total.begin, total.shape, strict=True)]
         maps.append(Affine(matrix, center, moved))
         if self.mirror or self.transpose:

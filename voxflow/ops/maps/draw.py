@@ -68,7 +68,11 @@ class Elastic:
 
 
 def draw_elastic(
-    rng: np.random.Generator, roi: Region, voxel_size: Sequence[Any], params: Elastic
+    rng: np.random.Generator,
+    roi: Region,
+    voxel_size: Sequence[Any],
+    params: Elastic,
+    sections: tuple[Any, int] | None = None,
 ) -> Map:
     """Draw one elastic map for a whole request: scale, control points, rotation, misalignment.
 
@@ -90,6 +94,8 @@ def draw_elastic(
         of a section and of a step of misalignment (world).
     params
         what to draw from.
+    sections
+        where the first section begins (world), and how many there are; None: they fill `roi`.
     """
     ndim = len(params.spacing)
     begin = np.array([float(v) for v in roi.offset])[-ndim:]
@@ -100,13 +106,14 @@ def draw_elastic(
     magnify = rng.uniform(*params.scale)
     points = _draw_points(rng, shape, params)
     angle = rng.uniform(*params.rotation)
-    steps = _draw_misalignment(rng, max(1, round(shape[0] / voxels[0])), params)
+    first, count = sections or (begin[0], max(1, round(shape[0] / voxels[0])))
+    steps = _draw_misalignment(rng, count, params)
 
     center = begin + 0.5 * shape
     turned = np.eye(ndim) / magnify
     if ndim > 1 and angle != 0.0:
         turned = turned @ np.asarray(rotation(angle, center.tolist()).matrix)
-    maps = _local(points, steps, begin, shape, voxels, turned)
+    maps = _local(points, steps, float(first), begin, shape, voxels, turned)
     if not maps or not np.array_equal(turned, np.eye(ndim)):
         maps.append(Affine(turned, center))
     return maps[0] if len(maps) == 1 else Compose(maps)
@@ -118,12 +125,13 @@ def draw_local(
     voxel_size: Sequence[Any],
     params: Elastic,
     turned: Floats,
+    sections: tuple[Any, int] | None = None,
 ) -> list[Map]:
     """Draw only displacement and misalignment, for a map that is turned afterwards.
 
     Parameters
     ----------
-    rng, roi, voxel_size, params
+    rng, roi, voxel_size, params, sections
         as of `draw_elastic`.
     turned
         the matrix that follows: what is drawn adds to positions after it.
@@ -133,13 +141,15 @@ def draw_local(
     shape = np.array([float(v) for v in roi.shape])[-ndim:]
     voxels = np.array([float(v) for v in voxel_size])[-ndim:]
     points = _draw_points(rng, shape, params)
-    steps = _draw_misalignment(rng, max(1, round(shape[0] / voxels[0])), params)
-    return _local(points, steps, begin, shape, voxels, turned)
+    first, count = sections or (begin[0], max(1, round(shape[0] / voxels[0])))
+    steps = _draw_misalignment(rng, count, params)
+    return _local(points, steps, float(first), begin, shape, voxels, turned)
 
 
 def _local(
     points: Floats,
     steps: Floats | None,
+    first: float,
     begin: Floats,
     shape: Floats,
     voxels: Floats,
@@ -149,7 +159,7 @@ def _local(
     back = np.linalg.inv(turned)
     maps: list[Map] = []
     if steps is not None and steps.any():
-        maps.append(SectionShifts((steps * voxels) @ back.T, float(begin[0]), float(voxels[0])))
+        maps.append(SectionShifts((steps * voxels) @ back.T, first, float(voxels[0])))
     if points.any():
         moved = np.tensordot(back, points, axes=1)
         maps.append(ControlPointDisplacement(moved, begin.tolist(), (begin + shape).tolist()))
