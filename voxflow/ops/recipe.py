@@ -182,7 +182,8 @@ class Recipe(Deferred):
         if self.warp is None:
             place, whole = (here, self.place[1]), warp
         else:
-            place, whole = self.place, Compose([warp, *self._moved_from(here), self.warp])
+            place, steps = self._seen_from(here)
+            whole = Compose([warp, *steps, self.warp])
         return replace(
             self, place=place, warp=whole, offset=offset, extent=extent, order=joint,
             changes=changes, before=len(changes), partial=partial,
@@ -205,20 +206,28 @@ class Recipe(Deferred):
         """Whether changes and a map can change places, and two maps be one."""
         if warp.ndim > 3:
             return self.warp is None and not self.changes
-        if self.warp is not None and self.warp.ndim != warp.ndim:
+        if self.warp is not None and self.warp.ndim > 3:
             return False
         if order != "linear":
             return not any(isinstance(c, Piecewise) for c in self.changes)
         # Interpolation and what is linear can.
         return all(isinstance(c, Scale | Round) for c in self.changes)
 
-    def _moved_from(self, here: Sequence[Any]) -> list[Map]:
-        """The step from where the old result begins now to where it was made for."""
-        steps = [float(a - b) for a, b in zip(self.offset, here, strict=True)]
-        own = 0 if self.warp is None else self.warp.ndim
-        if not any(steps[len(steps) - own :]):
-            return []
-        return [Affine(np.eye(own), [0.0] * own, steps[len(steps) - own :])]
+    def _seen_from(self, here: Sequence[Any]) -> tuple[Any, list[Map]]:
+        """The place of the data, and the step to where the old result was made for.
+
+        Along axes that its map leaves alone, the data are taken to where it begins now.
+        """
+        steps = [a - b for a, b in zip(self.offset, here, strict=True)]
+        lead = len(steps) - (0 if self.warp is None else self.warp.ndim)
+        begin, voxel_size = self.place
+        begin = [
+            b - step if axis < lead else b
+            for axis, (b, step) in enumerate(zip(begin, steps, strict=True))
+        ]
+        own = [float(step) for step in steps[lead:]]
+        moves: list[Map] = [Affine(np.eye(len(own)), [0.0] * len(own), own)] if any(own) else []
+        return (begin, voxel_size), moves
 
     # -- doing it -------------------------------------------------------------------------------
 

@@ -62,6 +62,76 @@ def test_the_same_as_one_after_the_other(seed):
     assert together[IDS].data.dtype == np.uint64
 
 
+FLAT = {"spatial_dims": 2, "on_failure": "error"}
+MIXED = {
+    "flat and deep": lambda: [
+        gp.ElasticAugment((8, 8), (0.5, 0.5), (0.3, 0.6), **FLAT),
+        gp.ElasticAugment(**ELASTIC, rotation_interval=(-0.5, 0.5)),
+    ],
+    "deep and flat": lambda: [
+        gp.ElasticAugment(**ELASTIC, rotation_interval=(-0.5, 0.5)),
+        gp.Warp(rotation=(0.3, 0.6), scale=(0.9, 1.1), **FLAT),
+    ],
+    "mirrored and flat": lambda: [
+        gp.SimpleAugment(transpose_only=[1, 2]),
+        gp.DeformAugment((16, 16), (1, 1), **FLAT),
+    ],
+    "flat, located, flat": lambda: [
+        gp.Warp(rotation=(0.3, 0.6), **FLAT),
+        gp.RandomLocation(),
+        gp.Warp(rotation=(-0.6, -0.3), **FLAT),
+    ],
+    "flat, located, deep": lambda: [
+        gp.Warp(rotation=(0.3, 0.6), **FLAT),
+        gp.RandomLocation(),
+        gp.ElasticAugment(**ELASTIC, rotation_interval=(-0.5, 0.5)),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_nodes_that_move_two_axes_beside_those_that_move_three(name, monkeypatch):
+    """Also these are one map, and read no more than it shows."""
+    for seed in range(3):
+        batches = []
+        for between in ([], [Looks]):
+            pipeline = volume()
+            for node in MIXED[name]():
+                for one in (node, *(make() for make in between)):
+                    pipeline = pipeline + one
+            batches.append(served(pipeline, asking(RAW=INNER, IDS=INNER), seed))
+        together, apart = batches
+        np.testing.assert_allclose(together[RAW].data, apart[RAW].data, atol=2e-3)
+        same = together[IDS].data == apart[IDS].data
+        assert same.mean() > 0.3
+    calls = []
+    kernel = kernels.nearest
+    monkeypatch.setattr(kernels, "nearest", lambda *a: (calls.append(1), kernel(*a))[1])
+    pipeline = volume()
+    for node in MIXED[name]():
+        pipeline = pipeline + node
+    served(pipeline, asking(IDS=INNER))
+    assert len(calls) == 1
+
+
+def test_time_is_left_alone_beside_four_axes_that_are_mirrored():
+    size, roi = gp.Coordinate(1, 2, 2, 2), gp.Roi((0, 0, 0, 0), (4, 40, 40, 40))
+    inner = gp.Roi((1, 10, 10, 10), (2, 20, 20, 20))
+    nodes = [
+        lambda: gp.SimpleAugment(transpose_only=[1, 2, 3]),
+        lambda: gp.ElasticAugment((4, 4, 4), (0.5, 0.5, 0.5), (0, 0.2)),
+    ]
+    for order in (nodes, nodes[::-1]):
+        batches = []
+        for between in ([], [Looks]):
+            pipeline = source(RAW, ramp(roi, size), size, roi.offset, True)
+            for node in (make() for make in order):
+                for one in (node, *(make() for make in between)):
+                    pipeline = pipeline + one
+            batches.append(served(pipeline, asking(RAW=inner), 3)[RAW].data)
+        np.testing.assert_allclose(*batches, atol=1e-6)
+
+
 def test_every_array_is_resampled_once(monkeypatch):
     calls = []
     for name in ("linear_volume", "linear_sections", "nearest"):

@@ -55,7 +55,10 @@ def test_nothing_moved_is_the_identity():
 def test_outside_of_the_data_there_is_the_fill_value(case, begin, count):
     center, mirror, order, pivot, roi = case
     hypothesis.assume(len(center) == roi.dims)
-    ours, other = Moves(center, mirror, order, pivot), mirror_transpose(center, mirror, order, pivot)
+    ours, other = (
+        Moves(center, mirror, order, pivot),
+        mirror_transpose(center, mirror, order, pivot),
+    )
     size, shape = gp.Coordinate((1,) * roi.dims), (count,) * roi.dims
     data = np.arange(1, 1 + np.prod(shape)).reshape(shape)
     images = [

@@ -105,7 +105,7 @@ class SpatialAugment(Augment):
             if key in grown:
                 region = grown[key]
                 shown.pop(key, None)  # values are turned here, whatever is shown of them later
-            elif key in shown and shown[key][0].ndim == warp.ndim:
+            elif key in shown and warp.ndim <= 3:
                 after, region, its = shown[key]
                 whole, order = Compose([after, warp]), joint_order(its, order) or order
             begin, end = whole.source(region, self._voxel_size(key), order)
@@ -113,7 +113,7 @@ class SpatialAugment(Augment):
             spec.roi = source
             if pads:
                 there, mirrored = self.spec[key].roi, self.on_failure == "reflect"
-                spec.roi = clipped(source, there, self._voxel_size(key), warp.ndim, mirrored)
+                spec.roi = clipped(source, there, self._voxel_size(key), whole.ndim, mirrored)
             if warp.ndim <= 3 and spec.roi == source:
                 shown[key] = whole, region, order
             else:
@@ -127,9 +127,10 @@ class SpatialAugment(Augment):
             request._plans["fitted"].count(self, batch)
         if warp.is_identity:
             return
+        shown = request.shown if warp.ndim <= 3 else None
         for key, spec in request.array_specs.items():
             if spec.roi is not None and key not in self.provided_items:
-                partial = request.shown is not None and key in request.shown
+                partial = shown is not None and key in shown
                 batch[key] = self._warped(warp, key, batch[key], spec.roi, partial)
         for graph_key, graph_spec in request.graph_specs.items():
             if graph_spec.roi is not None:

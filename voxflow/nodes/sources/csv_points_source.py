@@ -54,9 +54,9 @@ class CsvPointsSource(BatchProvider):
     FileNotFoundError
         At setup, if there is no such file.
     ValueError
-        If there is no spatial column, or `scale` does not fit them; at setup, if a line has no number where there has to be one
-        (the error names file, line and column), an id is there twice, or there are neither points
-        nor a `points_spec`.
+        If there is no spatial column, or `scale` does not fit them; at setup, if a line has no
+        number where there has to be one (the error names file, line and column), an id is there
+        twice, or there are neither points nor a `points_spec`.
     """
 
     takes_no_input: ClassVar[bool] = True

@@ -23,12 +23,13 @@ class Compose(Map):
     Parameters
     ----------
     maps
-        at least one, all of the same number of axes. Compositions are taken apart.
+        at least one. Those of fewer axes than others leave the leading ones alone. Compositions
+        are taken apart.
 
     Raises
     ------
     ValueError
-        If there is no map, or they differ in the number of axes.
+        If there is no map.
 
     Examples
     --------
@@ -46,21 +47,19 @@ class Compose(Map):
         flat: list[Map] = []
         for part in self.maps:
             flat.extend(part.maps if isinstance(part, Compose) else [part])
-        if len({part.ndim for part in flat}) != 1:
-            raise ValueError(
-                f"maps of {[part.ndim for part in flat]} axes cannot be composed: "
-                "give at least one, all with the same number of axes"
-            )
+        if not flat:
+            raise ValueError("a composition needs at least one map")
         object.__setattr__(self, "maps", tuple(flat))
 
     @property
     def ndim(self) -> int:
         """Number of spatial axes."""
-        return self.maps[0].ndim
+        return max(part.ndim for part in self.maps)
 
     def stages(self) -> tuple[Stage, ...]:
         """The stages of all maps, in order from output to input."""
-        return tuple(stage for part in self.maps for stage in part.stages())
+        ndim = self.ndim
+        return tuple(stage.lifted(ndim) for part in self.maps for stage in part.stages())
 
     def points(self, locations: ArrayLike) -> Floats:
         """Where input positions come to lie in the output; see `Map.points`.
