@@ -277,6 +277,32 @@ def test_several_nodes_in_a_row(edges):
         assert len(here.edge_array) == len(moved.edge_array)
 
 
+@pytest.mark.parametrize("edges", ["clip", "drop"])
+def test_edges_that_leave_are_treated_alike_where_nothing_is_moved(edges):
+    graph = tangle()
+    for axes in ([], [0, 1, 2]):
+        node = gp.SimpleAugment(mirror_only=axes, transpose_only=[], edges=edges)
+        batch = served(Skeletons(graph) + node, asking(points=INNER), seed=5)
+        assert batch[POINTS].inside(INNER).all()
+        ((event, number),) = counts(batch, "SimpleAugment").items()
+        assert event == ("edges clipped" if edges == "clip" else "edges dropped")
+        assert number > 0
+    # nothing is moved, not by the least
+    same = served(Skeletons(graph) + gp.SimpleAugment([], [], edges=edges), asking(points=INNER))[
+        POINTS
+    ]
+    held = graph.locations[graph.inside(INNER)]
+    np.testing.assert_array_equal(same.locations[~same.temporary], held)
+
+
+def test_an_unbounded_region_is_refused():
+    request = gp.BatchRequest({POINTS: gp.Roi((0, None, 0), (10, None, 10))})
+    graph = tangle()
+    graph.spec.roi = None
+    with pytest.raises(gp.PipelineRequestError, match="cannot move the unbounded region"):
+        served(Skeletons(graph) + gp.SimpleAugment(transpose_only=[]), request)
+
+
 def test_an_unknown_policy_is_refused():
     for make in (
         lambda: gp.SimpleAugment(edges="cut"),

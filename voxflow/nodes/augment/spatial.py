@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, Literal
 
 from voxflow.nodes.augment.augment import Augment
-from voxflow.nodes.augment.fitting import OnFailure, clipped, fitted
+from voxflow.nodes.augment.fitting import OnFailure, clipped, fitted, still
 from voxflow.nodes.augment.moved_graph import Edges, moved_graph
 from voxflow.nodes.augment.turned_array import grown_for, turned
 from voxflow.ops.maps import Compose
@@ -84,7 +84,19 @@ class SpatialAugment(Augment):
         return chosen
 
     def prepare(self, request: BatchRequest) -> None:
-        """Ask for what the map reads."""
+        """Ask for what the map reads.
+
+        Raises
+        ------
+        ValueError
+            If a region is unbounded.
+        """
+        for key, spec in request.items():
+            if spec.roi is not None and spec.roi.unbounded:
+                raise ValueError(
+                    f"{self.name()} cannot move the unbounded region {spec.roi} of {key}; ask for "
+                    "one with a begin and an end along each axis, or without any (roi=None)"
+                )
         self.ask(request, self.plan(request), pads=self.on_failure in ("pad", "reflect"))
 
     def ask(self, request: BatchRequest, warp: Map, pads: bool = False) -> None:
@@ -126,18 +138,24 @@ class SpatialAugment(Augment):
         if request._plans is not None and "fitted" in request._plans:
             request._plans["fitted"].count(self, batch)
         if warp.is_identity:
-            return
-        shown = request.shown if warp.ndim <= 3 else None
-        for key, spec in request.array_specs.items():
-            if spec.roi is not None and key not in self.provided_items:
-                partial = shown is not None and key in shown
-                batch[key] = self._warped(warp, key, batch[key], spec.roi, partial)
+            if self.edges == "keep":
+                return
+            warp = still(warp.ndim)  # edges that leave are treated alike, whatever is drawn
+        else:
+            self._move_arrays(warp, batch, request)
         for graph_key, graph_spec in request.graph_specs.items():
             if graph_spec.roi is not None:
                 moved = moved_graph(warp, batch[graph_key], graph_spec.roi, self.edges)
                 batch[graph_key], counts = moved
                 for event, number in counts.items():
                     batch.profiling_stats.count(type(self).__name__, event, number)
+
+    def _move_arrays(self, warp: Map, batch: Batch, request: BatchRequest) -> None:
+        shown = request.shown if warp.ndim <= 3 else None
+        for key, spec in request.array_specs.items():
+            if spec.roi is not None and key not in self.provided_items:
+                partial = shown is not None and key in shown
+                batch[key] = self._warped(warp, key, batch[key], spec.roi, partial)
 
     def _warped(self, warp: Map, key: ArrayKey, array: Array, roi: Roi, partial: bool) -> Array:
         voxel_size, kind = self._voxel_size(key), self.spec[key].kind

@@ -29,7 +29,8 @@ class AddVectorMap(BatchFilter):
     Each source point has the attribute `partner_ids`, a list of ids of target points. Voxels whose
     centres are no further than the radius from that of the point's voxel get the vector from their
     lower corner to the partner, in world units; others 0. A partner that is not found, because it
-    lies beyond the radius and the padding around what is asked for, counts for nothing.
+    lies beyond the radius and the padding around what is asked for, counts for nothing. Nodes that
+    mirror belong upstream: mirrored, a lower corner is an upper one, and vectors off by a voxel.
 
     Parameters
     ----------
