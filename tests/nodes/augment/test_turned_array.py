@@ -307,6 +307,46 @@ def test_vectors_that_would_be_rounded_are_found_before_the_run(dtype, augment):
         line.check(asking(VECTORS=gp.Roi((32, 32), (16, 16))))
 
 
+RARELY = {
+    "shift": lambda: gp.ShiftAugment(1e-9, 0, sigma=8),
+    "slip": lambda: gp.ElasticAugment((9, 9, 9), (0, 0, 0), (0, 0), (1, 1), 1e-9, 0, 3),
+    "deform": lambda: gp.DeformAugment((9, 9, 9), (1, 1, 1), p=1e-9),
+    "rotation": lambda: gp.Warp(rotation=(0.1, 0.2), chance=1e-9),
+    "elastic": lambda: gp.Warp(
+        control_point_spacing=(9, 9, 9), jitter_sigma=(1, 1, 1), elastic_chance=1e-9
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RARELY)
+def test_what_is_drawn_rarely_is_found_before_the_run(name):
+    data = np.zeros((1, 20, 20, 20), np.uint8)
+    spec = gp.ArraySpec(voxel_size=(4, 4, 4), kind=gp.Affinities([[-1, 0, 0]]))
+    pipeline = gp.ArraySource(AFFS, data, spec=spec) + RARELY[name]()
+    with (
+        gp.build(pipeline, seed=1),
+        pytest.raises(ValueError, match="affinities compare whole voxels"),
+    ):
+        pipeline.check(asking(AFFS=gp.Roi((20, 20, 20), (40, 40, 40))))
+
+
+def test_nodes_that_never_do_more_than_a_quarter_turn_are_no_mistake():
+    data = np.zeros((2, 20, 20, 20), np.uint8)
+    kind = gp.Affinities([[0, -1, 0], [0, 0, -1]])
+    spec = gp.ArraySpec(voxel_size=(4, 4, 4), kind=kind, interpolatable=False)
+    for node in (
+        gp.Warp(rotation=(np.pi / 2, np.pi / 2)),
+        gp.Warp(mirror=(1, 2), transpose=(1, 2)),
+        gp.ElasticAugment((9, 9, 9), (0, 0, 0), (np.pi / 2, np.pi / 2)),
+        gp.ElasticAugment((9, 9, 9), (1, 1, 1), (0, 1), p=0),
+    ):
+        batch = served(
+            gp.ArraySource(AFFS, data, spec=spec) + node,
+            asking(AFFS=gp.Roi((20, 20, 20), (40, 40, 40))),
+        )
+        assert batch[AFFS].data.shape == (2, 10, 10, 10)
+
+
 def test_channels_that_do_not_fit_are_named():
     spec = gp.ArraySpec(gp.Roi((0, 0), (80, 80)), (4, 4), kind=Vectors())
     array = gp.Array(np.zeros((3, 20, 20), np.float32), spec)

@@ -16,7 +16,7 @@ from voxflow.pipeline.data import Array, ArraySpec
 from voxflow.pipeline.geometry import Coordinate, Roi
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from voxflow.nodes.augment.moved_graph import Edges
     from voxflow.ops.maps import Map
@@ -165,6 +165,12 @@ class DeformAugment(SpatialAugment):
         begin, end = grid.begin + spacing / 2, grid.end - spacing / 2
         ends = np.array(begin.to_float(), float), np.array(end.to_float(), float)
         return Deformation(turned, magnify, np.array(_center(total)), jitter, *ends)
+
+    def possible(self, request: BatchRequest) -> Iterator[None]:
+        """That there is a deformation, any rotation, or scaling."""
+        low, high = self.scale_interval
+        if any(self.jitter_sigma) or low != high or (self.rotate and self.spatial_dims > 1):
+            yield None
 
     def process(self, batch: Batch, request: BatchRequest) -> None:
         """Resample arrays, move graphs, and say how."""

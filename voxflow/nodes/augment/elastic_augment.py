@@ -13,7 +13,7 @@ from voxflow.ops.maps import Elastic, draw_elastic
 from voxflow.pipeline.geometry import Coordinate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
 
@@ -133,6 +133,11 @@ class ElasticAugment(SpatialAugment):
         ndim, params = self.spatial_dims, self._parameters(voxel_size)
         slabs = sections(request, total, voxel_size[-ndim], -ndim)
         return draw_elastic(rng, total, voxel_size, params, slabs)
+
+    def possible(self, request: BatchRequest) -> Iterator[None]:
+        """That there is a deformation, any rotation, scaling, or misaligned sections."""
+        if self._parameters((1,) * self.spatial_dims).varies:
+            yield None
 
     def _voxel(self, request: BatchRequest) -> Coordinate:
         if self.voxel_size is not None:

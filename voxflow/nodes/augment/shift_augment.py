@@ -15,7 +15,7 @@ from voxflow.nodes.augment.spatial import SpatialAugment, check_labels
 from voxflow.ops.maps import SectionShifts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from voxflow.nodes.augment.moved_graph import Edges
     from voxflow.ops.maps import Map
@@ -133,6 +133,11 @@ class ShiftAugment(SectionSteps, SpatialAugment):
         return SectionShifts(
             -shifts[:, extra:], float(begin), float(thickness), self.shift_axis - extra
         )
+
+    def possible(self, request: BatchRequest) -> Iterator[None]:
+        """That sections are moved."""
+        if self.prob_slip or self.prob_shift:
+            yield None
 
     def _sigmas(self, dims: int) -> tuple[float, ...]:
         """One sigma for each axis."""

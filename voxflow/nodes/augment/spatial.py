@@ -68,8 +68,11 @@ class SpatialAugment(Augment):
         """The map from output to input positions."""
         raise NotImplementedError
 
-    def possible(self, request: BatchRequest) -> Iterable[Symmetry]:
-        """The mirrors and transpositions that may be drawn, as far as they are known before."""
+    def possible(self, request: BatchRequest) -> Iterable[Symmetry | None]:
+        """The mirrors and transpositions that may be drawn; None for any map that is none.
+
+        What cannot be turned is so found before the run, even if it is drawn rarely.
+        """
         return ()
 
     def plan(self, request: BatchRequest) -> Map:

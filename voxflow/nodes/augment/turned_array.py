@@ -29,7 +29,7 @@ def grown_for(
     roi: Roi,
     voxel_size: Coordinate,
     dtype: np.dtype[Any] | None,
-    possible: Iterable[Symmetry] = (),
+    possible: Iterable[Symmetry | None] = (),
 ) -> Roi:
     """What has to be moved so that all values of a region can be turned.
 
@@ -46,7 +46,7 @@ def grown_for(
     dtype
         Of the values; None: not known.
     possible
-        Symmetries that might have been drawn instead, which have to do as well.
+        Symmetries that might have been drawn instead, which have to do as well; None: any map.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def grown_for(
     """
     below = above = np.zeros(roi.dims, int)
     drawn = symmetry_of(warp, voxel_size)
-    for symmetry in (drawn, *(s.lifted(roi.dims) for s in possible)):
+    for symmetry in (drawn, *(s and s.lifted(roi.dims) for s in possible)):
         problem = obstacle(kind, symmetry, dtype)
         if problem is not None:
             raise ValueError(problem)

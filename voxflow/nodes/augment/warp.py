@@ -302,8 +302,12 @@ class Warp(SpatialAugment):
         parts = [part for part in maps if not part.is_identity]
         return Compose(parts) if parts else still(ndim)
 
-    def possible(self, request: BatchRequest) -> Iterator[Symmetry]:
-        """The mirrors and transpositions that may be drawn."""
+    def possible(self, request: BatchRequest) -> Iterator[Symmetry | None]:
+        """The mirrors and transpositions that may be drawn, and whether anything else may."""
+        unit = (1,) * self.spatial_dims
+        elastic = self._elastic(unit, unit)
+        if self.ranges.varies or (elastic is not None and elastic.varies):
+            yield None
         may = [
             [False, True] if axis in self.mirror else [False] for axis in range(self.spatial_dims)
         ]

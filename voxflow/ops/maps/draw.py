@@ -66,6 +66,13 @@ class Elastic:
         if self.max_misalign and len(self.spacing) != 3 and any(probable):
             raise ValueError(f"sections slip in 3 axes only, not in {len(self.spacing)}")
 
+    @property
+    def varies(self) -> bool:
+        """Whether maps differ from draw to draw."""
+        slips = self.max_misalign and (self.prob_slip or self.prob_shift)
+        ends = self.rotation, self.scale
+        return bool(slips or any(self.sigma) or any(low != high for low, high in ends))
+
 
 def draw_elastic(
     rng: np.random.Generator,

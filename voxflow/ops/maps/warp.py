@@ -64,6 +64,14 @@ class WarpRanges:
     lock_z: bool = True
     chance: float = 1.0
 
+    @property
+    def varies(self) -> bool:
+        """Whether anything may be drawn but shifts."""
+        sizes = self.linear, self.stretch, self.twist, self.perspective
+        low, high = (0.0, 1.0) if isinstance(self.rotation, str) else self.rotation
+        turns = low != high or (self.chance < 1 and low != 0)
+        return bool(turns or any(sizes) or any(self.shear) or np.any(np.array(self.scale) != 1))
+
     def draw(
         self, rng: np.random.Generator, roi: Region, unit: float = 1.0
     ) -> tuple[list[Map], Floats, Floats]:
