@@ -1,13 +1,14 @@
 import pickle
 from collections import Counter
 from fractions import Fraction
+from unittest import mock
 
 import numpy as np
 import pytest
 
 import voxflow as gp
 from tests.helpers import GraphSource, ramp, source
-from voxflow.nodes.locations import cells
+from voxflow.nodes.locations import cells, random_location
 from voxflow.pipeline.engine.errors import RequestRefused, SamplingError
 
 RAW, LABELS, MASK = gp.ArrayKey("RAW"), gp.ArrayKey("LABELS"), gp.ArrayKey("MASK")
@@ -208,6 +209,31 @@ def test_many_draws_from_a_rare_mask_are_quick():
     with gp.build(masked(data, min_masked=1.0)) as built:
         found = shifts(built.output, request, 2000)
     assert_even(found, [(11, 12, 13), (59, 59, 59)])
+
+
+def test_places_are_not_counted_for_each_size_that_nodes_downstream_ask_for(monkeypatch):
+    data = np.zeros((20, 80, 90), np.uint8)
+    data[:, 20:70, 20:80] = 1
+    turn = gp.ElasticAugment((4, 10, 10), (0, 1, 1), (0, np.pi / 2))
+    request = gp.BatchRequest({MASK: gp.Roi((0, 0, 0), (4, 20, 20))})
+    request[RAW] = request[MASK].roi
+    with gp.build(masked(data, min_masked=0.5) + turn, seed=1) as built:
+        assert built.request_batch(request)[MASK].data.mean() > 0.2
+        monkeypatch.setattr(random_location, "Places", mock.Mock(side_effect=AssertionError))
+        for _ in range(10):
+            built.request_batch(request)
+
+
+def test_a_place_does_not_depend_on_what_was_drawn_before():
+    data = (np.random.default_rng(5).random((30, 40)) < 0.1).astype(np.uint8)
+    data[12, 13:18] = 1
+    requests = [gp.BatchRequest({MASK: gp.Roi((0, 0), (1, n))}) for n in (2, 3, 4)]
+    found = []
+    for order in (requests, requests[::-1]):
+        with gp.build(masked(data, min_masked=1.0)) as built:
+            places = [shifts(built.output, request, 20) for request in order[:2]]
+            found.append(places[order.index(requests[1])])
+    assert found[0] == found[1]
 
 
 def test_says_if_no_place_has_enough_of_the_mask():
@@ -415,6 +441,17 @@ class Even(gp.RandomLocation):
 class Never(gp.RandomLocation):
     def accepts(self, request):
         return False
+
+
+def test_the_points_and_their_weights_can_be_looked_at():
+    node = gp.RandomLocation(ensure_nonempty=POINTS)
+    assert node.points is node.cumulative_weights is None
+    graph = gp.Graph([gp.Node(n, (x,)) for n, x in enumerate((1.0, 1.5, 7.0))], [], gp.GraphSpec())
+    there = gp.Graph(graph.nodes, [], gp.GraphSpec(roi=gp.Roi((0,), (10,))))
+    with gp.build(gp.GPGraphSource(POINTS, there) + node):
+        assert node.points.data.tolist() == [[1.0], [1.5], [7.0]]
+        assert node.cumulative_weights == [0.5, 1.0, 2.0]
+    assert node.points is None
 
 
 def test_subclasses_accept_places():

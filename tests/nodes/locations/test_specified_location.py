@@ -1,12 +1,17 @@
 import logging
 import pickle
 from collections import Counter
+from fractions import Fraction
+from unittest import mock
 
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+from hypothesis import given
 
 import voxflow as gp
 from tests.helpers import GraphSource, ramp, source
+from voxflow.nodes.locations.room import Room
 from voxflow.pipeline.engine.errors import RequestRefused, SamplingError
 
 RAW, LABELS, POINTS = gp.ArrayKey("RAW"), gp.ArrayKey("LABELS"), gp.GraphKey("POINTS")
@@ -37,6 +42,43 @@ def begins(pipeline, count, request=SHORT, seed=1):
 
 
 # -- where -----------------------------------------------------------------------------------------
+
+
+@given(
+    st.lists(st.tuples(*[st.fractions(-9, 29, max_denominator=4)] * 2), min_size=1, max_size=9),
+    st.tuples(*[st.integers(0, 4)] * 2),
+    st.tuples(*[st.sampled_from([1, 2, Fraction(49, 5)])] * 2),
+    st.tuples(*[st.fractions(0, 5, max_denominator=2)] * 2),
+    st.tuples(*[st.tuples(st.integers(-3, 4), st.none() | st.integers(4, 12))] * 2),
+)
+def test_locations_fit_as_exact_arithmetic_says(locations, jitter, step, middle, ranges):
+    node = gp.SpecifiedLocation(locations, jitter=jitter)
+    first, last = zip(*ranges, strict=True)
+    room, middle = Room(gp.Coordinate(step), first, last), gp.Coordinate(middle)
+    fits = [
+        all(
+            any(
+                first[d] <= round((Fraction(at[d]) + by - middle[d]) / Fraction(step[d]))
+                and (
+                    last[d] is None
+                    or round((Fraction(at[d]) + by - middle[d]) / Fraction(step[d])) <= last[d]
+                )
+                for by in range(-jitter[d], jitter[d] + 1)
+            )
+            for d in range(2)
+        )
+        for at in locations
+    ]
+    assert node._fitting(middle, room) == [n for n, there in enumerate(fits) if there]
+
+
+def test_few_locations_are_looked_at_one_by_one(monkeypatch):
+    node = gp.SpecifiedLocation([(n + 0.25,) for n in range(1000)])
+    looked = mock.Mock(side_effect=node._jitters)
+    monkeypatch.setattr(node, "_jitters", looked)
+    room = Room(gp.Coordinate((1,)), (3,), (700,))
+    assert node._fitting(gp.Coordinate((0,)), room) == list(range(3, 701))
+    assert looked.call_count < 5
 
 
 def test_centres_on_the_locations_that_fit():

@@ -164,15 +164,28 @@ class BitGrid:
     def read(self, box: Box) -> np.ndarray[Any, Any]:
         """The booleans of a box."""
         found = np.empty([end - begin for begin, end in box], np.bool_)
+        for common, part in self._parts(box):
+            found[within(common, box)] = part
+        return found
+
+    def count(self, box: Box) -> int:
+        """How many entries of a box are set."""
+        return sum(
+            prod(end - begin for begin, end in common) * part
+            if isinstance(part, bool)
+            else int(np.count_nonzero(part))
+            for common, part in self._parts(box)
+        )
+
+    def _parts(self, box: Box) -> Iterator[tuple[Box, np.ndarray[Any, Any] | bool]]:
+        """What a box has in common with each cell, and its booleans; one if all are alike."""
         for number in self.cells.under(box):
             there = self.cells.box(number)
             common = tuple(
                 (max(a, c), min(b, d)) for (a, b), (c, d) in zip(box, there, strict=True)
             )
             alike = self._alike(number, prod(end - begin for begin, end in there))
-            part = self.cell(number)[within(common, there)] if alike is None else alike
-            found[within(common, box)] = part
-        return found
+            yield common, self.cell(number)[within(common, there)] if alike is None else alike
 
     def holds(self, index: Sequence[int]) -> bool:
         """Whether an entry is set."""

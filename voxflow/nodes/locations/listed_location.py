@@ -6,7 +6,9 @@ import logging
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from voxflow.nodes.locations.located import Located
 from voxflow.nodes.locations.remembered import Remembered
@@ -16,8 +18,6 @@ from voxflow.pipeline.engine.errors import RequestRefused, SamplingError
 from voxflow.pipeline.geometry import Coordinate, Roi
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from voxflow.pipeline.data import BatchRequest
     from voxflow.pipeline.geometry.exact import Exact
 
@@ -69,8 +69,10 @@ class ListedLocation(Located):
         self.choose_randomly = choose_randomly
         self.per_batch = per_batch
         self.jitter = (0,) * len(coordinates[0]) if jitter is None else jitter
+        self._places = np.array([[float(c) for c in place] for place in coordinates])
         self._turns = Turns(per_batch)
         self._known = Remembered()
+        self._warned = False
 
     def shift_of(self, request: BatchRequest) -> Coordinate:
         """By how much a request moves, in world units."""
@@ -123,20 +125,40 @@ class ListedLocation(Located):
 
     def _fitting(self, middle: Coordinate, room: Room) -> list[int]:
         """The numbers of the locations at which the request is inside, with some jitter."""
-        fitting: list[int] = []
-        left_out: list[int] = []
-        for number, location in enumerate(self.coordinates):
+        sure, maybe = self._told(middle, room)
+        for number in np.flatnonzero(maybe & ~sure).tolist():
+            location = self.coordinates[number]
             ranges = (self._jitters(location, middle, room, d) for d in range(len(middle)))
-            fits = all(low <= high for low, high in ranges)
-            (fitting if fits else left_out).append(number)
-        if left_out and fitting:
+            sure[number] = all(low <= high for low, high in ranges)
+        fitting: list[int] = np.flatnonzero(sure).tolist()
+        if 0 < len(fitting) < len(self.coordinates) and not self._warned:
+            self._warned = True  # nodes downstream may ask for another region each time
+            first = int(np.argmin(sure))
             logger.warning(
                 "%s: %d of %d locations are left out, since not all of the request would be "
                 "inside; the first is number %d, at %s",
-                *(self._who(), len(left_out), len(self.coordinates)),
-                *(left_out[0], self.coordinates[left_out[0]]),
+                *(self._who(), len(sure) - len(fitting), len(sure)),
+                *(first, self.coordinates[first]),
             )
         return fitting
+
+    def _told(self, middle: Coordinate, room: Room) -> tuple[Any, Any]:
+        """At which locations the request is surely inside, and at which it may be.
+
+        In floating point, all at once. What lies within rounding of a limit, or is inside with the
+        right jitter only, is left open.
+        """
+        sure, maybe = np.ones((2, len(self.coordinates)), np.bool_)
+        for axis, step in enumerate(room.step):
+            steps = (self._places[:, axis] - float(middle[axis])) / float(step)
+            slack = 1e-6 + 1e-12 * np.abs(steps)
+            more = self.jitter[axis] / float(step) + slack
+            for sign, limit in ((-1, room.first[axis]), (1, room.last[axis])):
+                if limit is not None:
+                    beyond = sign * (steps - limit) - 0.5
+                    sure &= beyond < -slack
+                    maybe &= beyond <= more
+        return sure, maybe
 
     def _jitters(
         self, location: Coordinate, middle: Coordinate, room: Room, axis: int

@@ -58,6 +58,11 @@ class Windows:
         return Windows(tuple(first), self.shape, self.stride, tuple(count))
 
     @property
+    def size(self) -> int:
+        """How many voxels each window has."""
+        return prod(self.shape)
+
+    @property
     def box(self) -> Box:
         """From where the first begins to where the last ends."""
         axes = zip(self.first, self.shape, self.stride, self.count, strict=True)
@@ -185,8 +190,8 @@ def _enough(
     need: Need, windows: Windows, rows: int
 ) -> Iterator[tuple[np.ndarray[Any, Any], float]]:
     """Which windows hold enough, so many rows of them at a time, and the largest fraction."""
-    size = prod(windows.shape)
-    needed, last = _least_count(need.least, size), windows.count[0]
+    size = windows.size
+    needed, last = least_count(need.least, size), windows.count[0]
     counts = _counts(need.mask, windows) if len(windows.count) > 1 else None
     for begin in range(0, last, rows):
         box = ((begin, min(begin + rows, last)),)
@@ -290,7 +295,7 @@ def _sums_along_rows(sums: np.ndarray[Any, Any], length: int) -> np.ndarray[Any,
         size *= 2
 
 
-def _least_count(least: float, size: int) -> int:
+def least_count(least: float, size: int) -> int:
     """The smallest count with ``count / size >= least``, in floating point as it is written."""
     count = min(ceil(least * size), size)
     while count > 0 and (count - 1) / size >= least:

@@ -12,12 +12,15 @@ from voxflow.nodes.locations.mask_windows import Need, Places
 from voxflow.nodes.locations.read_mask import Counting, read_mask
 from voxflow.nodes.locations.remembered import Remembered
 from voxflow.nodes.locations.room import Room, find_room
+from voxflow.nodes.locations.tried_windows import EnoughWindows, SummedCounts
 from voxflow.nodes.locations.weighted_points import Reach, WeightedPoints
 from voxflow.pipeline.data import Array, ArrayKey, ArraySpec, Batch, BatchRequest, GraphKey
 from voxflow.pipeline.engine.errors import RequestRefused, SamplingError
 from voxflow.pipeline.geometry import Coordinate
 
 if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
+
     from voxflow.pipeline.data import Key
     from voxflow.pipeline.geometry import Roi
 
@@ -31,10 +34,10 @@ class RandomLocation(Located):
     of a request move together, so only how they lie to each other matters. The grid has steps of
     the least common multiple of the voxel sizes of the requested arrays. Placeholders count.
 
-    With a mask, every place where enough is masked is equally likely: these are counted once for
-    each size of request, none is tried and rejected. With points, a place is found by way of a
-    point that is drawn first. Where both are wanted, or `accepts` is overridden, places are tried
-    until one will do; after `max_attempts` of them there is an error, never a request without end.
+    With a mask, every place where enough is masked is equally likely. Where these are rare they are
+    counted, once for each size of request, and none is drawn in vain. With points, a place is found
+    by way of a point that is drawn first. Where both are wanted, or `accepts` is overridden, places
+    are tried until one will do; after `max_attempts` of them there is an error, never a request without end.
 
     Parameters
     ----------
@@ -121,11 +124,22 @@ class RandomLocation(Located):
         self.min_labelled = min_labelled
         self.labels = labels
         self._known = Remembered()
+        self._points: Any = None
 
     @property
     def mask_spec(self) -> ArraySpec | None:
         """The spec of the mask upstream; None without a mask."""
         return None if self.mask is None else self.upstream_spec[self.mask]
+
+    @property
+    def points(self) -> cKDTree | None:
+        """A tree of the points of `ensure_nonempty`, world units; None before setup or without."""
+        return None if self._points is None else self._points.tree
+
+    @property
+    def cumulative_weights(self) -> list[float] | None:
+        """The weights of these points, summed up; None before setup or without."""
+        return None if self._points is None else np.cumsum(self._points.weights).tolist()
 
     def setup(self) -> None:
         """Offer everything without bounds; read the mask and the points."""
@@ -133,7 +147,8 @@ class RandomLocation(Located):
         self._known = Remembered()
         self._masks = {}
         for key, _, verb in self._wanted():
-            self._masks[key, verb] = read_mask(Counting(self, key, verb == "labelled"), str(key))
+            mask = read_mask(Counting(self, key, verb == "labelled"), str(key))
+            self._masks[key, verb] = SummedCounts(mask)
         if self.ensure_nonempty is not None:
             locations = self.read_whole(self.ensure_nonempty).locations
             if not len(locations):
@@ -149,8 +164,8 @@ class RandomLocation(Located):
 
     def teardown(self) -> None:
         """Let go of the masks and the points."""
-        for name in ("_masks", "_points"):
-            self.__dict__.pop(name, None)
+        self.__dict__.pop("_masks", None)
+        self._points = None
         self._known = Remembered()
 
     def accepts(self, request: BatchRequest) -> bool:
@@ -194,7 +209,7 @@ class RandomLocation(Located):
         self,
         request: BatchRequest,
         room: Room,
-        places: Places | None,
+        places: EnoughWindows | None,
         reach: Reach | None,
         rng: np.random.Generator,
     ) -> Coordinate:
@@ -224,23 +239,32 @@ class RandomLocation(Located):
         ]
         return [(key, least, verb) for key, least, verb in wanted if key is not None and least > 0]
 
-    def _places(self, request: BatchRequest, room: Room) -> Places | None:
+    def _places(self, request: BatchRequest, room: Room) -> EnoughWindows | None:
         """Where there is enough of the masks; None if it does not matter."""
         wanted = self._wanted()
         if not wanted:
             return None
+        sums = [self._masks[key, verb] for key, _, verb in wanted]
         needs = [
-            Need(self._masks[key, verb], self.windows(key, request, room), least)
-            for key, least, verb in wanted
+            Need(summed.mask, self.windows(key, request, room), least)
+            for summed, (key, least, _) in zip(sums, wanted, strict=True)
         ]
+        places = EnoughWindows(sums, needs, lambda: self._counted(request, needs))
+        if request.planning:
+            places.counted()
+        return places
+
+    def _counted(self, request: BatchRequest, needs: list[Need]) -> Places:
+        """All places where there is enough of the masks; an error if there is none."""
         places = self._known.get(tuple(need.windows for need in needs), lambda: Places(needs))
         if not places.total:
-            sizes = " and ".join(str(request[key].region.shape) for key, *_ in wanted)
+            keys = [key for key, *_ in self._wanted()]
+            sizes = " and ".join(str(request[key].region.shape) for key in keys)
             raise SamplingError(
                 f"{self._who()}: 0 of {self._numbers(places)}, in a region of {sizes} (world "
                 f"units). Ask for a lower {' or '.join(f'min_{verb}' for *_, verb in wanted)} or "
                 "another size, or see whether "
-                f"{' and '.join(str(key) for key, *_ in wanted)} is the right mask."
+                f"{' and '.join(map(str, keys))} is the right mask."
             )
         return places
 
@@ -278,15 +302,21 @@ class RandomLocation(Located):
         )
 
     def _failure(
-        self, room: Room, places: Places | None, reach: Reach | None, off_mask: int, refused: int
+        self,
+        room: Room,
+        places: EnoughWindows | None,
+        reach: Reach | None,
+        off_mask: int,
+        refused: int,
     ) -> str:
         who = self._who()
         text = f"{who}: none of {self.max_attempts} locations would do, out of moves {room}."
         if reach is not None:
             text += f" {reach.number} points of {self.ensure_nonempty} are within reach."
         if places is not None:
+            counted = places.counted()
             text += (
-                f" {places.total} of {self._numbers(places)}; {off_mask} of those tried had less."
+                f" {counted.total} of {self._numbers(counted)}; {off_mask} of those tried had less."
             )
         if refused:
             text += f" {refused} were refused by {self.name()}.accepts()."
@@ -306,7 +336,7 @@ class RandomLocation(Located):
 
 
 def _draw_index(
-    room: Room, places: Places | None, reach: Reach | None, rng: np.random.Generator
+    room: Room, places: EnoughWindows | None, reach: Reach | None, rng: np.random.Generator
 ) -> tuple[int, ...] | None:
     """A move, in steps."""
     if reach is not None:
@@ -319,7 +349,7 @@ def _draw_index(
     return tuple(a + b for a, b in zip(room.first, places.draw(rng), strict=True))  # type: ignore[operator]
 
 
-def _is_in(places: Places, room: Room, index: tuple[int, ...]) -> bool:
+def _is_in(places: EnoughWindows, room: Room, index: tuple[int, ...]) -> bool:
     return places.holds([i - low for i, low in zip(index, room.first, strict=True)])  # type: ignore[operator]
 
 

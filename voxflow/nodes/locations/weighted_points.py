@@ -35,7 +35,8 @@ class WeightedPoints:
 
     def __init__(self, locations: np.ndarray[Any, Any], radius: float) -> None:
         self.locations = locations
-        near = cKDTree(locations).query_ball_point(locations, radius, return_length=True)
+        self.tree = cKDTree(locations)
+        near = self.tree.query_ball_point(locations, radius, return_length=True)
         self.weights = 1 / np.asarray(near, np.float64)
 
     def __len__(self) -> int:
