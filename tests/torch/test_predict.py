@@ -261,3 +261,35 @@ def test_workers_of_a_scan_predict_the_same(method):
     two = predicted(scanning(model, (9, 8), num_workers=2, method=method), request)[OUT]
     np.testing.assert_array_equal(one.data, two.data)
     assert model.training
+
+
+@pytest.mark.parametrize(("shape", "mode"), [((27, 30), "reflect"), ((33, 18), "resize")])
+@pytest.mark.parametrize("voxel_size", [(1, 1), (4, 9.8)])
+def test_what_was_made_to_fit_is_predicted_in_the_shape_of_the_image(shape, mode, voxel_size):
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 4, 3, padding=1),
+        torch.nn.MaxPool2d(4),
+        torch.nn.Conv2d(4, 4, 3, padding=1),
+        torch.nn.Upsample(scale_factor=4),
+        torch.nn.Conv2d(4, 1, 3, padding=1),
+    )
+    fit = gp.FitToSize(RAW, lambda there: [-(-n // 4) * 4 for n in there], mode)
+    predict = Predict(Channels(net), {0: RAW}, {0: OUT}, device="cpu", context=(0, 0))
+    line = volume(shape, voxel_size)
+    with gp.build(line) as built:
+        image = built.request_batch(gp.BatchRequest({RAW: built.spec[RAW].roi}))[RAW]
+    with gp.build(line + fit + predict + gp.FitBack(OUT, fit)) as built:
+        assert built.spec[OUT].roi == image.spec.roi
+        found = built.request_batch(gp.BatchRequest({OUT: built.spec[OUT].roi}))[OUT]
+    assert found.data.shape == image.data.shape == shape
+    assert found.spec.roi == image.spec.roi
+    assert found.spec.voxel_size == gp.Coordinate(voxel_size)
+    if mode == "reflect":
+        rows, columns = (-n % 4 for n in shape)
+        sides = ((rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2))
+        padded = np.pad(image.data, sides, "reflect").astype(np.float32)
+        with torch.no_grad():
+            whole = Channels(net)(torch.from_numpy(padded)).numpy()
+        inside = tuple(slice(b, b + n) for (b, _), n in zip(sides, shape, strict=True))
+        np.testing.assert_allclose(found.data, whole[inside], rtol=1e-5)

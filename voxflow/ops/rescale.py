@@ -20,7 +20,7 @@ from voxflow.pipeline.compiled import kernel
 
 from .pointers import unlocked
 
-__all__ = ["MAX_ORDER", "rescale", "rescale_reach"]
+__all__ = ["MAX_ORDER", "rescale", "rescale_reach", "rounded"]
 
 MAX_ORDER = 5
 TRUNCATE = 4.0
@@ -80,8 +80,8 @@ def rescale(
     if order == 0:
         return _nearest(data, axes)
     if order == 1:
-        return _rounded(_linear(data, axes), data.dtype)
-    return _rounded(_spline(data, axes, order), data.dtype)
+        return rounded(_linear(data, axes), data.dtype)
+    return rounded(_spline(data, axes, order), data.dtype)
 
 
 def rescale_reach(ratio: float | Fraction, order: int) -> int:
@@ -213,12 +213,20 @@ def _spline(data: npt.NDArray[Any], axes: Sequence[_Axis], order: int) -> npt.ND
     return out
 
 
-def _rounded(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def rounded(values: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Floating point values in another dtype: integers are rounded, halves up, and clipped.
+
+    >>> rounded(np.array([-1.0, 2.5, 300.0]), np.dtype(np.uint8))
+    array([  0,   3, 255], dtype=uint8)
+    """
     if dtype.kind not in "uib":
         return values.astype(dtype, copy=False)
     low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    top = values.dtype.type(high)
+    if int(top) > high:  # 2**64 - 1 is no floating point number
+        top = np.nextafter(top, values.dtype.type(0))
     np.floor(values + values.dtype.type(0.5), out=values)
-    return values.clip(low, high, out=values).astype(dtype)
+    return values.clip(low, top, out=values).astype(dtype)
 
 
 @kernel

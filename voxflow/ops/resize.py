@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .rescale import rounded
+
 __all__ = ["resize"]
 
 
@@ -22,8 +24,8 @@ def resize(data: NDArray[Any], shape: Sequence[int], *, linear: bool) -> NDArray
         How many voxels there shall be along the last axes.
     linear
         Interpolate; where the array shrinks, each voxel is the mean of those that it covers,
-        weighted by a triangle, so that nothing is skipped. Integers are rounded. Else the nearest
-        voxel is taken, exact for every dtype.
+        weighted by a triangle, so that nothing is skipped. Integers are rounded, halves up.
+        Else the nearest voxel is taken, exact for every dtype.
 
     Examples
     --------
@@ -44,9 +46,7 @@ def resize(data: NDArray[Any], shape: Sequence[int], *, linear: bool) -> NDArray
         if there != wanted:
             weights = _weights(there, wanted).astype(values.dtype)
             values = np.moveaxis(np.tensordot(weights, values, (1, axis)), 0, axis)
-    if data.dtype.kind in "ui":
-        values = np.rint(values)
-    return values.astype(data.dtype)
+    return rounded(values, data.dtype)
 
 
 def _weights(there: int, wanted: int) -> NDArray[np.float64]:

@@ -79,3 +79,8 @@ def test_refuses_repeats_that_do_not_fit():
             gp.EpochProvider(repeats)
     with pytest.raises(ValueError, match="per_batch"):
         gp.EpochProvider(per_batch=0)
+
+
+def test_repeats_may_be_numbers_of_numpy():
+    assert gp.EpochProvider(np.int64(2)).repeats == 2
+    assert gp.EpochProvider(np.array([1, 3])).repeats == [1, 3]

@@ -116,7 +116,7 @@ def test_refuses_inputs_that_do_not_fit(inputs, node, text):
         pass
 
 
-@pytest.mark.parametrize("probabilities", [[-1, 2], [0, 0]])
+@pytest.mark.parametrize("probabilities", [[-1, 2], [0, 0], [np.nan, 1], [np.inf, 1]])
 def test_refuses_probabilities_that_are_none(probabilities):
     with pytest.raises(ValueError, match="0 or more, and not all 0"):
         gp.RandomProvider(probabilities)

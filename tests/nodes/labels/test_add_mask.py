@@ -3,6 +3,7 @@ import pytest
 
 import voxflow as gp
 from tests.helpers import served, source, specs
+from voxflow.pipeline.data.kinds import Descriptors, Vectors
 
 LABELS, MASK = gp.ArrayKey("LABELS"), gp.ArrayKey("MASK")
 
@@ -44,3 +45,19 @@ def test_mistakes():
         gp.AddMask(LABELS, MASK, ignore=[1.5])
     with pytest.raises(gp.PipelineSetupError, match=r"ignore labels \[1\], but LABELS is float64"):
         mask([1.0], ignore=[1])
+
+
+@pytest.mark.parametrize("kind", [Vectors(), Descriptors(8)])
+def test_a_mask_of_vectors_is_mirrored_and_transposed_with_them(kind):
+    count = 2 if isinstance(kind, Vectors) else 6
+    data = np.ones((count, 3, 3), np.float32)
+    data[0, 0, 1] = data[1, 2, 2] = np.nan
+    spec = gp.ArraySpec(voxel_size=(4, 4), kind=kind)
+    known = np.ones((count, 3, 3))
+    known[:, 0, 1] = known[:, 2, 2] = 0
+    turn = gp.SimpleAugment(mirror_probs=[1, 1], transpose_probs={(1, 0): 1})
+    pipeline = gp.ArraySource(LABELS, data, spec=spec) + gp.AddMask(LABELS, MASK) + turn
+    with gp.build(pipeline, seed=1):
+        roi = gp.Roi((0, 0), (12, 12))
+        got = pipeline.request_batch(gp.BatchRequest({MASK: roi}))[MASK].data
+    np.testing.assert_array_equal(got, known[:, ::-1, ::-1].transpose(0, 2, 1))

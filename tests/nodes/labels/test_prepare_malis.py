@@ -39,3 +39,7 @@ def test_mistakes():
         prepared(np.ones(8, int), size=2)
     with pytest.raises(ValueError, match=r"MASK has the shape \(4,\), LABELS has \(2, 4\)"):
         prepared(np.ones((2, 4), int))
+
+
+def test_negative_labels_leave_no_hole_in_the_background():
+    assert prepared(np.array([-1, -1, -7, -2]))[0] == [-1, 1, -7, 1]

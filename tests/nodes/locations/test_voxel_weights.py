@@ -123,6 +123,7 @@ def test_a_weight_that_is_tiny_is_still_found():
         (np.array([1.0, -1.0, 3.0]), None, ValueError, "have to be 0 or more"),
         (np.array([1.0, np.nan]), None, ValueError, "and finite"),
         (np.array([1.0, np.inf]), None, ValueError, "and finite"),
+        (np.array([0.5, 1.5]), {1: 1}, ValueError, "classes are of integers, but values are float"),
     ],
 )
 def test_says_what_cannot_be_drawn(values, classes, error, text):

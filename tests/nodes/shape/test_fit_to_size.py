@@ -154,3 +154,16 @@ def test_mistakes():
         gp.FitBack(RAW, gp.Pad(RAW, 3))
     with pytest.raises(gp.PipelineSetupError, match="is not upstream"):
         all_of(image((5, 6))[1] + gp.FitBack(RAW, gp.FitToSize(RAW, 9)))
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_value_that_the_dtype_cannot_hold_is_an_error(back):
+    line = source(RAW, np.ones((5, 6), np.uint8), (1, 1))
+    fit = gp.FitToSize(RAW, 9, value=0 if back else 0.5)
+    with pytest.raises(gp.PipelineSetupError, match=r"fill RAW with 0.5, which uint8 cannot"):
+        all_of(line + fit + gp.FitBack(RAW, fit, value=0.5) if back else line + fit)
+
+
+def test_labels_have_no_mean_at_the_border():
+    with pytest.raises(gp.PipelineSetupError, match="RAW holds labels, which have no mean"):
+        all_of(image((5, 6), interpolatable=False)[1] + gp.FitToSize(RAW, 9, "border-mean"))

@@ -110,3 +110,15 @@ def test_mistakes():
         gp.Normalize(RAW, mode="standardise")
     with pytest.raises(ValueError, match="together with statistics"):
         gp.Normalize(RAW, 0.5, mode="standardise", statistics=statistics)
+
+
+def test_bools_are_0_and_1():
+    line = source(RAW, np.array([True, False, True, True]), (1,))
+    found = gp.fit_statistics(line, RAW, percentiles=(0, 50))
+    assert (found.mean, found.low, found.high) == (0.75, 0, 1)
+
+
+def test_volumes_of_other_kinds_of_numbers_have_no_percentiles():
+    lines = [source(RAW, np.arange(9, dtype=dtype), (1,)) for dtype in (np.uint8, np.float32)]
+    with pytest.raises(ValueError, match="put Normalize or AsType after their sources"):
+        gp.fit_statistics(lines, RAW)

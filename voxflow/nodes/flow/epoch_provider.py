@@ -63,10 +63,10 @@ class EpochProvider(RandomProvider):
         per_batch: int = 1,
     ) -> None:
         super().__init__(None, random_provider_key)
-        each = [repeats] if isinstance(repeats, int) else [operator.index(n) for n in repeats]
+        each = [operator.index(n) for n in np.atleast_1d(np.asarray(repeats, dtype=object))]
         if min(each, default=0) < 0 or not sum(each):
             raise ValueError(f"repeats have to be 0 or more, and not all 0; got {repeats}")
-        self.repeats = repeats if isinstance(repeats, int) else each
+        self.repeats = each[0] if np.ndim(repeats) == 0 else each
         self.shuffle = shuffle
         self.per_batch = per_batch
         self._turns = Turns(per_batch)

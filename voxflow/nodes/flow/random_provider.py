@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import inf, prod
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -154,8 +154,8 @@ def volume(provider: BatchProvider, key: Key) -> Exact | None:
 
 def _normalised(probabilities: Sequence[float]) -> list[float]:
     total = float(sum(probabilities))
-    if total <= 0 or min(probabilities) < 0:
+    if not 0 < total < inf or min(probabilities) < 0:
         raise ValueError(
-            f"probabilities have to be 0 or more, and not all 0; got {list(probabilities)}"
+            f"probabilities have to be 0 or more, and not all 0, and finite; got {list(probabilities)}"
         )
     return [float(p) / total for p in probabilities]

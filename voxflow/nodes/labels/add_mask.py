@@ -8,6 +8,7 @@ import numpy as np
 
 from voxflow.ops.listed import is_listed, whole_ids
 from voxflow.pipeline.data import Array, ArraySpec, Batch, BatchRequest
+from voxflow.pipeline.data.kinds import Descriptors, Vectors
 from voxflow.pipeline.engine import BatchFilter
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ class AddMask(BatchFilter):
     labels
         The array of labels or of other targets.
     mask
-        The array to make, uint8, of the shape of the labels.
+        The array to make, uint8, of the shape of the labels. Where one component of a vector or of
+        a descriptor says nothing, all of it does.
     ignore
         More labels that say nothing, such as that of regions too hard to annotate.
     negative
@@ -70,6 +72,10 @@ class AddMask(BatchFilter):
                 f"{self.name()} is to ignore labels {self.ignore}, but {self.labels} is "
                 f"{spec.dtype}; put AsType upstream"
             )
+        # A mask of affinities goes along with them; that of vectors is the same for all components.
+        self._together = isinstance(spec.kind, (Vectors, Descriptors))
+        if self._together:
+            spec.kind = None
         spec.dtype = "uint8"
         spec.interpolatable = False
         self.provides(self.mask, spec)
@@ -93,6 +99,9 @@ class AddMask(BatchFilter):
             known[np.isnan(data)] = 0
         if data.dtype.kind in "if" and not self.negative:
             known[data < 0] = 0
+        if self._together:
+            channels = known.ndim - labels.spec.region.dims - 1
+            known[...] = known.min(axis=channels, keepdims=True)
         spec = self.spec[self.mask].copy()
         spec.roi = labels.spec.roi
         made = Batch()

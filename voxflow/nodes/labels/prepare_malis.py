@@ -106,7 +106,7 @@ class PrepareMalis(BatchFilter):
 
 def _free_id(labels: np.ndarray[Any, Any]) -> int:
     """An id that no voxel has: one more than the largest, or where there is none, the smallest."""
-    highest = int(labels.max()) if labels.size else 0
+    highest = max(0, int(labels.max())) if labels.size else 0
     most = 1 if labels.dtype == bool else int(np.iinfo(labels.dtype).max)
     if highest < most:
         return highest + 1

@@ -37,7 +37,8 @@ class RandomLocation(Located):
     With a mask, every place where enough is masked is equally likely. Where these are rare they are
     counted, once for each size of request, and none is drawn in vain. With points, a place is found
     by way of a point that is drawn first. Where both are wanted, or `accepts` is overridden, places
-    are tried until one will do; after `max_attempts` of them there is an error, never a request without end.
+    are tried until one will do; after `max_attempts` of them there is an error, never a request
+    without end.
 
     Parameters
     ----------

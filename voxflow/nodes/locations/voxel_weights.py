@@ -46,7 +46,7 @@ class VoxelWeights:
     SamplingError
         If there is nothing to draw.
     ValueError
-        If a weight is negative or not finite.
+        If a weight is negative or not finite, or there are classes of values that are no integers.
 
     Examples
     --------
@@ -102,6 +102,8 @@ class VoxelWeights:
     def _weigh(self, box: Box, classes: Any) -> Iterator[tuple[int | None, int, float]]:
         """The sum of the weights of each class, in each cell of a box."""
         values = self._part(box)
+        if classes is not None and values.dtype.kind not in "uib":
+            raise ValueError(f"classes are of integers, but values are {values.dtype}")
         for cell in self._cells.under(box):
             part = values[within(self._cells.box(cell), box)]
             if classes is None:

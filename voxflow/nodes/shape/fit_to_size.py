@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from voxflow.nodes.shape.pad import border_mean
+from voxflow.nodes.shape.pad import border_mean, check_fill
 from voxflow.ops.resize import resize
 from voxflow.pipeline.data import Array, ArrayKey, Batch, BatchRequest
 from voxflow.pipeline.engine import BatchFilter
@@ -48,8 +48,8 @@ class FitToSize(BatchFilter):
     Raises
     ------
     ValueError
-        If the mode is unknown. At setup: if an array has no bounded region, or its size cannot be
-        had in this mode.
+        If the mode is unknown. At setup: if an array has no bounded region, its size cannot be had
+        in this mode, its dtype cannot hold `value`, or labels are to have a mean.
 
     Examples
     --------
@@ -88,6 +88,7 @@ class FitToSize(BatchFilter):
                 raise ValueError(
                     f"{self.name()} needs {key} in the region of its image, got {spec}"
                 )
+            check_fill(self, key, spec, self.mode, self.value)
             self.places[key] = spec.roi, spec.voxel_size
             spec.roi, spec.voxel_size = self._fitted(key, spec)
             self.updates(key, spec)
@@ -171,8 +172,8 @@ class FitBack(BatchFilter):
     Raises
     ------
     ValueError
-        If `fit` is no `FitToSize`, or has no such array. At setup: if it is not upstream, or voxels
-        are not those that it made.
+        If `fit` is no `FitToSize`, or has no such array. At setup: if it is not upstream, voxels
+        are not those that it made, or a dtype cannot hold `value`.
     """
 
     def __init__(
@@ -202,6 +203,7 @@ class FitBack(BatchFilter):
                     f"{self.name()}: {key} has voxels of {spec.voxel_size}, and {self.of} was made "
                     f"to fit with voxels of {self.fit.spec[self.of].voxel_size} (world units)"
                 )
+            check_fill(self, key, spec, "pad", self.value)
             spec.roi, spec.voxel_size = self.fit.places[self.of]
             self.updates(key, spec)
 

@@ -11,7 +11,7 @@ from voxflow.pipeline.engine import BatchFilter
 from voxflow.pipeline.geometry import Coordinate, Roi
 
 if TYPE_CHECKING:
-    from voxflow.pipeline.data import Key
+    from voxflow.pipeline.data import ArraySpec, Key
 
 _MODES = ("constant", "reflect", "symmetric", "edge", "border-mean")
 
@@ -100,13 +100,7 @@ class Pad(BatchFilter):
             )
         if self.mode == "border-mean" and spec.roi.unbounded:
             raise ValueError(f"{self.name()} cannot tell the border of {self.key}: it has no end")
-        if self.mode == "border-mean" and spec.interpolatable is False:
-            raise ValueError(f"{self.name()}: {self.key} holds labels, which have no mean")
-        if spec.dtype is not None and not _holds(spec.dtype, self.value):
-            raise ValueError(
-                f"{self.name()} is to fill {self.key} with {self.value}, which {spec.dtype} cannot "
-                "hold; give another value, or put AsType or Normalize upstream"
-            )
+        check_fill(self, self.key, spec, self.mode, self.value)
 
     def prepare(self, request: BatchRequest) -> BatchRequest:
         """Need what there is of the region."""
@@ -237,6 +231,17 @@ def border_mean(data: np.ndarray[Any, Any], dims: int) -> np.ndarray[Any, Any]:
     border[(slice(1, -1),) * dims] = False
     mean = data[..., border].mean(-1, dtype=np.float64)
     return np.asarray(mean if data.dtype.kind == "f" else np.rint(mean)).astype(data.dtype)
+
+
+def check_fill(node: BatchFilter, key: Key, spec: ArraySpec, mode: str, value: float) -> None:
+    """Raise if an array cannot be filled by its mean, or its dtype cannot hold the value."""
+    if mode == "border-mean" and spec.interpolatable is False:
+        raise ValueError(f"{node.name()}: {key} holds labels, which have no mean")
+    if spec.dtype is not None and not _holds(spec.dtype, value):
+        raise ValueError(
+            f"{node.name()} is to fill {key} with {value}, which {spec.dtype} cannot "
+            "hold; give another value, or put AsType or Normalize upstream"
+        )
 
 
 def _holds(dtype: np.dtype[Any], value: float) -> bool:

@@ -95,7 +95,8 @@ def fit_statistics(
     Raises
     ------
     ValueError
-        If nothing is given to read, the array has no bounded region, or values are not finite.
+        If nothing is given to read, the array has no bounded region, values are not finite, or
+        some volumes hold integers of 8 or 16 bits and others do not.
 
     Examples
     --------
@@ -190,7 +191,7 @@ class _Sample:
 
     def add(self, values: NDArray[Any]) -> None:
         if values.dtype.kind in "uib" and values.dtype.itemsize <= 2:
-            found, counts = np.unique(values, return_counts=True)
+            found, counts = np.unique(values.astype(np.int64), return_counts=True)
             for value, count in zip(found.tolist(), counts.tolist(), strict=True):
                 self.histogram[value] = self.histogram.get(value, 0) + count
             return
@@ -201,6 +202,11 @@ class _Sample:
             self.values, self.ranks = self.values[kept], self.ranks[kept]
 
     def percentiles(self, wanted: tuple[float, float]) -> tuple[float, float]:
+        if self.histogram and self.values.size:
+            raise ValueError(
+                "some volumes hold integers of 8 or 16 bits, others do not, so they have no "
+                "percentiles in common; put Normalize or AsType after their sources"
+            )
         if not self.histogram:
             low, high = np.percentile(self.values, wanted)
             return float(low), float(high)
