@@ -33,6 +33,7 @@ def test_everything_comes_back(tmp_path):
     found = load_checkpoint(path)
     assert found.iteration == 20
     assert found.position == position
+    assert found.statistics == {}
     assert torch.equal(found.rng["cpu"], rng["cpu"])
     assert torch.equal(found.model["weight"], model.weight)
     assert found.optimizer["state"][0]["step"] == 1

@@ -9,7 +9,7 @@ import torch
 
 import voxflow as gp
 from tests.torch.nets import GRADIENT, OUT, RAW, TARGET, convolution, request, volume
-from voxflow.torch import NonFiniteLoss, Train, latest_checkpoint, load_checkpoint
+from voxflow.torch import NonFiniteLoss, Predict, Train, latest_checkpoint, load_checkpoint
 
 
 def sources(shape=(24, 24), raw_dtype=np.float32, voxel_size=None):
@@ -366,6 +366,37 @@ def test_checkpoints_come_when_they_are_due_and_hold_all(tmp_path):
     assert (found.position.seed, found.position.index) == (7, 6)
     assert set(found.rng) >= {"cpu"}
     assert found.optimizer["state"]
+
+
+def standardised(mean, upstream=RAW):
+    statistics = gp.Statistics(mean, 0.25, 0.0, 1.0)
+    return gp.Normalize(upstream, mode="standardise", statistics=statistics)
+
+
+def test_checkpoints_hold_the_statistics_that_prediction_needs(tmp_path):
+    model, upstream = convolution(), [standardised(0.5), gp.PreCache(2, 1)]
+    losses(training(tmp_path, model, upstream, save_every=3), 3)
+    path = latest_checkpoint(tmp_path / "model")
+    assert torch.load(path, weights_only=True)["statistics"]["RAW"]["std"] == 0.25
+    kept = load_checkpoint(path).statistics
+    assert kept == {"RAW": {"mean": 0.5, "std": 0.25, "low": 0.0, "high": 1.0}}
+    found = []
+    for normalize in (
+        standardised(0.5),
+        gp.Normalize(RAW, mode="standardise", statistics=kept["RAW"]),
+    ):
+        predict = Predict(convolution(9), {0: RAW}, {0: OUT}, checkpoint=path, context=(2, 2))
+        pipeline = volume(seed=1) + normalize + predict
+        with gp.build(pipeline):
+            asked = gp.BatchRequest({OUT: gp.Roi((2, 2), (20, 20))})
+            found.append(pipeline.request_batch(asked)[OUT].data)
+    np.testing.assert_array_equal(*found)
+
+
+def test_statistics_that_differ_are_not_saved(tmp_path, caplog):
+    losses(training(tmp_path, upstream=[standardised(0.5), standardised(0.1)], save_every=1), 1)
+    assert load_checkpoint(latest_checkpoint(tmp_path / "model")).statistics == {}
+    assert "RAW are normalised by different statistics" in caplog.text
 
 
 def two_trainings(tmp_path, first="a", second="b", model=None, other=None, **options):

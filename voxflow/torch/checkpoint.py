@@ -6,7 +6,7 @@ import contextlib
 import glob
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ class Checkpoint:
         The states of torch's random generators by device; None if the file has none.
     position
         The next batch of the run; None if it is not known.
+    statistics
+        What `Normalize` knew of the arrays, by the name of the array: for prediction.
     """
 
     model: dict[str, Any]
@@ -40,6 +42,7 @@ class Checkpoint:
     iteration: int = 0
     rng: dict[str, torch.Tensor] | None = None
     position: RunPosition | None = None
+    statistics: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
@@ -62,6 +65,7 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
         "iteration": checkpoint.iteration,
         "rng": checkpoint.rng,
         "position": None if position is None else [position.seed, position.index],
+        "statistics": checkpoint.statistics,
     }
     # The leading dot keeps an unfinished file out of the search for checkpoints.
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -163,6 +167,7 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
         iteration=fields.get("iteration") or _iteration(path) or 0,
         rng=fields.get("rng"),
         position=None if position is None else RunPosition(*position),
+        statistics=fields.get("statistics") or {},
     )
 
 

@@ -12,6 +12,7 @@ import torch
 
 from voxflow.nodes.flow.model_outputs import made_array, output_spec
 from voxflow.nodes.sinks.target import claim_place, release
+from voxflow.nodes.values.normalize import statistics_upstream
 from voxflow.pipeline.data import ArrayKey, ArraySpec, Batch, BatchRequest, RunPosition
 from voxflow.pipeline.engine import BatchFilter, PipelineRequestError
 from voxflow.torch.calls import (
@@ -58,10 +59,9 @@ class NonFiniteLoss(PipelineRequestError, FloatingPointError):
 class Train(BatchFilter):
     """Trains a torch model, one step for every batch that passes.
 
-    Every step sets `batch.loss` and `batch.iteration`. Checkpoints hold the model, the optimizer,
-    the iteration, torch's random state and the position in the run; if one is there, the training
-    goes on from it, with the batch that would have come next. What the training draws from torch's
-    generators (dropout) goes on as it would have, too.
+    Every step sets `batch.loss` and `batch.iteration`. Checkpoints hold model, optimizer, step,
+    torch's random state, position in the run, and statistics of `Normalize`. If one is there, the
+    training goes on with the batch and torch's draws (dropout) that would have come next.
 
     A batch that is made again with `Pipeline.replay` has the loss, the outputs and the gradients of
     the model as it is now; it is no step: model, optimizer and iteration stay as they are. A
@@ -394,5 +394,6 @@ class Train(BatchFilter):
             iteration=self.iteration,
             rng=rng_states(),
             position=self._next,
+            statistics=statistics_upstream(self),
         )
         save_checkpoint(checkpoint_path(self.checkpoint_basename, self.iteration), checkpoint)

@@ -156,6 +156,7 @@ def _normalised(probabilities: Sequence[float]) -> list[float]:
     total = float(sum(probabilities))
     if not 0 < total < inf or min(probabilities) < 0:
         raise ValueError(
-            f"probabilities have to be 0 or more, and not all 0, and finite; got {list(probabilities)}"
+            "probabilities have to be 0 or more, and not all 0, and finite; got "
+            f"{list(probabilities)}"
         )
     return [float(p) / total for p in probabilities]

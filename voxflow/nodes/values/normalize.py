@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import DTypeLike
+
+    from voxflow.pipeline.engine import BatchProvider
+
+logger = logging.getLogger(__name__)
 
 _FACTORS = {np.dtype(np.uint8): 1 / 255, np.dtype(np.uint16): 1 / 65535}
 
@@ -36,8 +41,9 @@ class Normalize(BatchFilter):
         None: by the factor. "standardise": ``(array - mean) / std``. "percentiles": ``(array - low)
         / (high - low)``, clipped to [0, 1].
     statistics
-        For these modes: what `fit_statistics` gathered, or its dict. Keep it with the network,
-        since prediction needs the same.
+        For these modes: what `fit_statistics` gathered, or its dict. Prediction needs the same:
+        checkpoints of `voxflow.torch.Train` hold them by the name of the array,
+        ``load_checkpoint(path).statistics["RAW"]``.
 
     Raises
     ------
@@ -152,3 +158,26 @@ def _changes(mode: str, statistics: Statistics) -> list[Change]:
         raise ValueError(f"{mode} has to divide by {width}: all values are alike, {statistics}")
     scale = Scale(1 / width, -low / width)
     return [scale] if mode == "standardise" else [scale, Clip(0.0, 1.0)]
+
+
+def statistics_upstream(node: BatchProvider) -> dict[str, dict[str, float]]:
+    """What `Normalize` nodes upstream know of arrays, by the name of the array.
+
+    Arrays of which two nodes know different things are left out, with a warning.
+    """
+    found: dict[str, Statistics] = {}
+    differ, todo = set(), [node]
+    while todo:
+        here = todo.pop()
+        todo += here.get_upstream_providers()
+        if isinstance(here, Normalize) and here.statistics is not None:
+            name = str(here.array)
+            if found.setdefault(name, here.statistics) != here.statistics:
+                differ.add(name)
+    if differ:
+        logger.warning(
+            "%s: %s are normalised by different statistics, so the checkpoint holds none of them; "
+            "see fit_statistics(per='volume')",
+            node.name(), ", ".join(sorted(differ)),
+        )  # fmt: skip
+    return {name: values.to_dict() for name, values in found.items() if name not in differ}
