@@ -72,3 +72,9 @@ def test_as_an_object_a_blob_is_a_target():
         pipeline = pipeline + gp.LabelsToClasses(LABELS, classes, axes=[])
         batch = served(pipeline, gp.BatchRequest({classes: whole}))
         assert batch[classes].data[0].tolist() == wanted
+
+
+def test_a_mask_of_nothing_is_empty():
+    line = source(LABELS, np.array([0, 1, 2]), (4,))
+    pipeline = line + gp.HandleBlobs(LABELS, "ignore", mask=MASK)
+    assert served(pipeline, gp.BatchRequest({MASK: gp.Roi((4,), (0,))}))[MASK].data.shape == (0,)

@@ -98,9 +98,11 @@ class HandleBlobs(BatchFilter):
         for key in (self.raw, self.mask):
             if key is None or key not in request:
                 continue
-            there = self._labelled(request[key].region)
-            if there.empty:
-                continue
+            there = request[key].region
+            if key == self.raw:
+                there = self._labelled(there)
+                if there.empty:
+                    continue
             if self.labels in needed:
                 needed[self.labels].update_with(ArraySpec(roi=there))
             else:
