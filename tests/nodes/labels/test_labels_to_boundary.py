@@ -87,3 +87,8 @@ def test_mistakes():
         gp.LabelsToBoundary(LABELS, BOUNDARY, background="none")
     with pytest.raises(gp.PipelineSetupError, match=r"axes \(0, 2\), but LABELS has 2 spatial"):
         boundary(np.zeros((2, 2), int), axes=(0, 2))
+
+
+def test_half_a_voxel_is_no_thickness():
+    with pytest.raises(TypeError, match="float"):
+        gp.LabelsToBoundary(LABELS, BOUNDARY, 1.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -51,7 +52,7 @@ class EdgeTarget(LabelTarget):
         self.labels = labels
         self.target = target
         self.values = values
-        self.thickness = thickness
+        self.thickness = operator.index(thickness)
         self.axes = None if axes is None else tuple(axes)
         self.touching_only = touching_only
         self.background = background
@@ -112,7 +113,7 @@ class LabelsToBoundary(EdgeTarget):
         If `thickness` is not in 1 ... 255, or `background` none of the three. At setup: if there
         are no such axes.
     TypeError
-        At setup: if the labels are not integers.
+        If `thickness` is not whole. At setup: if the labels are not integers.
 
     Examples
     --------

@@ -45,7 +45,7 @@ class LabelsToClasses(EdgeTarget):
     ValueError
         If `thickness` is not in 1 ... 255. At setup: if there are no such axes.
     TypeError
-        At setup: if the labels are not integers.
+        If `thickness` is not whole. At setup: if the labels are not integers.
 
     Examples
     --------
