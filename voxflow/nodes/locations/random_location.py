@@ -259,7 +259,8 @@ class RandomLocation(Located):
         """All places where there is enough of the masks; an error if there is none."""
         places = self._known.get(tuple(need.windows for need in needs), lambda: Places(needs))
         if not places.total:
-            keys = [key for key, *_ in self._wanted()]
+            wanted = self._wanted()
+            keys = [key for key, *_ in wanted]
             sizes = " and ".join(str(request[key].region.shape) for key in keys)
             raise SamplingError(
                 f"{self._who()}: 0 of {self._numbers(places)}, in a region of {sizes} (world "
