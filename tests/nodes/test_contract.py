@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 import voxflow as gp
-from tests.nodes.cases.world import fixed_world
 from voxflow.pipeline.engine.provider import BatchProvider
 
 CASES = {
@@ -15,7 +14,6 @@ CASES = {
     for path in sorted(Path(__file__).parent.glob("cases/*.py"))
     for name, case in getattr(import_module(f"tests.nodes.cases.{path.stem}"), "CASES", {}).items()
 }
-FIXED = {name: case for name, case in CASES.items() if not case.drawn}
 ELSEWHERE = {
     "PreCache": "its workers, seeds and order have tests of their own: tests/nodes/flow",
     "DaisyRequestBlocks": "it is asked for nothing, and runs below a server of daisy",
@@ -25,24 +23,26 @@ ELSEWHERE = {
 """Nodes that are not held to the contract here, and why."""
 
 
-@pytest.mark.parametrize(
-    ("name", "axes"), [(name, axes) for name, case in CASES.items() for axes in case.layouts]
-)
+EVERYWHERE = [(name, axes) for name, case in CASES.items() for axes in case.axes]
+
+
+@pytest.mark.parametrize(("name", "axes"), EVERYWHERE)
 def test_keeps_its_promises(name, axes):
     CASES[name].check(axes)
 
 
-@pytest.mark.parametrize("case", FIXED.values(), ids=FIXED)
-def test_is_planned_and_checked_before_the_run(case):
-    pipeline = fixed_world().upstream + case.make()
-    with gp.build(pipeline, seed=1):
-        pipeline.check(case.request())
-        text = str(pipeline.plan(case.request()))
-        assert all(str(key) in text for key in case.keys)
-        too_much = case.request()
-        too_much[case.keys[-1]] = gp.Roi((-8000,) * 3, (16000,) * 3)
-        with pytest.raises(gp.PipelineRequestError, match=str(case.keys[-1])):
-            pipeline.request_batch(too_much)
+@pytest.mark.parametrize("name", CASES)
+def test_is_planned_and_checked_before_the_run(name):
+    trial = CASES[name].trial(CASES[name].axes[0])
+    with trial.built() as pipeline:
+        text = str(pipeline.plan(trial.request))
+        assert all(str(key) in text for key in trial.request)
+        for key in trial.request:
+            too_much = trial.request.clone()
+            if bounded(pipeline.spec[key]):
+                too_much[key] = trial.world.roi.grow(trial.world.roi.shape * 99)
+                with pytest.raises(gp.PipelineRequestError, match=str(key)):
+                    pipeline.check(too_much)
 
 
 def exported_nodes():
@@ -64,9 +64,9 @@ def test_all_nodes_are_here():
 
 
 def test_left_out_axes_have_a_reason():
-    assert [name for name, case in CASES.items() if len(case.layouts) < 4 and case.drawn] == [
+    assert {name for name, case in CASES.items() if case.axes != AXES} == {
         name for name, case in CASES.items() if case.why
-    ]
+    }
 
 
 def test_no_node_relies_on_assert():

@@ -3,7 +3,7 @@
 from itertools import count
 
 import voxflow as gp
-from tests.nodes.cases.world import FOLDER, LABELS, MASK, RAW, Case
+from tests.nodes.cases.world import FOLDER, LABELS, LOCAL, MASK, RAW, Case
 from voxflow.stores import create_dataset, write_geometry
 from voxflow.stores.metadata import Geometry
 
@@ -43,15 +43,15 @@ def scanned(world):
 
 
 CASES = {
-    "ArraySource": Case(lambda w: gp.ArraySource(w.raw, w.arrays[w.raw]), promises=("local",)),
-    "Hdf5Source": Case(lambda w: gp.Hdf5Source(*stored(w, "hdf")), promises=("local",)),
-    "ZarrSource": Case(lambda w: gp.ZarrSource(*stored(w, "zarr")), promises=("local",)),
+    "ArraySource": Case(lambda w: gp.ArraySource(w.raw, w.arrays[w.raw]), promises=LOCAL),
+    "Hdf5Source": Case(lambda w: gp.Hdf5Source(*stored(w, "hdf")), promises=LOCAL),
+    "ZarrSource": Case(lambda w: gp.ZarrSource(*stored(w, "zarr")), promises=LOCAL),
     "MergeProvider": Case(
         lambda w: (
             (gp.ArraySource(w.raw, w.arrays[w.raw]), gp.ArraySource(w.mask, w.arrays[w.mask]))
             + gp.MergeProvider()
         ),
-        promises=("local",),
+        promises=LOCAL,
     ),
     "RandomProvider": Case(lambda w: two_inputs(w) + gp.RandomProvider([0.3, 0.7])),
     "Stack": Case(lambda w: gp.IntensityAugment(w.floats, 0.9, 1.1, 0, 0) + gp.Stack(3)),
@@ -59,12 +59,19 @@ CASES = {
     "SpecifiedLocation": Case(
         lambda w: gp.SpecifiedLocation([w.inner.center], choose_randomly=True)
     ),
-    "Reject": Case(lambda w: gp.RandomLocation() + gp.Reject(w.mask, min_masked=0.3), (MASK, RAW)),
-    "Scan": Case(scanned, (RAW, LABELS)),
-    "Snapshot": Case(
-        lambda w: gp.Snapshot({w.raw: "raw"}, FOLDER, "snapshot-{id}.zarr"),
+    "IterateLocations": Case(
+        lambda w: gp.IterateLocations(w.points, w.inner, choose_randomly=True)
     ),
-    "Hdf5Write": Case(lambda w: gp.Hdf5Write({w.raw: "raw"}, FOLDER, written("hdf")), (RAW, MASK)),
-    "ZarrWrite": Case(lambda w: gp.ZarrWrite({w.raw: "raw"}, FOLDER, written("zarr")), (RAW, MASK)),
-    "PrintProfilingStats": Case(lambda w: gp.PrintProfilingStats(every=10**6)),
+    "Reject": Case(lambda w: gp.RandomLocation() + gp.Reject(w.mask, min_masked=0.3), (MASK, RAW)),
+    "Scan": Case(scanned, (RAW, LABELS), promises=LOCAL),
+    "Snapshot": Case(
+        lambda w: gp.Snapshot({w.raw: "raw"}, FOLDER, "snapshot-{id}.zarr"), promises=LOCAL
+    ),
+    "Hdf5Write": Case(
+        lambda w: gp.Hdf5Write({w.raw: "raw"}, FOLDER, written("hdf")), (RAW, MASK), promises=LOCAL
+    ),
+    "ZarrWrite": Case(
+        lambda w: gp.ZarrWrite({w.raw: "raw"}, FOLDER, written("zarr")), (RAW, MASK), promises=LOCAL
+    ),
+    "PrintProfilingStats": Case(lambda w: gp.PrintProfilingStats(every=10**6), promises=LOCAL),
 }

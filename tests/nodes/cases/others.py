@@ -1,10 +1,10 @@
-"""Sources of points and values, sampling by weights and epochs, and sizes that fit."""
+"""Sources of points and values, sampling by weights and epochs."""
 
 import numpy as np
 
 import voxflow as gp
-from tests.nodes.cases.flow import NUMBERS
-from tests.nodes.cases.world import FOLDER, MASK, RAW, Case
+from tests.nodes.cases.flow import NUMBERS, two_inputs
+from tests.nodes.cases.world import FOLDER, LOCAL, MASK, RAW, Case
 
 
 def points_of(world):
@@ -37,23 +37,13 @@ class Persisted:
         return graph
 
 
-def two_inputs(world):
-    return (world.upstream, world.upstream + gp.IntensityScaleShift(world.floats, 0.5, 0))
-
-
-def fitted_back(world):
-    size = [n + 3 for n in world.roi.shape // world.voxel_size]
-    fit = gp.FitToSize([world.raw], size)
-    return fit + gp.FitBack([world.raw], fit)
-
-
 def values_of_sections(world):
     sections = world.roi.shape[0] // world.voxel_size[0]
     return gp.ItemValues(world.new, np.arange(sections), world.raw)
 
 
 CASES = {
-    "GPArraySource": Case(lambda w: gp.GPArraySource(w.raw, w.arrays[w.raw]), promises=("local",)),
+    "GPArraySource": Case(lambda w: gp.GPArraySource(w.raw, w.arrays[w.raw]), promises=LOCAL),
     "GPGraphSource": Case(lambda w: gp.GPGraphSource(w.points, points_of(w))),
     "GraphSource": Case(
         lambda w: gp.GraphSource(Persisted(w), w.points, gp.GraphSpec(w.roi, directed=False))
@@ -62,5 +52,4 @@ CASES = {
     "EpochProvider": Case(lambda w: two_inputs(w) + gp.EpochProvider()),
     "WeightedLocation": Case(lambda w: gp.WeightedLocation(w.mask), (MASK, RAW)),
     "ItemValues": Case(values_of_sections),
-    "FitBack": Case(fitted_back),
 }

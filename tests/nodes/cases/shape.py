@@ -1,21 +1,33 @@
 """The nodes of `voxflow.nodes.shape`."""
 
 import voxflow as gp
-from tests.nodes.cases.world import FLOAT, INNER, LABELS, POINTS, RAW, WORLD, Case
+from tests.nodes.cases.world import LOCAL, Case, in_voxels
 
-LOCAL = ("local",)
+
+def fitted(world, mode="pad"):
+    """A node that makes the image a voxel larger along each axis, or larger still."""
+    size = [n + 1 + axis for axis, n in enumerate(world.roi.shape // world.voxel_size)]
+    return gp.FitToSize([world.raw], size, mode)
+
+
+def fitted_back(world):
+    fit = fitted(world)
+    return fit + gp.FitBack([world.raw], fit)
+
+
 CASES = {
     "Crop": Case(lambda w: gp.Crop(w.raw, w.inner), promises=LOCAL),
     "Crop a part of a graph": Case(lambda w: gp.Crop(w.points, w.inner), promises=LOCAL),
-    "Pad": Case(lambda: gp.Pad(RAW, None), (RAW, LABELS), {RAW: WORLD.grow(8, 16)}),
+    "Pad": Case(lambda w: gp.Pad(w.raw, in_voxels(w, 20)), promises=LOCAL),
     "Pad without end": Case(lambda w: gp.Pad(w.raw, None), promises=LOCAL),
     "Pad by reflection": Case(
-        lambda: gp.Pad(LABELS, (8, 4, 4), "reflect"), (LABELS, RAW), {LABELS: WORLD.grow((8, 4, 4))}
+        lambda w: gp.Pad(w.labels, in_voxels(w, 20, w.labels), "reflect"),
+        promises=("local", "keeps_ids"),
     ),
-    "Pad a graph": Case(lambda: gp.Pad(POINTS, 100), (POINTS,), {POINTS: WORLD.grow(50, 50)}),
-    "Squeeze": Case(lambda: gp.Squeeze([FLOAT]), (FLOAT, RAW), {RAW: INNER}),
+    "Pad a graph": Case(lambda w: gp.Pad(w.points, in_voxels(w, 20)), promises=LOCAL),
     "Unsqueeze": Case(lambda w: gp.Unsqueeze([w.raw, w.labels]), promises=LOCAL),
-    "Squeeze what was unsqueezed": Case(
-        lambda w: gp.Unsqueeze([w.raw]) + gp.Squeeze([w.raw]), promises=LOCAL
-    ),
+    "Squeeze": Case(lambda w: gp.Unsqueeze([w.raw]) + gp.Squeeze([w.raw]), promises=LOCAL),
+    "FitToSize": Case(lambda w: fitted(w, "reflect"), promises=LOCAL),
+    "FitBack": Case(fitted_back, promises=LOCAL),
+    "AlignCenter": Case(lambda w: gp.AlignCenter(w.mask, w.raw), promises=LOCAL),
 }

@@ -1,26 +1,25 @@
-"""What nodes are tried with: a small fixed world, and what is asked of them in it or elsewhere."""
+"""What a case is: a node, made for a world that is drawn, and what it is held to there."""
 
 import atexit
-import inspect
 import shutil
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import voxflow as gp
 from voxflow.testing import World, check_node
-from voxflow.testing.nodes import AXES, check_in_world
+from voxflow.testing.nodes import AXES
+from voxflow.testing.trial import Trial
+from voxflow.testing.world import draw_world
 
-RAW, LABELS, AFFS, MASK = (gp.ArrayKey(name) for name in ("RAW", "LABELS", "AFFS", "MASK"))
-NEW, FLOAT, POINTS = gp.ArrayKey("NEW"), gp.ArrayKey("FLOAT"), gp.GraphKey("points")
-WORLD = gp.Roi((0, 0, 0), (160, 80, 80))
-INNER = gp.Roi((48, 20, 24), (40, 20, 16))
-SMALL = gp.Roi((64, 28, 28), (16, 8, 8))
-SIZES = {RAW: (8, 2, 2), LABELS: (8, 4, 4), MASK: (8, 4, 4), FLOAT: (8, 2, 2)}
-EVERYTHING = (RAW, FLOAT, LABELS, MASK, POINTS)
+RAW, LABELS, MASK, NEW, POINTS = World.raw, World.labels, World.mask, World.new, World.points
+OTHER = gp.ArrayKey("OTHER")
+"""A name for a second array that a node makes."""
+
+LOCAL, MOVED = ("local",), ("registered", "keeps_ids")
+SECTIONS = ("zyx", "czyx", "tzyx")
+"""Layouts with sections of two axes, one behind the other."""
 
 FOLDER = Path(tempfile.mkdtemp())
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
@@ -28,61 +27,40 @@ atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 
 @dataclass
 class Case:
-    """A node, and what is asked of it.
+    """A node, and what it is held to.
 
-    A function `make` without arguments is for the fixed world, and is asked for `keys` in `rois`.
-    One that takes a world (`voxflow.testing.World`) is tried in worlds that are drawn, of all
-    `axes` that the node is made for; `why` says what is wrong with the others. `promises` are
-    those that it makes beyond `reads_only`, which all of ours do: `local`, `registered`,
-    `keeps_ids`.
+    `make` takes a world (`voxflow.testing.World`) and makes the node for it. It is tried in worlds
+    of all `axes` that the node is made for; `why` says what is wrong with the others. It is asked
+    for `keys`; none: for all that there are. `promises` are those that it makes beyond
+    `reads_only`, which all of ours do: `local`, `registered`, `keeps_ids`. There are `examples` for
+    each of `axes`.
     """
 
     make: Any
     keys: tuple[Any, ...] = ()
-    rois: dict[Any, gp.Roi] = field(default_factory=dict)
     axes: tuple[str, ...] = AXES
     why: str = ""
     promises: tuple[str, ...] = ()
+    examples: int = 2
 
-    @property
-    def drawn(self):
-        """Whether it is tried in worlds that are drawn."""
-        return bool(inspect.signature(self.make).parameters)
-
-    @property
-    def layouts(self):
-        """Where it is tried."""
-        return self.axes if self.drawn else ("fixed",)
-
-    def request(self):
-        request = gp.BatchRequest(random_seed=11)
-        for key in self.keys:
-            request[key] = self.rois.get(key, INNER)
-        return request
-
-    def check(self, layout):
+    def check(self, axes):
         """Hold the node to its promises."""
         promised = dict.fromkeys((*self.promises, "reads_only"), True)
-        if self.drawn:
-            check_node(self.make, axes=layout, keys=self.keys or None, examples=2, **promised)
-        else:
-            check_in_world(lambda _: self.make(), fixed_world(), self.request(), **promised)
+        keys = self.keys or None
+        check_node(self.make, axes=axes, keys=keys, examples=self.examples, **promised)
+
+    def trial(self, axes):
+        """The node in a world, and what is asked of it there."""
+        trial = Trial(self.make, draw_world(axes, 0), 0, "the same case", self.keys or None)
+        trial.settle()
+        return trial
 
 
-def fixed_world():
-    """Voxels of two sizes, ids at 2**63 and above, and 200 points."""
-    rng = np.random.default_rng(0)
-    shape = tuple(int(n) for n in WORLD.shape / gp.Coordinate(SIZES[LABELS]))
-    numbers = np.arange(1, 1 + np.prod(shape), dtype=np.uint64)
-    data = {
-        RAW: rng.integers(0, 256, (20, 40, 40), np.uint8),
-        FLOAT: rng.uniform(0.3, 0.7, (1, 20, 40, 40)).astype(np.float32),
-        LABELS: numbers.reshape(shape) // np.uint64(500) + np.uint64(2**63),
-        MASK: rng.integers(0, 2, shape, np.uint8),
-    }
-    arrays = {
-        key: gp.Array(values, gp.ArraySpec(WORLD, SIZES[key])) for key, values in data.items()
-    }
-    places = rng.uniform((0, 0, 0), (160, 80, 80), (200, 3))
-    ids = np.arange(200, dtype=np.uint64)
-    return World("zyx", arrays, ids, places, np.zeros((0, 2), np.uint64))
+def pattern(world, *numbers):
+    """These numbers in turn, one for each spatial axis."""
+    return tuple(numbers[axis % len(numbers)] for axis in range(world.ndim))
+
+
+def in_voxels(world, voxels, key=RAW):
+    """The extent of that many voxels along each spatial axis, in world units."""
+    return world.arrays[key].spec.voxel_size * voxels
