@@ -8,6 +8,7 @@ import pytest
 
 import voxflow as gp
 from voxflow.pipeline.engine.provider import BatchProvider
+from voxflow.testing.nodes import AXES
 
 CASES = {
     name: case
@@ -21,8 +22,6 @@ ELSEWHERE = {
     "KlbSource": "it needs a package that is not there, and is tested with a stand-in",
 }
 """Nodes that are not held to the contract here, and why."""
-
-
 EVERYWHERE = [(name, axes) for name, case in CASES.items() for axes in case.axes]
 
 
@@ -43,6 +42,10 @@ def test_is_planned_and_checked_before_the_run(name):
                 too_much[key] = trial.world.roi.grow(trial.world.roi.shape * 99)
                 with pytest.raises(gp.PipelineRequestError, match=str(key)):
                     pipeline.check(too_much)
+
+
+def bounded(spec):
+    return spec.roi is not None and not spec.roi.unbounded
 
 
 def exported_nodes():

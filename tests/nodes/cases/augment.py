@@ -1,7 +1,7 @@
 """The nodes of `voxflow.nodes.augment` with gunpowder's names."""
 
 import voxflow as gp
-from tests.nodes.cases.world import MOVED, POINTS, RAW, SECTIONS, Case, in_voxels
+from tests.nodes.cases.world import LABELS, MASK, MOVED, POINTS, RAW, SECTIONS, Case, in_voxels
 from voxflow.testing import World
 
 
@@ -20,7 +20,7 @@ def elastic(world, spatial_dims=None, **options):
     ndim = spatial_dims or up_to_3(world)
     size = world.voxel_size[-ndim:]
     return gp.ElasticAugment(
-        (4,) * ndim, (1,) * ndim, (0, 0.3), spatial_dims=ndim, voxel_size=size, **options
+        (4,) * ndim, (0.5,) * ndim, (0, 0.1), spatial_dims=ndim, voxel_size=size, **options
     )
 
 
@@ -33,7 +33,7 @@ def deform(world, spatial_dims=None, **options):
 
 def shift(world, **options):
     sections = max(world.ndim - 3, 0)
-    sigma = [0 if axis <= sections else 1.5 * float(n) for axis, n in enumerate(world.voxel_size)]
+    sigma = [0 if axis <= sections else 0.6 * float(n) for axis, n in enumerate(world.voxel_size)]
     return gp.ShiftAugment(0.3, 0.3, sigma, sections, **options)
 
 
@@ -45,6 +45,11 @@ def warp(kind, **options):
 
     return make
 
+
+NEEDS_SECTIONS = "sections have two axes, and are misaligned against others"
+# A point between two sections that are shifted apart is not where the image has it: so these
+# are not "registered" to within a voxel.
+KEEPS_IDS = ("keeps_ids",)
 
 CASES = {
     "SimpleAugment": Case(
@@ -58,29 +63,34 @@ CASES = {
         lambda w: elastic(w, spatial_dims=2, edges="drop"), promises=MOVED
     ),
     "ElasticAugment that misaligns": Case(
-        lambda w: elastic(w, prob_slip=0.3, prob_shift=0.2, max_misalign=2),
+        lambda w: elastic(w, prob_slip=0.3, prob_shift=0.2, max_misalign=1, on_failure="reflect"),
         axes=SECTIONS,
-        why="sections have two axes, and are misaligned against others",
-        promises=MOVED,
+        why=NEEDS_SECTIONS,
+        promises=KEEPS_IDS,
     ),
-    "DeformAugment": Case(deform, promises=MOVED),
-    "DeformAugment of sections": Case(
-        lambda w: deform(w, spatial_dims=2, edges="clip"), promises=MOVED
+    "DeformAugment": Case(lambda w: deform(w, rotate=False), promises=MOVED),
+    "DeformAugment that turns": Case(
+        lambda w: deform(w, edges="clip", on_failure="reflect"), promises=KEEPS_IDS
     ),
-    "ShiftAugment": Case(shift, (RAW, World.floats, POINTS), promises=MOVED),
+    # The total of what is asked for has to be a whole number of sections, of all arrays.
+    "ShiftAugment": Case(shift, (RAW, World.floats, POINTS)),
+    "ShiftAugment of labels": Case(shift, (LABELS, MASK), promises=KEEPS_IDS),
     "Warp as in ELEKTRONN 1": Case(warp(gp.Warp.elektronn1), promises=MOVED),
-    "Warp as in ELEKTRONN 2": Case(warp(gp.Warp.elektronn2, perspective=True), promises=MOVED),
-    "Warp as in gunpowder": Case(
-        lambda w: gp.Warp.gunpowder(max_misalign=2, voxel_size=w.voxel_size),
-        axes=SECTIONS,
-        why="sections have two axes, and are misaligned against others",
-        promises=MOVED,
+    "Warp as in ELEKTRONN 2": Case(
+        warp(gp.Warp.elektronn2, amount=0.1, perspective=True, transpose=()), promises=MOVED
     ),
-    "Warp as with imgaug": Case(warp(gp.Warp.imgaug, elastic=True), promises=MOVED),
+    "Warp as in gunpowder": Case(
+        lambda w: gp.Warp.gunpowder(max_misalign=2, voxel_size=w.voxel_size, on_failure="reflect"),
+        axes=SECTIONS,
+        why=NEEDS_SECTIONS,
+        promises=KEEPS_IDS,
+    ),
+    "Warp as with imgaug": Case(
+        warp(gp.Warp.imgaug, elastic=True, on_failure="reflect"), promises=KEEPS_IDS
+    ),
     "Warp that tries again": Case(
         warp(gp.Warp.elektronn1, p=0.7, on_failure="retry"), promises=MOVED
     ),
-    "Warp that reflects": Case(warp(gp.Warp.imgaug, on_failure="reflect")),
     "IntensityAugment": Case(lambda w: gp.IntensityAugment(w.floats, 0.9, 1.1, -0.1, 0.1)),
     "IntensityAugment of sections": Case(
         lambda w: gp.IntensityAugment(w.floats, 0.9, 1.1, -0.1, 0.1, z_section_wise=True)

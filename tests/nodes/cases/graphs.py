@@ -25,10 +25,10 @@ def vectors(world):
 
 
 CASES = {
-    "RasterizeGraph": Case(lambda w: drawn(w, 1.2), promises=LOCAL),
+    "RasterizeGraph": Case(lambda w: drawn(w, 1.2, edges=False), promises=LOCAL),
     "RasterizeGraph within labels": Case(
         lambda w: drawn(w, 1.2, mask=w.labels, inner_radius_fraction=0.5)
     ),
-    "RasterizeGraph as peaks": Case(lambda w: drawn(w, 0.7, "peak"), promises=LOCAL),
+    "RasterizeGraph as peaks": Case(lambda w: drawn(w, 0.7, "peak")),
     "AddVectorMap": Case(vectors, promises=LOCAL),
 }

@@ -90,3 +90,12 @@ def test_refuses_what_has_no_centre():
         pass
     with pytest.raises(TypeError, match="takes two ArrayKeys, got 'RAW'"):
         gp.AlignCenter(LABELS, "RAW")
+
+
+def test_a_placeholder_lies_elsewhere_upstream_too():
+    pipeline = pair((9, 7), (3, 3), (2, 5)) + gp.AlignCenter(LABELS, RAW)
+    with gp.build(pipeline):
+        image, labels = pipeline.spec[RAW].roi, pipeline.spec[LABELS].roi
+        placeholder = gp.ArraySpec(labels, placeholder=True)
+        batch = pipeline.request_batch(gp.BatchRequest({RAW: image, LABELS: placeholder}))
+    assert [key for key, _ in batch.items()] == [RAW]

@@ -167,3 +167,21 @@ def test_a_value_that_the_dtype_cannot_hold_is_an_error(back):
 def test_labels_have_no_mean_at_the_border():
     with pytest.raises(gp.PipelineSetupError, match="RAW holds labels, which have no mean"):
         all_of(image((5, 6), interpolatable=False)[1] + gp.FitToSize(RAW, 9, "border-mean"))
+
+
+LABELS = gp.ArrayKey("LABELS")
+
+
+@pytest.mark.parametrize(("size", "mode"), [(9, "pad"), (3, "crop"), (7, "resize")])
+@pytest.mark.parametrize("back", [False, True])
+def test_a_placeholder_has_its_own_region_upstream(size, mode, back):
+    inputs = (image((5, 6))[1], source(LABELS, np.ones((5, 6), np.uint8), SIZE))
+    fit = gp.FitToSize(RAW, size, mode)
+    pipeline = inputs + gp.MergeProvider() + fit
+    if back:
+        pipeline += gp.FitBack(RAW, fit)
+    with gp.build(pipeline):
+        placeholder = gp.ArraySpec(pipeline.spec[RAW].roi, placeholder=True)
+        whole = pipeline.spec[LABELS].roi
+        batch = pipeline.request_batch(gp.BatchRequest({RAW: placeholder, LABELS: whole}))
+    assert [key for key, _ in batch.items()] == [LABELS]

@@ -184,3 +184,26 @@ def test_labels_have_no_mean():
         served(ids + gp.Pad(RAW, None, "border-mean"), asking(RAW=ROI))
     with pytest.raises(gp.PipelineSetupError, match="it has no end"):
         served(volume() + gp.Pad(RAW, None) + gp.Pad(RAW, 0, "border-mean"), asking(RAW=ROI))
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect", "edge", "border-mean"])
+@pytest.mark.parametrize("begin", [(-2, -1), (6, 0)], ids=["partly", "wholly outside"])
+def test_a_placeholder_may_reach_beyond_what_there_is(mode, begin):
+    other = source(LABELS, np.ones((4, 3)), SIZE, OFFSET)
+    image = source(RAW, DATA, SIZE, OFFSET, interpolatable=True)
+    pipeline = (image, other) + gp.MergeProvider() + gp.Pad(RAW, None, mode)
+    placeholder = gp.ArraySpec(voxels(begin, (3, 2)), placeholder=True)
+    with gp.build(pipeline):
+        batch = pipeline.request_batch(gp.BatchRequest({RAW: placeholder, LABELS: ROI}))
+    assert [key for key, _ in batch.items()] == [LABELS]
+    assert batch[LABELS].spec.roi == ROI
+
+
+def test_a_placeholder_of_a_graph_may_reach_beyond_it():
+    points = gp.Graph([gp.Node(1, (12, 3))], [], gp.GraphSpec(ROI))
+    inputs = (volume(), gp.GPGraphSource(POINTS, points))
+    pipeline = inputs + gp.MergeProvider() + gp.Pad(POINTS, 1000)
+    placeholder = gp.GraphSpec(voxels((-2, -1), (3, 9)), placeholder=True)
+    with gp.build(pipeline):
+        batch = pipeline.request_batch(gp.BatchRequest({POINTS: placeholder, RAW: ROI}))
+    assert [key for key, _ in batch.items()] == [RAW]

@@ -51,7 +51,6 @@ class AlignCenter(BatchFilter):
 
     def setup(self) -> None:
         """Offer the array where it lies now."""
-        self.enable_autoskip()
         spec, there = self.spec[self.key].copy(), self.spec[self.reference]
         for key, offered in ((self.key, spec), (self.reference, there)):
             if offered.roi is None or offered.roi.unbounded:
@@ -83,6 +82,10 @@ class AlignCenter(BatchFilter):
             )
         return other.begin - own.begin + (other.shape - own.shape) / 2
 
+    def skip_node(self, request: BatchRequest) -> bool:
+        """Not asked for; a placeholder lies elsewhere upstream, too."""
+        return self.key not in request
+
     def prepare(self, request: BatchRequest) -> BatchRequest:
         """Ask for the array where it lies upstream."""
         needed = BatchRequest()
@@ -94,10 +97,12 @@ class AlignCenter(BatchFilter):
 
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
         """Say where it lies now."""
+        made = Batch()
+        if self.key not in request:  # a placeholder
+            return made
         array = batch[self.key]
         spec = array.spec.copy()
         spec.roi = spec.region.shift(self._shift)
-        made = Batch()
         made[self.key] = array.placed(spec)
         return made
 

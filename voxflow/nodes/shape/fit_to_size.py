@@ -80,7 +80,6 @@ class FitToSize(BatchFilter):
 
     def setup(self) -> None:
         """Offer the region that fits."""
-        self.enable_autoskip()
         self.places = {}
         for key in self.arrays:
             spec = self.spec[key].copy()
@@ -122,6 +121,10 @@ class FitToSize(BatchFilter):
         if len(wanted) != len(there):
             raise ValueError(f"{self.name()} got the size {wanted} for {len(there)} axes")
         return wanted
+
+    def skip_node(self, request: BatchRequest) -> bool:
+        """None is asked for; a placeholder has another region upstream, too."""
+        return not any(key in request for key in self.arrays)
 
     def prepare(self, request: BatchRequest) -> BatchRequest:
         """Need the whole image."""
@@ -193,7 +196,6 @@ class FitBack(BatchFilter):
 
     def setup(self) -> None:
         """Offer the region that the image had."""
-        self.enable_autoskip()
         if self.of not in self.fit.places:
             raise ValueError(f"{self.name()}: its FitToSize is not upstream")
         for key in self.arrays:
@@ -206,6 +208,10 @@ class FitBack(BatchFilter):
             check_fill(self, key, spec, "pad", self.value)
             spec.roi, spec.voxel_size = self.fit.places[self.of]
             self.updates(key, spec)
+
+    def skip_node(self, request: BatchRequest) -> bool:
+        """None is asked for; a placeholder has another region upstream, too."""
+        return not any(key in request for key in self.arrays)
 
     def prepare(self, request: BatchRequest) -> BatchRequest:
         """Need all that was predicted."""

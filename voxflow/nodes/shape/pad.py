@@ -71,7 +71,6 @@ class Pad(BatchFilter):
 
     def setup(self) -> None:
         """Offer the larger region."""
-        self.enable_autoskip()
         spec = self.spec[self.key].copy()
         if spec.roi is None:
             raise ValueError(f"{self.name()} cannot pad {self.key}, which has no region")
@@ -102,11 +101,15 @@ class Pad(BatchFilter):
             raise ValueError(f"{self.name()} cannot tell the border of {self.key}: it has no end")
         check_fill(self, self.key, spec, self.mode, self.value)
 
+    def skip_node(self, request: BatchRequest) -> bool:
+        """Not asked for; the region of a placeholder may reach beyond what there is, too."""
+        return self.key not in request
+
     def prepare(self, request: BatchRequest) -> BatchRequest:
         """Need what there is of the region."""
         needed = BatchRequest()
         needed[self.key] = request[self.key].copy()
-        if isinstance(self.key, ArrayKey):
+        if isinstance(self.key, ArrayKey) and not request[self.key].placeholder:
             needed[self.key].roi = self._array_source(request[self.key].region)
         else:
             needed[self.key].roi = _part(request[self.key].region, self._there())
@@ -117,6 +120,8 @@ class Pad(BatchFilter):
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
         """Fill what is not there."""
         made = Batch()
+        if self.key not in request:  # a placeholder
+            return made
         roi = request[self.key].region
         if isinstance(self.key, ArrayKey):
             array = batch[self.key]
