@@ -65,7 +65,9 @@ CASES = {
     "Reject": Case(lambda w: gp.RandomLocation() + gp.Reject(w.mask, min_masked=0.3), (MASK, RAW)),
     "Scan": Case(scanned, (RAW, LABELS), promises=LOCAL),
     "Snapshot": Case(
-        lambda w: gp.Snapshot({w.raw: "raw"}, FOLDER, "snapshot-{id}.zarr"), promises=LOCAL
+        lambda w: gp.Snapshot({w.raw: "raw"}, FOLDER, "snapshot-{id}.zarr"),
+        (RAW, LABELS),
+        promises=LOCAL,
     ),
     "Hdf5Write": Case(
         lambda w: gp.Hdf5Write({w.raw: "raw"}, FOLDER, written("hdf")), (RAW, MASK), promises=LOCAL

@@ -40,8 +40,7 @@ CASES = {
         lambda w: gp.BalanceLabels(w.mask, w.new, w.mask, slab=(1, *(-1,) * (w.ndim - 1)))
     ),
     "ExcludeLabels": Case(
-        lambda w: gp.ExcludeLabels(w.labels, [2**63, 7], w.new, far(w, 1.5)),
-        promises=("keeps_ids",),
+        lambda w: gp.ExcludeLabels(w.labels, [2**63, 7], w.new, far(w, 1.5)), promises=KEPT
     ),
     "RenumberConnectedComponents": Case(lambda w: gp.RenumberConnectedComponents(w.labels)),
     "LabelsToBoundary": Case(

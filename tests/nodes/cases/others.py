@@ -51,5 +51,5 @@ CASES = {
     "CsvPointsSource": Case(lambda w: gp.CsvPointsSource(csv_file(w), w.points, range(w.ndim))),
     "EpochProvider": Case(lambda w: two_inputs(w) + gp.EpochProvider()),
     "WeightedLocation": Case(lambda w: gp.WeightedLocation(w.mask), (MASK, RAW)),
-    "ItemValues": Case(values_of_sections),
+    "ItemValues": Case(values_of_sections, promises=LOCAL),
 }
