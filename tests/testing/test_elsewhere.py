@@ -53,6 +53,14 @@ def test_errors_and_deaths_are_named_and_the_next_one_is_served():
     served(gp.Normalize(WORLD.raw))
 
 
+def test_a_process_that_is_about_to_die_is_not_asked_again(monkeypatch):
+    monkeypatch.setattr(elsewhere, "START", "import os, time; os.close(1); time.sleep(30)")
+    worker = elsewhere.Worker()
+    with pytest.raises(elsewhere.Failed, match="the process died"):
+        worker.ask(b"")
+    assert not worker.alive
+
+
 SCRIPT = """
 import voxflow as gp
 from voxflow.testing import check_node, elsewhere

@@ -68,6 +68,9 @@ class Worker:
         finally:
             guard.cancel()
         if answer is None:
+            # It may still be on its way out, and must not be taken for one that serves.
+            self._process.kill()
+            self._process.wait()
             raise Failed(f"the process died, or took more than {PATIENCE:g} s")
         return pickle.loads(answer)
 

@@ -4,7 +4,7 @@ import numpy as np
 
 import voxflow as gp
 from tests.nodes.cases.flow import NUMBERS, two_inputs
-from tests.nodes.cases.world import FOLDER, LOCAL, MASK, RAW, Case
+from tests.nodes.cases.world import FOLDER, LOCAL, MASK, NEW, RAW, Case
 
 
 def points_of(world):
@@ -51,5 +51,5 @@ CASES = {
     "CsvPointsSource": Case(lambda w: gp.CsvPointsSource(csv_file(w), w.points, range(w.ndim))),
     "EpochProvider": Case(lambda w: two_inputs(w) + gp.EpochProvider()),
     "WeightedLocation": Case(lambda w: gp.WeightedLocation(w.mask), (MASK, RAW)),
-    "ItemValues": Case(values_of_sections, promises=LOCAL),
+    "ItemValues": Case(values_of_sections, (NEW, RAW), promises=LOCAL),
 }
