@@ -59,6 +59,7 @@ def test_a_process_that_is_about_to_die_is_not_asked_again(monkeypatch):
     with pytest.raises(elsewhere.Failed, match="the process died"):
         worker.ask(b"")
     assert not worker.alive
+    worker.close()
 
 
 SCRIPT = """
