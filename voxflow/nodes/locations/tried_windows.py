@@ -39,7 +39,7 @@ class SummedCounts:
     >>> from voxflow.nodes.locations.mask_windows import masked
     >>> mask = masked(np.array([0, 1, 1, 0], bool))
     >>> SummedCounts(mask).limits(np.array([[1], [0]]), (3,))
-    (array([1, 2]), array([2, 2]))
+    (array([1, 1]), array([2, 2]))
     """
 
     def __init__(self, mask: BitGrid) -> None:

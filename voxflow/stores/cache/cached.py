@@ -116,17 +116,6 @@ class CachedDataset(StoredDataset):
                 used.add(slot)
                 in_background(partial(_ahead_of, me, index, number))
 
-    def _fetch_ahead(self, index: Index, number: int) -> None:
-        with self._cells.filling(number) as needed:
-            if needed:
-                self._fetch_to_keep(index, number)
-
-    def _fetch_to_keep(self, index: Index, number: int) -> NDArray[Any]:
-        with self._waiting.measured():
-            chunk = self._dataset.fetch(index)
-        self._cells.put(number, chunk, tuple(slice(0, n) for n in chunk.shape))
-        return chunk
-
     def _read(self, region: tuple[slice, ...], bounds: Bounds) -> NDArray[Any]:
         out = np.empty([end - begin for begin, end in bounds], self._dtype)
         touched = list(chunks_of(bounds, self._grid))
@@ -157,15 +146,29 @@ class CachedDataset(StoredDataset):
         with self._cells.filling(number) as needed:
             if not needed:
                 return False
-            chunk = self._fetch_to_keep(index, number)
+            chunk = _fetch_to_keep(self._dataset, self._cells, self._waiting, index, number)
         copy_chunk(chunk, index, self._grid, bounds, out)
         return True
 
 
-def _ahead_of(dataset: weakref.ref[CachedDataset], index: Index, number: int) -> None:
-    alive = dataset()  # what nobody has any more need not be fetched
-    if alive is not None:
-        alive._fetch_ahead(index, number)
+def _fetch_to_keep(
+    dataset: StoredDataset, cells: Cells, waiting: Waiting, index: Index, number: int
+) -> NDArray[Any]:
+    with waiting.measured():
+        chunk = dataset.fetch(index)
+    cells.put(number, chunk, tuple(slice(0, n) for n in chunk.shape))
+    return chunk
+
+
+def _ahead_of(cached: weakref.ref[CachedDataset], index: Index, number: int) -> None:
+    alive = cached()
+    if alive is None:
+        return  # what nobody has any more need not be fetched
+    dataset, cells, waiting = alive._dataset, alive._cells, alive._waiting
+    del alive  # or some of many threads would always have it
+    with cells.filling(number) as needed:
+        if needed:
+            _fetch_to_keep(dataset, cells, waiting, index, number)
 
 
 def _anew(dataset: StoredDataset, budget: int) -> StoredDataset:
