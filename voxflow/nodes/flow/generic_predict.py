@@ -5,14 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from voxflow.nodes.flow.model_outputs import (
-    array_inputs,
-    inputs_needed,
-    output_spec,
-    spatial,
-)
+from voxflow.nodes.flow.model_node import ModelNode
 from voxflow.nodes.flow.model_process import ModelProcess
-from voxflow.pipeline.engine import BatchFilter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +22,7 @@ class PredictProcessDied(RuntimeError):
     """The process that predicts has ended unasked, or hangs."""
 
 
-class GenericPredict(BatchFilter):
+class GenericPredict(ModelNode):
     """Adds the outputs of a model to every batch that passes. Subclasses say how.
 
     They override `start`, which makes the model ready at the first request, in the process that
@@ -64,17 +58,9 @@ class GenericPredict(BatchFilter):
         array_specs: Mapping[ArrayKey, ArraySpec] | None = None,
         spawn_subprocess: bool = False,
     ) -> None:
-        self.inputs = dict(inputs)
-        self.outputs = dict(outputs)
-        self.array_specs = dict(array_specs or {})
-        self.spawn_subprocess = spawn_subprocess
-        self.initialized = False
-        self._process: ModelProcess | None = None
+        super().__init__(inputs, outputs, array_specs, spawn_subprocess)
 
     # -- for subclasses -------------------------------------------------------------------------
-
-    def start(self) -> None:
-        """Make the model ready; called once, in the process that computes."""
 
     def predict(self, batch: Batch, request: BatchRequest) -> None:
         """Put the outputs of the model into the batch.
@@ -88,21 +74,12 @@ class GenericPredict(BatchFilter):
         """
         raise NotImplementedError(f"{self.name()} does not implement predict()")
 
-    def stop(self) -> None:
-        """Let go of what `start` took."""
-
     # -- life -----------------------------------------------------------------------------------
 
     def setup(self) -> None:
         """Say what the model makes."""
         self.enable_autoskip()
-        inputs = spatial(self, array_inputs(self.inputs))
-        for key in self.outputs.values():
-            self.provides(key, output_spec(self, key, self.array_specs, inputs))
-
-    def prepare(self, request: BatchRequest) -> BatchRequest:
-        """Need all inputs."""
-        return inputs_needed(self, array_inputs(self.inputs), request)
+        self._provide(self.outputs.values())
 
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
         """Predict."""
@@ -121,17 +98,6 @@ class GenericPredict(BatchFilter):
             else:
                 self.start()
             self.initialized = True
-
-    def teardown(self) -> None:
-        """Stop, if a request has started it."""
-        if not self.initialized:
-            return
-        self.initialized = False
-        if self._process is None:
-            self.stop()
-        else:
-            process, self._process = self._process, None
-            process.stop()
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker starts its own.

@@ -7,15 +7,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from voxflow.nodes.flow.model_outputs import (
-    array_inputs,
-    inputs_needed,
-    latest_file,
-    output_spec,
-    spatial,
-)
+from voxflow.nodes.flow.model_node import ModelNode
+from voxflow.nodes.flow.model_outputs import latest_file
 from voxflow.nodes.flow.model_process import ModelProcess
-from voxflow.pipeline.engine import BatchFilter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +25,7 @@ class TrainProcessDied(RuntimeError):
     """The process that trains has ended unasked, or hangs."""
 
 
-class GenericTrain(BatchFilter):
+class GenericTrain(ModelNode):
     """Trains a model, one step for every batch that passes. Subclasses say how.
 
     They override `start`, which makes the model ready at setup; `train_step`, which adds outputs,
@@ -72,19 +66,11 @@ class GenericTrain(BatchFilter):
         array_specs: Mapping[ArrayKey, ArraySpec] | None = None,
         spawn_subprocess: bool = False,
     ) -> None:
-        self.inputs = dict(inputs)
-        self.outputs = dict(outputs)
+        super().__init__(inputs, outputs, array_specs, spawn_subprocess)
         self.gradients = dict(gradients or {})
-        self.array_specs = dict(array_specs or {})
-        self.spawn_subprocess = spawn_subprocess
         self.provided_arrays = [*self.outputs.values(), *self.gradients.values()]
-        self.initialized = False
-        self._process: ModelProcess | None = None
 
     # -- for subclasses -------------------------------------------------------------------------
-
-    def start(self) -> None:
-        """Make the model ready; called once, in the process that trains."""
 
     def train_step(self, batch: Batch, request: BatchRequest) -> None:
         """Train one step, and put into the batch what comes out of it.
@@ -98,25 +84,16 @@ class GenericTrain(BatchFilter):
         """
         raise NotImplementedError(f"{self.name()} does not implement train_step()")
 
-    def stop(self) -> None:
-        """Let go of what `start` took."""
-
     # -- life -----------------------------------------------------------------------------------
 
     def setup(self) -> None:
         """Say what the model makes, and start."""
-        inputs = spatial(self, array_inputs(self.inputs))
-        for key in self.provided_arrays:
-            self.provides(key, output_spec(self, key, self.array_specs, inputs))
+        self._provide(self.provided_arrays)
         if self.spawn_subprocess:
             self._process = ModelProcess(self, "train_step", TrainProcessDied)
         else:
             self.start()
         self.initialized = True
-
-    def prepare(self, request: BatchRequest) -> BatchRequest:
-        """Need all inputs."""
-        return inputs_needed(self, array_inputs(self.inputs), request)
 
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
         """Train one step."""
@@ -129,17 +106,6 @@ class GenericTrain(BatchFilter):
             "iteration=%s loss=%s time=%f", batch.iteration, batch.loss, time.time() - start
         )
         return batch
-
-    def teardown(self) -> None:
-        """Stop."""
-        if not self.initialized:
-            return
-        self.initialized = False
-        if self._process is None:
-            self.stop()
-        else:
-            process, self._process = self._process, None
-            process.stop()
 
     # -- names of checkpoints -------------------------------------------------------------------
 
