@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from voxflow.nodes.augment.augment import probability
-from voxflow.nodes.augment.fitting import OnFailure, check_on_failure
-from voxflow.nodes.augment.moved_graph import check_edges
+from voxflow.nodes.augment.fitting import OnFailure
 from voxflow.nodes.augment.own_axes import last_axes, own_total
-from voxflow.nodes.augment.spatial import SpatialAugment, check_labels
+from voxflow.nodes.augment.spatial import SpatialAugment
 from voxflow.ops.maps.deformation import Deformation, draw_rotation
 from voxflow.pipeline.data import Array, ArraySpec
 from voxflow.pipeline.geometry import Coordinate, Roi
@@ -100,9 +99,7 @@ class DeformAugment(SpatialAugment):
         self.rotation_axes = tuple(range(spatial_dims) if rotation_axes is None else rotation_axes)
         self.transform_key = transform_key
         self.p = probability("p", p)
-        self.labels = check_labels(labels)
-        self.edges = check_edges(edges)
-        self.on_failure = check_on_failure(on_failure)
+        self._options(edges, on_failure, labels)
         if len(scale_interval) != 2 or not 0 < low <= high:
             raise ValueError(
                 f"scale_interval goes from low to high, above 0: {tuple(scale_interval)}"

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from voxflow.nodes.augment.augment import probability
-from voxflow.nodes.augment.fitting import OnFailure, check_on_failure
-from voxflow.nodes.augment.moved_graph import check_edges
+from voxflow.nodes.augment.fitting import OnFailure
 from voxflow.nodes.augment.own_axes import one_voxel_size, sections
-from voxflow.nodes.augment.spatial import SpatialAugment, check_labels
+from voxflow.nodes.augment.spatial import SpatialAugment
 from voxflow.ops.maps import Elastic, draw_elastic
 from voxflow.pipeline.geometry import Coordinate
 
@@ -116,9 +115,7 @@ class ElasticAugment(SpatialAugment):
         self.max_misalign = max_misalign
         self.spatial_dims = spatial_dims
         self.p = probability("p", p)
-        self.labels = check_labels(labels)
-        self.edges = check_edges(edges)
-        self.on_failure = check_on_failure(on_failure)
+        self._options(edges, on_failure, labels)
         self._parameters((1,) * spatial_dims)  # mistakes are found now
 
     def draw(self, request: BatchRequest, rng: np.random.Generator) -> Map:

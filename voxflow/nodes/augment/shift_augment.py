@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from voxflow.nodes.augment.augment import probability
-from voxflow.nodes.augment.fitting import OnFailure, check_on_failure, still
-from voxflow.nodes.augment.moved_graph import check_edges
+from voxflow.nodes.augment.fitting import OnFailure, still
 from voxflow.nodes.augment.own_axes import arrays_along, sections
 from voxflow.nodes.augment.section_shifts import SectionSteps, draw_shifts
-from voxflow.nodes.augment.spatial import SpatialAugment, check_labels
+from voxflow.nodes.augment.spatial import SpatialAugment
 from voxflow.ops.maps import SectionShifts
 
 if TYPE_CHECKING:
@@ -88,9 +87,7 @@ class ShiftAugment(SectionSteps, SpatialAugment):
                 f"shift_axis {shift_axis}"
             )
         self.p = probability("p", p)
-        self.labels = check_labels(labels)
-        self.edges = check_edges(edges)
-        self.on_failure = check_on_failure(on_failure)
+        self._options(edges, on_failure, labels)
 
     def setup(self) -> None:
         """Look up how many axes there are."""

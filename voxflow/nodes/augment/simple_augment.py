@@ -6,8 +6,7 @@ from itertools import permutations, product
 from typing import TYPE_CHECKING, Any
 
 from voxflow.nodes.augment.augment import probability
-from voxflow.nodes.augment.fitting import OnFailure, check_on_failure
-from voxflow.nodes.augment.moved_graph import check_edges
+from voxflow.nodes.augment.fitting import OnFailure
 from voxflow.nodes.augment.spatial import SpatialAugment
 from voxflow.ops.maps.moves import Moves
 from voxflow.ops.symmetries import Symmetry
@@ -84,8 +83,7 @@ class SimpleAugment(SpatialAugment):
             if not value >= 0 or (value > 1 and not hasattr(transpose_probs, "get")):
                 raise ValueError(f"transpose_probs has to hold probabilities, got {value}")
         self.p = probability("p", p)
-        self.edges = check_edges(edges)
-        self.on_failure = check_on_failure(on_failure)
+        self._options(edges, on_failure)
 
     def draw(self, request: BatchRequest, rng: np.random.Generator) -> Map:
         """Which axes are mirrored, and how axes change places."""

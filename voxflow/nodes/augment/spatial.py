@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any, Literal
 
 from voxflow.nodes.augment.augment import Augment
-from voxflow.nodes.augment.fitting import OnFailure, clipped, fitted, still
-from voxflow.nodes.augment.moved_graph import Edges, moved_graph
+from voxflow.nodes.augment.fitting import OnFailure, check_on_failure, clipped, fitted, still
+from voxflow.nodes.augment.moved_graph import Edges, check_edges, moved_graph
 from voxflow.nodes.augment.turned_array import grown_for, turned
 from voxflow.ops.maps import Compose
 from voxflow.ops.recipe import Recipe
@@ -63,6 +63,17 @@ class SpatialAugment(Augment):
     labels: Literal["nearest", "majority"] = "nearest"
     edges: Edges = "keep"
     on_failure: OnFailure = "error"
+
+    def _options(
+        self,
+        edges: Edges,
+        on_failure: OnFailure,
+        labels: Literal["nearest", "majority"] = "nearest",
+    ) -> None:
+        """Keep what all such nodes can be told, or raise an error that says what that is."""
+        self.labels = check_labels(labels)
+        self.edges = check_edges(edges)
+        self.on_failure = check_on_failure(on_failure)
 
     def draw(self, request: BatchRequest, rng: Any) -> Map:
         """The map from output to input positions."""

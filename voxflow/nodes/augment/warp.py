@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from voxflow.nodes.augment.augment import probability
-from voxflow.nodes.augment.fitting import OnFailure, check_on_failure, still
-from voxflow.nodes.augment.moved_graph import check_edges
+from voxflow.nodes.augment.fitting import OnFailure, still
 from voxflow.nodes.augment.own_axes import one_voxel_size, own_total, sections
 from voxflow.nodes.augment.simple_augment import about_center
-from voxflow.nodes.augment.spatial import SpatialAugment, check_labels
+from voxflow.nodes.augment.spatial import SpatialAugment
 from voxflow.ops.maps import Affine, Compose, Elastic, mirror_transpose
 from voxflow.ops.maps.draw import draw_local
 from voxflow.ops.maps.warp import WarpRanges
@@ -164,9 +163,7 @@ class Warp(SpatialAugment):
         self.elastic_chance = probability("elastic_chance", elastic_chance)
         self.voxel_size = None if voxel_size is None else Coordinate(voxel_size)
         self.p = probability("p", p)
-        self.labels = check_labels(labels)
-        self.edges = check_edges(edges)
-        self.on_failure = check_on_failure(on_failure)
+        self._options(edges, on_failure, labels)
         self._check()
 
     def _check(self) -> None:
