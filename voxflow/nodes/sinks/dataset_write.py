@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike
 
+    from voxflow.pipeline.geometry import Roi
     from voxflow.stores import Compression
     from voxflow.stores.place import Format
 
@@ -149,7 +150,9 @@ class DatasetWrite(Sink):
 
     def process(self, batch: Batch, request: BatchRequest) -> None:
         """Write."""
-        arrays = {key: batch[key] for key in self.dataset_names if batch[key].data.size}
+        rois = request.write_rois or {}
+        arrays = {key: _part(batch[key], rois.get(key)) for key in self.dataset_names}
+        arrays = {key: array for key, array in arrays.items() if array.data.size}
         output = self._output
         # One at a time: blocks may share chunks, which are read, changed and written.
         with output.lock:
@@ -217,6 +220,13 @@ class _Output:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _Output, ()
+
+
+def _part(array: Array, roi: Roi | None) -> Array:
+    """What is to be written of an array; None: all."""
+    whole = array.spec.region
+    part = whole if roi is None else whole.intersect(roi)
+    return array if part == whole else array.crop(part, copy=False)
 
 
 def parse_names(names: Mapping[Any, str], *kinds: type) -> dict[Any, str]:

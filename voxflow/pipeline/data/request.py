@@ -92,6 +92,7 @@ class BatchRequest(ProviderSpec):
         "replayed",
         "shown",
         "token",
+        "write_rois",
     )
 
     planning: bool
@@ -109,6 +110,10 @@ class BatchRequest(ProviderSpec):
 
     token: ReplayToken | None
     """What it takes to make the whole batch again, of which this may be a part."""
+
+    write_rois: Mapping[ArrayKey, Roi] | None
+    """Of arrays, the region that is to be left in files (world units), where blocks of a scan may
+    overlap: each voxel belongs to one block. None: all that is asked for."""
 
     _seed: int | None
     _legacy_seed: int | None
@@ -130,6 +135,7 @@ class BatchRequest(ProviderSpec):
         self.planning = self.replayed = False
         self.shown = None
         self.token = None
+        self.write_rois = None
 
     # -- asking ---------------------------------------------------------------------------------
 
@@ -288,6 +294,7 @@ class BatchRequest(ProviderSpec):
         new.replayed = self.replayed
         new.shown = self.shown
         new.token = self.token
+        new.write_rois = self.write_rois
         return new
 
     def copy(self) -> BatchRequest:
