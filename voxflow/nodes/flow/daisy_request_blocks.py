@@ -145,5 +145,5 @@ def _daisy() -> Any:
     try:
         import daisy
     except ImportError as error:
-        raise ImportError('DaisyRequestBlocks needs daisy: pip install "voxflow[daisy]"') from error
+        raise ImportError('DaisyRequestBlocks needs daisy: pip install "voxflow[scan]"') from error
     return daisy

@@ -136,6 +136,16 @@ class DatasetWrite(Sink):
         if output is not None:
             output.close(self.format)
 
+    def parallel_obstacle(self, key: Any, stride: Any, origin: Any) -> str | None:
+        """X."""
+        return None if self.format == "zarr" else "x"
+
+    def remove(self) -> None:
+        """X."""
+
+    def finish(self) -> None:
+        """Do what is left to do when all blocks of a scan are written."""
+
     def prepare(self, request: BatchRequest) -> BatchRequest:
         """Need all arrays that are written."""
         needed = BatchRequest()

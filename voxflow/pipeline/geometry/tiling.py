@@ -121,6 +121,11 @@ class Tiling(Sequence[Roi]):
         """The number of tiles along each dimension."""
         return tuple(len(axis.numbers) for axis in self._axes)
 
+    @property
+    def axis_numbers(self) -> tuple[range, ...]:
+        """Along each dimension, which tiles of the whole tiling these are; see ``within``."""
+        return tuple(axis.numbers for axis in self._axes)
+
     def __len__(self) -> int:
         return math.prod(self.counts)
 

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 
 from .wire import readable
 
@@ -45,3 +46,34 @@ def die_with_creator() -> None:
         return
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def end_with(process: int) -> None:
+    """End this process when another one ends, that need not be its parent.
+
+    Parameters
+    ----------
+    process
+        The other one's number. If it has ended already, this one ends at once.
+    """
+    die_with_creator()
+
+    def wait() -> None:
+        try:
+            readable([os.pidfd_open(process)])
+        except ProcessLookupError:
+            pass
+        except (AttributeError, OSError):  # no such calls: look now and then
+            while _exists(process):
+                time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=wait, name="voxflow-lifeline", daemon=True).start()
+
+
+def _exists(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, overload
 
 from voxflow.pipeline.data import BatchRequest
 from voxflow.pipeline.geometry import Coordinate, Roi, Tiling, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from voxflow.pipeline.data import Key, ProviderSpec
+    from voxflow.pipeline.data import ArrayKey, Key, ProviderSpec
 
 
 class ScanBlocks:
@@ -28,11 +31,15 @@ class ScanBlocks:
                                      |---|         the last one moved back
 
     So where the blocks lie depends on what is provided and on the reference, and not on what is
-    asked of the scan: that decides which of them are needed. Where blocks overlap, what comes
-    later stays: a voxel belongs to the last block that holds it.
+    asked of the scan: that decides which of them are needed. Where blocks overlap, a voxel belongs
+    to the first block that holds it: what belongs to a block ends on the lines of one grid. It is
+    the `write_rois` of the block's request.
 
     Along an axis that nothing bounds, only a part can be asked for. The blocks then lie where the
     reference does, or any number of strides from there.
+
+    Blocks are counted from 0, the first axis varies fastest; nothing is listed, so that millions
+    of blocks take no memory.
 
     Parameters
     ----------
@@ -43,11 +50,21 @@ class ScanBlocks:
     offered
         What is provided upstream.
 
+    Attributes
+    ----------
+    stride
+        From one block to the next, in world units.
+    numbers
+        The blocks that are needed, of all that there are.
+
     Raises
     ------
     ValueError
         If the reference fits nowhere, or nothing bounds the scan.
     """
+
+    stride: Coordinate
+    numbers: Sequence[int]
 
     def __init__(
         self, reference: BatchRequest, request: BatchRequest, offered: ProviderSpec
@@ -56,7 +73,7 @@ class ScanBlocks:
         self._request = request
         rois = _regions(reference, request, offered)
         step = _common_step(rois, offered)
-        stride = _stride(rois, step)
+        self.stride = stride = _stride(rois, step)
         asked = {
             key: spec.roi for key, spec in request.items() if key in rois and spec.roi is not None
         }
@@ -66,43 +83,53 @@ class ScanBlocks:
         }
         # What is tiled are the places of a block's own corner.
         self._places = Tiling(Roi(low, high - low + stride), stride)
-        self._numbers: Sequence[int] = range(len(self._places))
+        self._tilings = {key: Tiling(self._covered[key], rois[key].shape, stride) for key in rois}
+        self.numbers = range(len(self._places))
         if len(request):
-            self._numbers = self._needed(rois, asked, stride)
+            self.numbers = self._needed(asked)
 
     @property
     def covered(self) -> dict[Any, Roi]:
         """The region of each key that all blocks of the scan cover, in world units."""
         return self._covered
 
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many blocks there are along each axis, needed or not."""
+        return self._places.counts
+
+    @property
+    def total(self) -> int:
+        """How many blocks there are, needed or not."""
+        return len(self._places)
+
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self.numbers)
 
     def __iter__(self) -> Iterator[BatchRequest]:
-        return (self._block(self._places[number].begin) for number in self._numbers)
+        return map(self.request, self.numbers)
 
-    def _needed(self, rois: dict[Any, Roi], asked: dict[Any, Roi], stride: Coordinate) -> list[int]:
+    def _needed(self, asked: dict[Any, Roi]) -> Sequence[int]:
         """The numbers of the blocks that a part of the whole needs."""
-        counts = self._places.counts
-        steps = [math.prod(counts[:axis]) for axis in range(len(counts))]
-        needed: set[int] = set()
-        for key, part in asked.items():
-            whole = self._covered[key]
-            if not whole.contains(part):
-                raise ValueError(
-                    f"blocks like the reference can cover {whole} of {key}, not all of {part} "
-                    "(world units); ask for that, or make the reference smaller"
-                )
-            span = whole.shape - rois[key].shape
-            sides = zip(part.begin - whole.begin, part.end - whole.begin, span, stride, strict=True)
-            ranges = [
-                [number * step for number in _owners(*side)]
-                for side, step in zip(sides, steps, strict=True)
-            ]
-            needed.update(map(sum, itertools.product(*ranges)))
-        return sorted(needed)
+        needed = [
+            _Numbers(self._part(key, roi).axis_numbers, self.counts) for key, roi in asked.items()
+        ]
+        if len(set(needed)) <= 1:
+            return needed[0] if needed else range(len(self._places))
+        return sorted(set(itertools.chain(*needed)))
 
-    def _block(self, shift: Coordinate) -> BatchRequest:
+    def _part(self, key: Any, part: Roi) -> Tiling:
+        whole = self._covered[key]
+        if not whole.contains(part):
+            raise ValueError(
+                f"blocks like the reference can cover {whole} of {key}, not all of {part} "
+                "(world units); ask for that, or make the reference smaller"
+            )
+        return self._tilings[key].within(part)
+
+    def request(self, number: int) -> BatchRequest:
+        """What one block asks for."""
+        shift = self._places[number].begin
         # The seed follows from where the block lies, not from its number, so that a part of the
         # whole gets the same as the whole.
         block = self._request.reseed("block", *map(str, shift))
@@ -111,18 +138,48 @@ class ScanBlocks:
         for _, spec in block.items():
             if spec.roi is not None:
                 spec.roi = spec.roi.shift(shift)
+        block.write_rois = self.owned(number)
         return block
 
+    def at(self, request: BatchRequest) -> ScanBlocks:
+        """The same blocks, with the seed of another request."""
+        new = copy.copy(self)
+        new._request = request
+        return new
 
-def _owners(begin: Any, end: Any, span: Any, stride: Any) -> range:
-    """Which tiles of one axis are the last to hold a place between begin and end.
+    def owned(self, number: int) -> dict[ArrayKey, Roi]:
+        """What belongs to a block, of each array (world units)."""
+        return {
+            key: tiling.owned(number)
+            for key, tiling in self._tilings.items()
+            if key in self._reference.array_specs
+        }
 
-    Tile i begins at ``min(i * stride, span)``.
-    """
-    last = -(-span // stride)
-    first = last if begin >= span else begin // stride
-    stop = last + 1 if end > span else -(-end // stride)
-    return range(first, max(first + 1, stop))
+
+@dataclass(frozen=True)
+class _Numbers(Sequence[int]):
+    """The numbers of a box of blocks, in order; not listed."""
+
+    axes: tuple[range, ...]
+    counts: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return math.prod(map(len, self.axes))
+
+    @overload
+    def __getitem__(self, index: int) -> int: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[int]: ...
+    def __getitem__(self, index: int | slice) -> int | list[int]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(len(self))[index]]
+        rest = range(len(self))[index]
+        number, step = 0, 1
+        for axis, count in zip(self.axes, self.counts, strict=True):
+            rest, place = divmod(rest, len(axis))
+            number += axis[place] * step
+            step *= count
+        return number
 
 
 def _regions(
@@ -202,17 +259,17 @@ def _bounds(rois: dict[Any, Roi], offered: ProviderSpec, axis: int) -> tuple[Any
 def _bounds_of_part(
     rois: dict[Any, Roi], asked: dict[Any, Roi], axis: int, stride: Any
 ) -> tuple[Any, Any]:
-    """The shifts of all blocks that hold something that is asked for, in whole strides."""
+    """The shifts of all blocks to which something belongs that is asked for, in whole strides."""
+    # The places of the reference's own end: a block owns what lies before it, from the last one's.
     sides = [
-        (part.begin[axis] - rois[key].begin[axis], part.end[axis] - rois[key].begin[axis])
+        (part.begin[axis] - rois[key].end[axis], part.end[axis] - rois[key].end[axis])
         for key, part in asked.items()
         if part.begin[axis] is not None
     ]
     if not sides:
         return None, None
-    first = min(begin for begin, _ in sides) // stride
-    # The last block that begins before the end: it owns what it holds, see above.
-    last = -(-max(end for _, end in sides) // stride) - 1
+    first = min(begin for begin, _ in sides) // stride + 1
+    last = max(-(-end // stride) for _, end in sides)
     return first * stride, max(first, last) * stride
 
 

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from voxflow.nodes.flow.scan_graphs import united
+from voxflow.nodes.scan.graphs import united
 from voxflow.pipeline.data import Array, Batch, BatchRequest, Graph
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from voxflow.pipeline.data import ArrayKey
+    from voxflow.pipeline.geometry import Roi
 
 
 class ScanResult:
@@ -30,13 +33,18 @@ class ScanResult:
         }
         self._batch = Batch()
 
-    def add(self, batch: Batch) -> None:
+    def add(self, batch: Batch, owned: Mapping[ArrayKey, Roi]) -> None:
         """Take over what was asked for of a block.
 
-        Where blocks overlap, the later one stays, as in a file that a writer fills.
+        Parameters
+        ----------
+        batch
+            The block.
+        owned
+            Of each array, what belongs to it where blocks overlap.
         """
         for key in self._arrays:
-            self._add_array(key, batch[key])
+            self._add_array(key, batch[key], owned.get(key))
         for graph_key, parts in self._graphs.items():
             parts.append(batch[graph_key])
         if batch.affinity_neighborhood is not None:
@@ -50,14 +58,14 @@ class ScanResult:
             self._batch[key] = united(parts, self._request[key].region)
         return self._batch
 
-    def _add_array(self, key: ArrayKey, part: Array) -> None:
+    def _add_array(self, key: ArrayKey, part: Array, owned: Roi | None) -> None:
         roi, voxel_size = self._request[key].roi, part.spec.voxel_size
         if roi is None or voxel_size is None or part.spec.roi is None:
             self._batch[key] = part
             return
         if key not in self._batch:
             self._batch[key] = self._empty(key, part)
-        inside = part.spec.roi.intersect(roi)
+        inside = (part.spec.roi if owned is None else owned).intersect(roi)
         if inside.empty:
             return
         where: Any = (..., *((inside - roi.offset) / voxel_size).to_slices())

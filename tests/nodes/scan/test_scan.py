@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import voxflow as gp
 from tests.helpers import asking, left_behind, source
-from voxflow.nodes.flow.scan_blocks import ScanBlocks
-from voxflow.nodes.flow.scan_graphs import united
+from voxflow.nodes.scan.blocks import ScanBlocks
+from voxflow.nodes.scan.graphs import united
 
 RAW, OUT = gp.ArrayKey("RAW"), gp.ArrayKey("OUT")
 POINTS = gp.GraphKey("points")
@@ -113,18 +113,18 @@ def test_blocks_cover_and_stay_inside(sides, data):
     assert blocks({RAW: whole}) == everything
     assert [roi for roi in everything if roi in set(needed)] == needed
 
-    def last_owner(rois, region):
+    def owner(rois, region):
         owners = np.full(shape, -1)
-        for roi in rois:
+        for roi in reversed(rois):
             assert whole.contains(roi)
             owners[(roi - offset).to_slices()] = everything.index(roi)
         return owners[(region - offset).to_slices()]
 
-    owners = last_owner(everything, whole)
+    owners = owner(everything, whole)
     assert owners.min() >= 0
-    np.testing.assert_array_equal(last_owner(needed, part), last_owner(everything, part))
+    np.testing.assert_array_equal(owner(needed, part), owner(everything, part))
     # Nothing is computed that is not needed.
-    assert set(last_owner(everything, part).ravel()) == {everything.index(roi) for roi in needed}
+    assert set(owner(everything, part).ravel()) == {everything.index(roi) for roi in needed}
 
 
 def test_keys_of_different_sizes_share_their_blocks():
@@ -547,6 +547,21 @@ def segments():
     return set(os.listdir("/dev/shm"))
 
 
+@pytest.mark.parametrize("kind", ["kill", "leave", "stop", "raise"])
+def test_trouble_in_a_worker_costs_its_block_alone(tmp_path, kind):
+    before = segments()
+    options = {"num_workers": 2, "policy": gp.ScanPolicy(retries=1)}
+    with gp.build(writing(tmp_path / "out.zarr", kind, **options)) as pipeline:
+        with pytest.raises(gp.ScanFailed, match="1 of 12 blocks failed, 11 are done") as info:
+            pipeline.request_batch(gp.BatchRequest())
+    assert isinstance(info.value, gp.PipelineRequestError)
+    (failure,) = info.value.failures
+    assert failure["block"] == 1
+    assert failure["type"] == ("KeyError" if kind == "raise" else "WorkerDied")
+    assert left_behind() == []
+    assert segments() <= before
+
+
 @pytest.mark.parametrize(
     ("kind", "error"),
     [
@@ -556,12 +571,13 @@ def segments():
         ("raise", KeyError),
     ],
 )
-def test_trouble_in_a_worker_is_told_at_once(tmp_path, kind, error):
+def test_trouble_in_a_worker_is_told_at_once(kind, error):
     before = segments()
     start = time.monotonic()
-    with gp.build(writing(tmp_path / "out.zarr", kind, num_workers=2)) as pipeline:
+    scan = gp.Scan(asking(RAW=((0, 0), (8, 10))), 2, progress_callback=Quiet())
+    with gp.build(image((30, 23)) + foreign(kind) + scan) as pipeline:
         with pytest.raises(error) as info:
-            pipeline.request_batch(gp.BatchRequest())
+            pipeline.request_batch(asking(RAW=((0, 0), (30, 20))))
         assert time.monotonic() - start < 10
     assert isinstance(info.value, gp.PipelineRequestError)
     assert "Scan" in "\n".join([str(info.value), *info.value.__notes__])

@@ -1,0 +1,356 @@
+"""A scan that fills its outputs, goes on after whatever ended it, and says what failed."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from voxflow.nodes.scan.failures import ScanFailed, Streak, failure, table
+from voxflow.nodes.scan.manifest import changes, make_manifest, other_versions, seeded_as
+from voxflow.nodes.scan.record import MANIFEST, Record, read_manifest, write_manifest
+from voxflow.pipeline.engine.notes import add_note
+from voxflow.pipeline.engine.workers import WorkerDied
+from voxflow.stores import OutputMismatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from voxflow.nodes.scan.blocks import ScanBlocks
+    from voxflow.nodes.scan.outputs import Output
+    from voxflow.nodes.scan.scan import Scan
+    from voxflow.nodes.scan.serve import Outcome
+    from voxflow.pipeline.data import Batch, BatchRequest
+
+logger = logging.getLogger(__name__)
+
+__all__ = ["Job", "ScanPolicy", "open_job"]
+
+
+@dataclass(frozen=True)
+class ScanPolicy:
+    """What becomes of blocks that fail.
+
+    Parameters
+    ----------
+    retries
+        How often a block is tried again.
+    retry_failed
+        Whether blocks that failed in an earlier run are tried again.
+    budget
+        After how many blocks in a row that fail with the same error the scan stops.
+    timeout
+        Seconds after which a block is given up, and its worker ended, where workers write; None: a
+        multiple of the scan's `stall_timeout`.
+    restarts
+        How often workers that ended are replaced, where workers write.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
+    """
+
+    retries: int = 2
+    retry_failed: bool = True
+    budget: int = 10
+    timeout: float | None = None
+    restarts: int = 100
+
+    def __post_init__(self) -> None:
+        if self.retries < 0 or self.budget < 1 or self.restarts < 0:
+            raise ValueError(
+                "retries and restarts have to be at least 0, budget at least 1; got "
+                f"{self.retries}, {self.restarts}, {self.budget}"
+            )
+        if self.timeout is not None and not self.timeout > 0:
+            raise ValueError(f"timeout has to be more than 0 seconds, got {self.timeout}")
+
+
+class Job:
+    """The blocks of one scan: which are to be done, and what became of them.
+
+    Parameters
+    ----------
+    blocks
+        All blocks.
+    policy
+        What becomes of those that fail.
+    record
+        Where it is written down; None: nowhere, so that it cannot be resumed.
+    manifest
+        What the job is.
+    places
+        The folders in which that is written down: that of the record, and one for each output.
+    outputs
+        What is written.
+    """
+
+    def __init__(
+        self,
+        blocks: ScanBlocks,
+        policy: ScanPolicy,
+        record: Record | None = None,
+        manifest: dict[str, Any] | None = None,
+        places: Sequence[Path] = (),
+        outputs: Sequence[Output] = (),
+    ) -> None:
+        self.blocks = blocks
+        self.policy = policy
+        self.record = record
+        self.manifest = manifest
+        self.places = places
+        self.outputs = outputs
+        self.failures: dict[int, dict[str, Any]] = {}
+        self.done_before = 0
+        self.left_out: set[int] = set()
+        self._streak = Streak(policy.budget)
+        self._first: Exception | None = None
+        self._succeeded = 0
+
+    def go_on(self) -> None:
+        """Go on with what is written down."""
+        record = self.record
+        if record is None:
+            return
+        record.lock()
+        record.refresh()
+        record.compact()
+        self.done_before = record.count
+        failed = {e["block"]: e for e in record.notes("failed") if not self.is_done(e["block"])}
+        if self.policy.retry_failed:
+            record.forget("failed")
+        else:
+            self.failures.update(failed)
+            self.left_out.update(failed)
+
+    def begin(self) -> None:
+        """Write down what the job is; once the outputs are there."""
+        if self.record is None or self.manifest is None or self.record.begun:
+            return
+        self.record.lock()
+        # The one that counts comes last.
+        for place in reversed(self.places):
+            write_manifest(place, self.manifest)
+
+    @property
+    def done(self) -> int:
+        """How many blocks are done, in this run and before."""
+        return self.done_before + self._succeeded
+
+    @property
+    def finished(self) -> bool:
+        """Whether all blocks are done."""
+        return self.done == len(self.blocks)
+
+    def pending(self) -> Iterator[int]:
+        """The blocks that are not done yet, in order."""
+        for number in self.blocks.numbers:
+            if not self.is_done(number) and number not in self.left_out:
+                yield number
+
+    def refresh(self) -> None:
+        """Learn what workers have done."""
+        if self.record is None:
+            return
+        self.record.refresh()
+        self._succeeded = self.record.count - self.done_before
+        failed = {e["block"]: e for e in self.record.notes("failed")}
+        self.failures = {n: e for n, e in failed.items() if not self.is_done(n)}
+
+    def is_done(self, number: int) -> bool:
+        """Whether a block is done."""
+        return self.record is not None and bool(self.record.done[number])
+
+    def note(self, number: int, outcome: Batch | Exception) -> bool:
+        """Note what came of a block: whether it is done.
+
+        Raises
+        ------
+        Exception
+            What the block raised, if it is time to stop.
+        """
+        if isinstance(outcome, Exception):
+            self._note_failure(number, outcome)
+            return False
+        self._succeeded += 1
+        self._streak.broken()
+        self.failures.pop(number, None)
+        if self.record is not None:
+            self.begin()
+            self._note_health(number, outcome)
+            self.record.mark_done(number)
+        return True
+
+    def _note_health(self, number: int, batch: Batch) -> None:
+        for key, array in batch.arrays.items():
+            found = array.attrs.get("health")
+            if found and self.record is not None:
+                region = str(array.spec.roi)
+                entry = {"block": int(number), "array": str(key), "region": region, **found}
+                self.record.note("health", entry)
+
+    def _note_failure(self, number: int, error: Exception) -> None:
+        entry = failure(number, self.blocks.owned(number), error)
+        self._note(entry)
+        self._first = self._first or error
+        if getattr(error, "stops_scan", False):
+            raise error
+        if self._streak.add(entry):
+            add_note(
+                error,
+                f"{self.policy.budget} blocks in a row failed with this error, so the scan "
+                f"stopped: {self.done} of {len(self.blocks)} are done. Run it again to go on",
+            )
+            raise error
+
+    def _note(self, entry: dict[str, Any]) -> None:
+        self.failures[entry["block"]] = entry
+        if self.record is not None and self.record.begun:
+            self.record.note("failed", entry)
+
+    def note_lost(self, number: int, text: str) -> None:
+        """Note that a block failed, of which nobody could tell."""
+        self._note(failure(number, self.blocks.owned(number), WorkerDied(text)))
+
+    def close(self) -> None:
+        """Let go of the record."""
+        if self.record is not None:
+            self.record.close()
+
+    def to_retry(self) -> list[int]:
+        """The blocks that failed in this run and may succeed yet."""
+        return [n for n, e in self.failures.items() if n not in self.left_out and _hopeful(e)]
+
+    def conclude(self) -> None:
+        """Raise if blocks failed.
+
+        Raises
+        ------
+        ScanFailed
+            With a table of the errors.
+        Exception
+            What the first block raised, if none was done at all.
+        """
+        if not self.failures:
+            return
+        if self._first is not None and not self.done:
+            raise self._first
+        where = "" if self.record is None else f" (details: {self.record.folder})"
+        raise ScanFailed(
+            f"{len(self.failures)} of {len(self.blocks)} blocks failed, {self.done} are done"
+            f"{where}. Run it again to try the failed ones once more.\n"
+            f"{table(self.failures.values())}",
+            self.failures.values(),
+        ) from self._first
+
+
+def _hopeful(entry: dict[str, Any]) -> bool:
+    return bool(entry["type"] != "UnhealthyBlock")
+
+
+def open_job(
+    scan: Scan, blocks: ScanBlocks, request: BatchRequest, outputs: Sequence[Output]
+) -> Job:
+    """Begin a job, or go on with the one that was begun.
+
+    Parameters
+    ----------
+    scan
+        The node.
+    blocks
+        All blocks.
+    request
+        What is asked of the scan; it has a seed.
+    outputs
+        What is written.
+
+    Raises
+    ------
+    OutputMismatch
+        If what is there is of another job.
+    """
+    places = [output.record for output in outputs if output.record is not None]
+    if scan.record is not None:
+        places.insert(0, scan.record)
+    upstream = scan.get_upstream_provider()
+    now = make_manifest(upstream, scan.reference, blocks, map(str, outputs), request)
+    before = _begun(outputs, places)
+    if before is not None:
+        _check_same(scan, places[0], before, now)
+        blocks = blocks.at(seeded_as(request, before))
+    record = Record(places[0], blocks.total) if places else None
+    job = Job(blocks, scan.policy, record, before or now, places, outputs)
+    if before is not None:
+        job.go_on()
+    return job
+
+
+def _begun(outputs: Sequence[Output], places: Sequence[Path]) -> dict[str, Any] | None:
+    """What is written down of a job that can go on; None if there is none.
+
+    All of its outputs have to be there, and of the same job: one that was removed has to be filled
+    from the start.
+    """
+    found = [read_manifest(place) for place in places]
+    whole = all(output.exists for output in outputs)
+    jobs = {None if manifest is None else manifest["job"] for manifest in found}
+    if whole and len(jobs) == 1 and None not in jobs:
+        return found[0]
+    for place, manifest in zip(places, found, strict=True):
+        if manifest is not None:
+            logger.warning(
+                "an output of the scan that is written down in %s was removed or replaced since: "
+                "all blocks run again",
+                place,
+            )
+            shutil.rmtree(place, ignore_errors=True)
+    return None
+
+
+def _check_same(scan: Scan, place: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    found = changes(before, now)
+    if found:
+        listed = "".join(f"\n  {line}" for line in found)
+        raise OutputMismatch(
+            f"{scan.label}: the output was begun by another job ({place / MANIFEST}):{listed}\n"
+            "Write to another file or name, remove what is there, or replace it: "
+            "voxflow.scan(..., exist='overwrite')"
+        )
+    versions = other_versions(before, now)
+    if versions:
+        logger.warning(
+            "%s goes on with an output that was begun with other versions, which may make other "
+            "values: %s",
+            scan.label,
+            ", ".join(versions),
+        )
+
+
+def run_here(
+    job: Job,
+    serve: Callable[[Iterable[int]], Iterator[Outcome]],
+    update: Callable[[int], None],
+) -> None:
+    """Serve all blocks that are not done, and those that fail once more.
+
+    Parameters
+    ----------
+    job
+        The blocks.
+    serve
+        Serves blocks, given their numbers.
+    update
+        Told how many blocks are done.
+    """
+    numbers: Iterable[int] = job.pending()
+    for _ in range(1 + job.policy.retries):
+        for number, outcome in serve(numbers):
+            job.note(number, outcome)
+            update(job.done)
+            del outcome
+        numbers = job.to_retry() if job.done else []
+        if not numbers:
+            break

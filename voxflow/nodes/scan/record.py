@@ -1,0 +1,247 @@
+"""What a scan has done so far, on disk beside its output.
+
+A folder with
+
+``manifest.json``
+    what the job is: see `voxflow.nodes.scan.manifest`;
+``done-*.log``
+    the numbers of the blocks that are done, as they were done, 8 bytes each. Every process appends
+    to a file of its own, so that no two write to one file, on whatever file system. What is cut off
+    at the end, by a kill, does not count;
+``stop``
+    why all workers are to stop;
+``failed-*.jsonl``, ``health-*.jsonl``
+    what went wrong with a block, and what is strange about its values, a line of JSON each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import pickle
+import secrets
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from voxflow.pipeline.engine.workers.failures import Remote
+from voxflow.stores import OutputMismatch
+from voxflow.stores.disk import disk_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["MANIFEST", "Record", "read_manifest", "write_manifest"]
+
+MANIFEST = "manifest.json"
+
+_STOP = "stop"
+
+_NUMBER = np.dtype("<u8")
+
+
+class Record:
+    """Which blocks are done.
+
+    Parameters
+    ----------
+    folder
+        Where it is kept; made when the first thing is written down.
+    total
+        How many blocks there are.
+
+    Attributes
+    ----------
+    done
+        For each block, whether it is done; bytes. As of the last `refresh`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> Record(folder, 5).mark_done(3)
+    >>> Record(folder, 5).done.tolist()
+    [0, 0, 0, 1, 0]
+    """
+
+    done: np.ndarray[Any, np.dtype[np.uint8]]
+
+    def __init__(self, folder: str | Path, total: int) -> None:
+        self.folder = Path(folder)
+        self.done = np.zeros(total, np.uint8)
+        self._own = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._log: int | None = None
+        self._lock: int | None = None
+        self._read: dict[str, int] = {}
+        self._count = 0
+        self.refresh()
+
+    @property
+    def count(self) -> int:
+        """How many blocks are done, as of the last `refresh`."""
+        return self._count
+
+    @property
+    def begun(self) -> bool:
+        """Whether it is written down what the job is."""
+        return (self.folder / MANIFEST).exists()
+
+    def lock(self) -> None:
+        """Keep others from working on the same job, until `close` or the end of this process.
+
+        Raises
+        ------
+        OutputMismatch
+            If somebody does already.
+        """
+        if self._lock is not None:
+            return
+        file = os.open(self._place("lock"), os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            who = os.read(file, 200).decode(errors="replace")
+            os.close(file)
+            raise OutputMismatch(
+                f"another scan writes this output at the moment ({who}; {self.folder}). Wait for "
+                "it, end it, or write to another file"
+            ) from None
+        except OSError:  # a file system without locks
+            os.close(file)
+            return
+        os.ftruncate(file, 0)
+        os.write(file, f"host {socket.gethostname()}, process {os.getpid()}".encode())
+        self._lock = file
+
+    def mark_done(self, number: int) -> None:
+        """Note that the data of a block are written."""
+        if self._log is None:
+            name = self._place(f"done-{self._own}.log")
+            self._log = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        with disk_errors(str(self.folder), "written"):
+            _append(self._log, int(number).to_bytes(8, "little"))
+        self._count += not self.done[number]
+        self.done[number] = 1
+
+    def note(self, kind: str, entry: Mapping[str, Any]) -> None:
+        """Write down what happened to a block.
+
+        Parameters
+        ----------
+        kind
+            "failed" or "health".
+        entry
+            As JSON can hold it.
+        """
+        path = self._place(f"{kind}-{self._own}.jsonl")
+        with disk_errors(str(self.folder), "written"), open(path, "a") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def notes(self, kind: str) -> Iterator[dict[str, Any]]:
+        """All that was written down, by whatever process."""
+        for path in sorted(self.folder.glob(f"{kind}-*.jsonl")):
+            for line in path.read_text().splitlines():
+                with contextlib.suppress(ValueError):  # cut off by a kill
+                    yield json.loads(line)
+
+    def forget(self, kind: str) -> None:
+        """Remove what was written down."""
+        for path in self.folder.glob(f"{kind}-*.jsonl"):
+            path.unlink()
+
+    def stop(self, error: Remote) -> None:
+        """Tell all workers to stop, and why."""
+        partial = self._place(f"stop-{self._own}.partial")
+        partial.write_bytes(pickle.dumps(tuple(error)))
+        partial.replace(self.folder / _STOP)
+
+    def stopped(self) -> Remote | None:
+        """Why all workers are to stop; None if they are not."""
+        try:
+            return Remote(*pickle.loads((self.folder / _STOP).read_bytes()))
+        except FileNotFoundError:
+            return None
+
+    def go(self) -> None:
+        """Take back what was told about stopping."""
+        (self.folder / _STOP).unlink(missing_ok=True)
+
+    def refresh(self) -> None:
+        """Learn which blocks others have done since."""
+        with contextlib.suppress(FileNotFoundError):
+            for entry in os.scandir(self.folder):
+                if entry.name.startswith("done-") and entry.name.endswith(".log"):
+                    self._read_log(entry.name, entry.path)
+
+    def _read_log(self, name: str, path: str) -> None:
+        seen = self._read.get(name, 0)
+        try:
+            size = os.stat(path).st_size // _NUMBER.itemsize
+        except FileNotFoundError:
+            return
+        if size > seen:
+            offset = seen * _NUMBER.itemsize
+            numbers = np.fromfile(path, _NUMBER, count=size - seen, offset=offset)
+            self._add(numbers[numbers < len(self.done)])
+            self._read[name] = seen + len(numbers)
+
+    def _add(self, numbers: np.ndarray[Any, Any]) -> None:
+        numbers = np.unique(numbers.astype(np.int64))
+        self._count += int((self.done[numbers] == 0).sum())
+        self.done[numbers] = 1
+
+    def compact(self) -> None:
+        """Put all logs into one, as many restarts leave many."""
+        logs = sorted(self.folder.glob("done-*.log"))
+        if len(logs) < 2:
+            return
+        whole = self.folder / f"done-{self._own}.log"
+        partial = whole.with_suffix(".partial")
+        np.flatnonzero(self.done).astype(_NUMBER).tofile(partial)
+        partial.replace(whole)
+        self._read[whole.name] = int(self._count)
+        for path in logs:
+            path.unlink(missing_ok=True)
+
+    def _place(self, name: str) -> Path:
+        with disk_errors(str(self.folder), "made"):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        return self.folder / name
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for file in (self._log, self._lock):
+            if file is not None:
+                os.close(file)
+        self._log = self._lock = None
+
+
+def _append(file: int, entry: bytes) -> None:
+    """Append all of it, or nothing: what comes next has to begin where an entry begins."""
+    written = os.write(file, entry)
+    if written < len(entry):
+        os.ftruncate(file, os.fstat(file).st_size - written)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write down what the job is; what was there is replaced at once, or not at all."""
+    with disk_errors(str(folder), "written"):
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = folder / f".{MANIFEST}.{os.getpid()}"
+        partial.write_text(json.dumps(manifest, indent=1))
+        partial.replace(folder / MANIFEST)
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """What the job is; None if nothing is written down."""
+    try:
+        found: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found

@@ -1,0 +1,214 @@
+"""A large region in many small requests."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from voxflow.nodes.flow.serving import upstream_of
+from voxflow.nodes.scan.blocks import ScanBlocks
+from voxflow.nodes.scan.callback import ScanBar, ScanCallback
+from voxflow.nodes.scan.job import Job, ScanPolicy, open_job, run_here
+from voxflow.nodes.scan.outputs import outputs_of
+from voxflow.nodes.scan.result import ScanResult
+from voxflow.nodes.scan.serve import Service, check_workers, served
+from voxflow.nodes.scan.with_daisy import obstacle, run_with_daisy
+from voxflow.pipeline.data import Batch
+from voxflow.pipeline.engine import BatchFilter, RequestRefused
+from voxflow.pipeline.engine.legacy_random import seed_globals
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
+    from voxflow.nodes.scan.serve import Outcome
+    from voxflow.pipeline.data import BatchRequest
+
+logger = logging.getLogger(__name__)
+
+_AHEAD = 2
+"""How many blocks lie between the thread that makes them and the one that writes them."""
+
+
+class Scan(BatchFilter):
+    """Splits a large request into blocks, each the size of a reference request.
+
+    An empty request scans all that is provided of the keys in the reference, and gives an empty
+    batch: use it with a writer upstream. Any other request is answered as usual, with the arrays
+    put together from the blocks. Blocks lie on a grid that begins where the data begin, whatever
+    region is asked for; the last one along each axis is moved back inside, and a voxel belongs to
+    the first block that holds it. So the same voxel comes from the same block, whether a part or
+    the whole is scanned, and no block is computed twice. The first axis varies fastest.
+
+    What an empty request writes can be interrupted at any time: the same scan goes on where it was,
+    and returns at once if all is done. A record of the blocks that are done is kept beside the
+    output. A block that fails is tried again, and told of at the end; the others go on.
+
+    Parameters
+    ----------
+    reference
+        What one block asks for; only sizes and relative positions matter.
+    num_workers
+        How many processes serve blocks; 1: none, blocks are served one by one here. Nodes directly
+        upstream that only let data out (writers, snapshots) stay in this process.
+    cache_size
+        How many blocks may be on their way at once.
+    progress_callback
+        Told about the progress; None: a progress bar.
+    method
+        How workers start: "forkserver", "spawn", or "thread".
+    stall_timeout
+        After how many seconds without an answer a worker counts as stalled.
+    policy
+        What becomes of blocks that fail; None: `ScanPolicy()`.
+    record
+        The folder for the record; None: in the folder of the first dataset that is written, or
+        beside its file.
+    worker_command
+        How to start a worker elsewhere, as on a cluster; with ``{command}`` where its own command
+        goes. None: workers are processes of this machine.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range. At setup, if there are several workers, and a writer lies
+        further upstream, or writes to the HDF5 file that the workers read.
+    RequestRefused
+        At a request, if the reference fits nowhere into what is provided.
+    OutputMismatch
+        At a request, if the output was begun by a scan that differs.
+    ScanFailed
+        At an empty request, if blocks failed. If none was done, or too many in a row failed with
+        the same error, that error is raised.
+    """
+
+    def __init__(
+        self,
+        reference: BatchRequest,
+        num_workers: int = 1,
+        cache_size: int = 50,
+        progress_callback: ScanCallback | None = None,
+        *,
+        method: Literal["forkserver", "spawn", "thread"] = "forkserver",
+        stall_timeout: float = 600.0,
+        policy: ScanPolicy | None = None,
+        record: str | Path | None = None,
+        worker_command: str | None = None,
+    ) -> None:
+        if num_workers < 1 or cache_size < 1:
+            raise ValueError(
+                f"num_workers and cache_size have to be at least 1, got {num_workers}, {cache_size}"
+            )
+        if method not in ("forkserver", "spawn", "thread"):
+            raise ValueError(f"method has to be 'forkserver', 'spawn' or 'thread', got {method!r}")
+        self.reference = reference.clone()
+        self.num_workers = num_workers
+        self.cache_size = cache_size
+        self.progress_callback = ScanBar() if progress_callback is None else progress_callback
+        self.method = method
+        self.stall_timeout = stall_timeout
+        self.policy = ScanPolicy() if policy is None else policy
+        self.record = None if record is None else Path(record)
+        self.worker_command = worker_command
+
+    def setup(self) -> None:
+        """Check that workers would neither write at once, nor read a file that is written."""
+        if self.num_workers > 1:
+            check_workers(self)
+
+    def upstream_requests(self, request: BatchRequest) -> list[tuple[Any, BatchRequest]]:
+        """The first block, which stands for all."""
+        for block in self._blocks(request):
+            return [(self.get_upstream_provider(), block)]
+        return []
+
+    def provide(self, request: BatchRequest) -> Batch:
+        """Scan."""
+        blocks = self._blocks(request)
+        outputs = outputs_of(upstream_of(self)) if len(request) == 0 else ()
+        if len(request) == 0:
+            self._warn_of_gaps(blocks)
+        batch = Batch()
+        if outputs:
+            self._fill(open_job(self, blocks, request, outputs))
+        else:
+            batch = self._gather(blocks, request)
+        # Whoever made the blocks: nodes from outside go on from one state.
+        seed_globals(request)
+        return batch
+
+    def _gather(self, blocks: ScanBlocks, request: BatchRequest) -> Batch:
+        """What is asked for, put together from the blocks."""
+        result = ScanResult(request)
+        self.progress_callback.start(len(blocks))
+        try:
+            upstream = self.get_upstream_provider()
+            with closing(served(upstream, blocks, blocks.numbers, self._service)) as outcomes:
+                for done, (number, outcome) in enumerate(outcomes, start=1):
+                    if isinstance(outcome, Exception):
+                        raise outcome
+                    result.add(outcome, blocks.owned(number))
+                    self.progress_callback.update(done)
+        finally:
+            self.progress_callback.stop()
+        return result.batch
+
+    def _fill(self, job: Job) -> None:
+        """Fill the outputs."""
+        self.progress_callback.start(len(job.blocks))
+        try:
+            self.progress_callback.update(job.done)
+            if not job.finished:
+                self._run(job)
+        finally:
+            self.progress_callback.stop()
+            job.close()
+        job.conclude()
+        for writer in dict.fromkeys(output.writer for output in job.outputs):
+            writer.finish()
+
+    def _run(self, job: Job) -> None:
+        if self.num_workers > 1 or self.worker_command is not None:
+            reason = obstacle(self, job)
+            if reason is None:
+                run_with_daisy(self, job, self.progress_callback.update)
+                return
+            if self.worker_command is not None:
+                raise ValueError(f"{self.label} cannot start workers elsewhere: {reason}")
+            logger.info("%s: this process writes what its workers make: %s", self.label, reason)
+
+        def serve(numbers: Iterable[int]) -> Generator[Outcome, None, None]:
+            return served(self.get_upstream_provider(), job.blocks, numbers, self._service)
+
+        run_here(job, serve, self.progress_callback.update)
+
+    @property
+    def _service(self) -> Service:
+        alone = self.num_workers == 1
+        return Service(
+            self.label,
+            self.num_workers,
+            "thread" if alone else self.method,
+            _AHEAD if alone else self.cache_size,
+            self.stall_timeout,
+        )
+
+    def _warn_of_gaps(self, blocks: ScanBlocks) -> None:
+        for key, covered in blocks.covered.items():
+            there = self.spec[key].roi
+            if there is not None and not there.unbounded and covered != there:
+                logger.warning(
+                    "%s: blocks like the reference cover %s of %s, and not all of %s that is "
+                    "provided (world units)",
+                    self.label,
+                    covered,
+                    key,
+                    there,
+                )
+
+    def _blocks(self, request: BatchRequest) -> ScanBlocks:
+        try:
+            return ScanBlocks(self.reference, request, self.spec)
+        except ValueError as error:
+            raise RequestRefused([f"{self.label}: {error}"]) from error

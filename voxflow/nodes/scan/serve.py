@@ -1,0 +1,240 @@
+"""Serves the blocks of a scan, in order: here, or by workers whose batches come back."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import itertools
+import os
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from voxflow.nodes.flow.serving import Serving, upstream_of
+from voxflow.nodes.sinks.dataset_write import DatasetWrite
+from voxflow.nodes.sinks.sink import Sink, writers_upstream
+from voxflow.nodes.sources.dataset_source import DatasetSource
+from voxflow.pipeline.engine import BatchProvider
+from voxflow.pipeline.engine.workers import (
+    WorkerDied,
+    WorkerPool,
+    WorkerStalled,
+    available_cpus,
+)
+from voxflow.stores.place import locate
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
+    from voxflow.nodes.scan.blocks import ScanBlocks
+    from voxflow.nodes.scan.scan import Scan
+    from voxflow.pipeline.data import Batch, BatchRequest
+
+
+Outcome = tuple[int, "Batch | Exception"]
+"""The number of a block, and what came of it."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """How blocks are served.
+
+    Parameters
+    ----------
+    label
+        Of the scan, for messages.
+    num_workers
+        How many processes or threads make blocks; 1: none but a thread, which works ahead where
+        blocks are written here.
+    method
+        How workers start: "forkserver", "spawn", or "thread".
+    ahead
+        How many blocks may be on their way at once.
+    stall_timeout
+        After how many seconds without an answer a worker counts as stalled.
+    """
+
+    label: str
+    num_workers: int = 1
+    method: Literal["forkserver", "spawn", "thread"] = "thread"
+    ahead: int = 2
+    stall_timeout: float = 600.0
+
+
+def served(
+    upstream: Any, blocks: ScanBlocks, numbers: Iterable[int], service: Service
+) -> Generator[Outcome, None, None]:
+    """Serve blocks, in order.
+
+    Nodes that let data out and are the last ones run here, on what the workers deliver; the workers
+    run everything upstream of those. Without workers, a thread does.
+
+    Parameters
+    ----------
+    upstream
+        The node that blocks are asked of, set up.
+    blocks
+        All blocks.
+    numbers
+        Which of them to serve.
+    service
+        How.
+
+    Raises
+    ------
+    WorkerDied, WorkerStalled
+        If a worker did; errors of blocks are handed out, and the rest goes on.
+    """
+    head, sinks = split_sinks(upstream)
+    alone = service.num_workers == 1
+    serving = Serving(head, made=service.method == "thread")
+    overlaps = bool(sinks) and available_cpus() > 1
+    if (alone and not overlaps) or (service.method == "thread" and not serving.threadsafe):
+        yield from _one_by_one(upstream, blocks, numbers)
+        return
+    pool = WorkerPool(
+        serving,
+        service.num_workers,
+        method=service.method,
+        ahead=service.ahead,
+        name=service.label,
+        stall_timeout=service.stall_timeout,
+    )
+    with pool:
+        delivered = _Delivered(head, pool)
+        top = _over(delivered, sinks)
+        to_come = iter(numbers)
+        ordered: deque[tuple[int, BatchRequest]] = deque()
+        while True:
+            for number in itertools.islice(to_come, service.ahead - len(ordered)):
+                block = blocks.request(number)
+                pool.submit(_seen_by(head, top, block))
+                ordered.append((number, block))
+            if not ordered:
+                return
+            number, block = ordered.popleft()
+            outcome = _outcome(top, block)
+            delivered.drop_rest()
+            yield number, outcome
+
+
+def _one_by_one(
+    upstream: Any, blocks: ScanBlocks, numbers: Iterable[int]
+) -> Generator[Outcome, None, None]:
+    serving = Serving(upstream)
+    coming = ((number, blocks.request(number)) for number in numbers)
+    following = next(coming, None)
+    while following is not None:
+        number, block = following
+        following = next(coming, None)
+        if following is not None:
+            serving.announce(following[1])
+        yield number, _outcome(upstream, block)
+
+
+def _outcome(top: Any, block: BatchRequest) -> Batch | Exception:
+    try:
+        batch: Batch = top.request_batch(block)
+    except (WorkerDied, WorkerStalled):
+        raise
+    except Exception as error:
+        return error
+    return batch
+
+
+def check_workers(scan: Scan) -> None:
+    """Check that workers would neither write at once, nor read a file that is written.
+
+    Raises
+    ------
+    ValueError
+        If they would.
+    """
+    head, sinks = split_sinks(scan.get_upstream_provider())
+    _refuse_writers(scan, head)
+    if scan.method == "thread":
+        return
+    read = {_hdf5_file(node): node for node in upstream_of(head) if isinstance(node, DatasetSource)}
+    for sink in sinks:
+        file = _hdf5_file(sink) if isinstance(sink, DatasetWrite) else None
+        if file is not None and file in read:
+            raise ValueError(
+                f"{sink.label} writes to {file}, which the {scan.num_workers} workers of "
+                f"{scan.label} have open, because {read[file].label} reads it; HDF5 does not let "
+                "processes do both at once. Write to another file or to Zarr, or use "
+                "num_workers=1, or method='thread'"
+            )
+
+
+def _hdf5_file(node: DatasetSource | DatasetWrite) -> str | None:
+    place = locate(node.store, "")
+    return os.path.realpath(place.store) if place.kind == "hdf5" else None
+
+
+def split_sinks(node: Any) -> tuple[Any, list[Sink]]:
+    """The node that workers serve, and the sinks that follow it, downstream first."""
+    sinks = []
+    while isinstance(node, Sink):
+        sinks.append(node)
+        node = node.get_upstream_provider()
+    return node, sinks
+
+
+def _refuse_writers(scan: Scan, head: Any) -> None:
+    for node in (head, *writers_upstream(head)):
+        if getattr(node, "writes", False):
+            raise ValueError(
+                f"{node.label} is not directly upstream of {scan.label}, so that its "
+                f"{scan.num_workers} workers would each run it for themselves, at once, and lose "
+                "data; move it to the end of the pipeline, or use num_workers=1"
+            )
+
+
+class _Delivered(BatchProvider):
+    """Stands where the workers' node stands, and hands out what they deliver."""
+
+    def __init__(self, head: Any, pool: WorkerPool) -> None:
+        self.named(head.label)
+        self.spec = head.spec
+        self._pool = pool
+        self._taken = False
+
+    def name(self) -> str:
+        """The node's own name would only confuse."""
+        return "Scan (workers)"
+
+    def provide(self, request: BatchRequest) -> Batch:
+        """The next batch in order."""
+        self._taken = True
+        batch: Batch = self._pool.result()
+        return batch
+
+    def drop_rest(self) -> None:
+        """Drop what was ordered for a block that failed before it was asked for."""
+        if not self._taken:
+            with contextlib.suppress(Exception):
+                self._pool.result()
+        self._taken = False
+
+
+def _over(bottom: Any, sinks: list[Sink]) -> Any:
+    """The sinks on top of another node; copies, so that the pipeline stays as it is."""
+    top = bottom
+    for sink in reversed(sinks):
+        double = copy.copy(sink)
+        double._upstream = [top]
+        top = double
+    return top
+
+
+def _seen_by(head: Any, top: Any, block: BatchRequest) -> BatchRequest:
+    """What the workers' node is asked for when the topmost node is asked for a block."""
+    node, request = top, block
+    while not isinstance(node, _Delivered):
+        # As when it is served: each node hands on a copy of what it is asked.
+        visit = request.copy()
+        visit._plans = {}
+        visit.planning = True
+        ((node, request),) = node.upstream_requests(visit)
+    request.planning = False
+    return request

@@ -1,0 +1,267 @@
+"""Blocks handed out by daisy, to workers that write them themselves."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import shutil
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from voxflow.nodes.flow.serving import upstream_of
+from voxflow.nodes.scan.groups import Groups, make_groups
+from voxflow.nodes.scan.launch import start_worker, write_script
+from voxflow.nodes.scan.serve import Service, served
+from voxflow.nodes.sinks.dataset_write import DatasetWrite
+from voxflow.pipeline.engine.workers import WorkerDied, thread_caps
+from voxflow.pipeline.engine.workers.failures import rethrow
+from voxflow.pipeline.engine.workers.work_file import write_work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from voxflow.nodes.scan.job import Job
+    from voxflow.nodes.scan.scan import Scan
+
+__all__ = ["obstacle", "run_with_daisy"]
+
+logger = logging.getLogger(__name__)
+
+_MISSING = (
+    'a scan whose workers write needs daisy, which is not installed; pip install "voxflow[scan]"'
+)
+_TICK = 0.5
+
+_STOPPED = 3.0
+"""Seconds after which a worker that is stopped (SIGSTOP) is taken for lost."""
+
+
+def obstacle(scan: Scan, job: Job) -> str | None:
+    """Why workers cannot write what they make themselves; None if they can.
+
+    Parameters
+    ----------
+    scan
+        The node, set up.
+    job
+        What is to be done.
+
+    Raises
+    ------
+    ImportError
+        If workers are to be started elsewhere, and daisy is not installed.
+    """
+    if importlib.util.find_spec("daisy") is None:
+        if scan.worker_command is not None:
+            raise ImportError(_MISSING)
+        return _MISSING
+    if job.record is None:
+        return f"the outputs of {scan.label} do not lie on a disk; give record= a folder"
+    if scan.method == "thread":
+        return f"the workers of {scan.label} are threads"
+    for node in upstream_of(scan)[1:]:
+        if isinstance(node, DatasetWrite):
+            for key in node.dataset_names:
+                found = _not_at_once(node, key, job)
+                if found is not None:
+                    return found
+        elif getattr(node, "writes", False):
+            return f"{node.label} is to see all blocks, in order"
+    return None
+
+
+def _not_at_once(writer: DatasetWrite, key: Any, job: Job) -> str | None:
+    covered = job.blocks.covered.get(key)
+    if covered is None:
+        return f"{key} is not in the reference"
+    found: str | None = writer.parallel_obstacle(key, job.blocks.stride, covered.begin)
+    return found
+
+
+def run_with_daisy(scan: Scan, job: Job, update: Callable[[int], None]) -> None:
+    """Have daisy's workers do all blocks that are not done.
+
+    The first one that succeeds is done here, so that the outputs are there.
+
+    Parameters
+    ----------
+    scan
+        The node, set up.
+    job
+        What is to be done.
+    update
+        Told how many blocks are done.
+
+    Raises
+    ------
+    Exception
+        What a worker raised that made the scan stop.
+    WorkerDied
+        If workers end again and again.
+    """
+    _do_one(scan, job)
+    update(job.done)
+    if job.finished:
+        return
+    assert job.record is not None
+    folder = job.record.folder / "work"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    job.record.go()
+    local = scan.worker_command is None
+    try:
+        write_script(folder / "worker.sh", folder / "work")
+        caps = thread_caps(scan.num_workers) if local else {}
+        start = partial(start_worker, str(folder / "worker.sh"), scan.worker_command, caps)
+        groups = _groups(scan, job, one_by_one=job.policy.timeout is not None)
+        lost, error = _run_round(scan, job, groups, start, folder, update)
+        if lost and groups.size > 1:
+            # One block took the rest of its group with it.
+            groups = _groups(scan, job, one_by_one=True)
+            lost, error = _run_round(scan, job, groups, start, folder, update)
+        for number in lost:
+            job.note_lost(number, f"its worker ended, or took too long, each time: {error}")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _groups(scan: Scan, job: Job, one_by_one: bool) -> Groups:
+    pending = len(job.blocks) - job.done
+    return make_groups(job.blocks.total, pending, scan.num_workers, one_by_one)
+
+
+def _run_round(
+    scan: Scan,
+    job: Job,
+    groups: Groups,
+    start: Callable[..., Any],
+    folder: Path,
+    update: Callable[[int], None],
+) -> tuple[list[int], str]:
+    """Do all blocks once: which were lost with their workers, and how."""
+    _write_work(scan, job, groups, folder)
+    error = _run_blockwise(scan, job, groups, start, update)
+    return [number for number in job.pending() if number not in job.failures], error
+
+
+def _do_one(scan: Scan, job: Job) -> None:
+    service = Service(scan.label)
+    numbers = job.pending()
+    for number, outcome in served(scan.get_upstream_provider(), job.blocks, numbers, service):
+        if job.note(number, outcome):
+            return
+
+
+def _write_work(scan: Scan, job: Job, groups: Groups, folder: Path) -> None:
+    from voxflow.nodes.scan.worker import Work
+
+    service = Service(scan.label, stall_timeout=scan.stall_timeout)
+    work = Work(scan.get_upstream_provider(), job.blocks, groups, job.policy, service)
+    write_work(folder / "work", work)
+
+
+def _run_blockwise(
+    scan: Scan, job: Job, groups: Groups, start: Callable[..., Any], update: Callable[[int], None]
+) -> str:
+    import daisy.v2 as daisy
+    from daisy import logging as daisy_logging
+
+    record = job.record
+    assert record is not None
+    done = record.done.copy()
+    done[sorted(job.left_out)] = 1
+    seconds = job.policy.timeout or 10 * scan.stall_timeout
+    task = daisy.Task(
+        task_id=scan.label,
+        total_roi=daisy.Roi((0,), (len(groups),)),
+        read_roi=daisy.Roi((0,), (1,)),
+        write_roi=daisy.Roi((0,), (1,)),
+        process_function=start,
+        read_write_conflict=False,
+        fit="valid",
+        max_workers=scan.num_workers,
+        max_retries=job.policy.retries,
+        max_worker_restarts=job.policy.restarts,
+        timeout=seconds * groups.size,
+        skip_mask=groups.settled(done),
+    )
+    before = daisy_logging.get_log_basedir()
+    daisy_logging.set_log_basedir(record.folder / "logs")
+    try:
+        with _Watch(job, update):
+            states = daisy.run_blockwise(
+                task,
+                progress=False,
+                block_tracking=False,
+                return_states=True,
+                host="127.0.0.1" if scan.worker_command is None else None,
+                summary=False,
+            )
+    except RuntimeError as error:
+        _told(job, scan)
+        raise WorkerDied(
+            f"{scan.label}: its workers ended again and again, so the scan stopped: {job.done} of "
+            f"{len(job.blocks)} blocks are done. What they wrote is in {record.folder / 'logs'}. "
+            f"{error}"
+        ) from error
+    finally:
+        daisy_logging.set_log_basedir(before)
+    update(job.done)
+    _told(job, scan)
+    return str(states[scan.label].last_worker_error or "nothing is known")
+
+
+def _told(job: Job, scan: Scan) -> None:
+    """Raise what a worker told that made all of them stop."""
+    assert job.record is not None
+    stopped = job.record.stopped()
+    if stopped is not None:
+        rethrow(stopped, f"a worker of {scan.label}")
+
+
+class _Watch:
+    """Sees how far the workers are, and ends those that are stopped, in a thread."""
+
+    def __init__(self, job: Job, update: Callable[[int], None]) -> None:
+        self._job, self._update = job, update
+        self._since: dict[int, float] = {}
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="voxflow-scan", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._job.refresh()
+
+    def _watch(self) -> None:
+        while not self._over.wait(_TICK):
+            self._job.refresh()
+            self._update(self._job.done)
+            self._end_stopped()
+
+    def _end_stopped(self) -> None:
+        now = time.monotonic()
+        self._since = {
+            child.pid: self._since.get(child.pid, now)
+            for child in psutil.Process().children()
+            if _status(child) == psutil.STATUS_STOPPED
+        }
+        for pid, since in self._since.items():
+            if now - since > _STOPPED:
+                logger.warning("worker %d has been stopped for %.0f s: it is ended", pid, _STOPPED)
+                psutil.Process(pid).kill()
+
+
+def _status(process: psutil.Process) -> str:
+    try:
+        return str(process.status())
+    except psutil.Error:
+        return ""

@@ -1,0 +1,109 @@
+"""A worker of a scan: does the blocks that daisy hands out, and writes them.
+
+``python -m voxflow.nodes.scan.worker WORK CONTEXT``
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from voxflow.nodes.scan.groups import Groups
+from voxflow.nodes.scan.job import Job, ScanPolicy
+from voxflow.nodes.scan.launch import PARENT
+from voxflow.nodes.scan.record import Record
+from voxflow.nodes.scan.serve import Service, served
+from voxflow.pipeline.engine.legacy_random import borrowed_state
+from voxflow.pipeline.engine.workers.failures import capture
+from voxflow.pipeline.engine.workers.lifeline import end_with
+from voxflow.pipeline.engine.workers.limits import cap_loaded_libraries
+from voxflow.pipeline.engine.workers.work_file import read_work
+
+if TYPE_CHECKING:
+    from voxflow.nodes.scan.blocks import ScanBlocks
+
+__all__ = ["Work", "work_off"]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What all workers of a scan are given.
+
+    Parameters
+    ----------
+    upstream
+        The node that blocks are asked of, writers included.
+    blocks
+        All blocks.
+    groups
+        What daisy hands out.
+    policy
+        What becomes of blocks that fail.
+    service
+        How blocks are served in a worker.
+    """
+
+    upstream: Any
+    blocks: ScanBlocks
+    groups: Groups
+    policy: ScanPolicy
+    service: Service
+
+
+def work_off(path: Path) -> None:
+    """Do blocks until there are no more; where daisy is, stands in the environment."""
+    import daisy
+    from daisy.block import BlockStatus
+
+    record = Record(path.parent.parent, 0)
+    try:
+        work: Work = read_work(path)
+    except BaseException as error:
+        record.stop(capture(error))
+        raise
+    cap_loaded_libraries()
+    record = Record(path.parent.parent, work.blocks.total)
+    job = Job(work.blocks, work.policy, record)
+    client = daisy.Client(daisy.Context.from_env())
+    with borrowed_state(True):
+        while True:
+            with client.acquire_block() as block:
+                if block is None:
+                    return
+                if not _done(work, job, int(block.write_roi.offset[0])):
+                    block.status = BlockStatus.FAILED
+
+
+def _done(work: Work, job: Job, group: int) -> bool:
+    """Do the blocks of a group that are not done: whether all are, afterwards."""
+    record = job.record
+    if record is None or record.stopped() is not None:
+        return False
+    record.refresh()  # another worker may have begun with the group, and died
+    numbers = [n for n in work.groups.numbers(group) if not record.done[n]]
+    failed = False
+    try:
+        for number, outcome in served(work.upstream, work.blocks, numbers, work.service):
+            failed = not job.note(number, outcome) or failed
+    except Exception as error:
+        record.stop(capture(error))
+        return False
+    return not failed
+
+
+def main() -> None:
+    """Be a worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides what Ctrl-C means
+    parent = os.environ.pop(PARENT, None)
+    if parent is not None:
+        end_with(int(parent))
+    path, os.environ["DAISY_CONTEXT"] = Path(sys.argv[1]), sys.argv[2]
+    work_off(path)
+
+
+if __name__ == "__main__":
+    main()
