@@ -20,6 +20,7 @@ from voxflow.nodes.sinks.dataset_write import DatasetWrite
 from voxflow.pipeline.engine.workers import WorkerDied, thread_caps
 from voxflow.pipeline.engine.workers.failures import rethrow
 from voxflow.pipeline.engine.workers.work_file import write_work
+from voxflow.stores.cache.arena import default_arena
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,8 @@ _MISSING = (
     'a scan whose workers write needs daisy, which is not installed; pip install "voxflow[scan]"'
 )
 _TICK = 0.5
+
+_PATIENCE = 5.0
 
 _STOPPED = 3.0
 """Seconds after which a worker that is stopped (SIGSTOP) is taken for lost."""
@@ -116,7 +119,7 @@ def run_with_daisy(scan: Scan, job: Job, update: Callable[[int], None]) -> None:
     local = scan.worker_command is None
     try:
         write_script(folder / "worker.sh", folder / "work")
-        caps = thread_caps(scan.num_workers) if local else {}
+        caps = _caps(scan.num_workers) if local else {}
         start = partial(start_worker, str(folder / "worker.sh"), scan.worker_command, caps)
         groups = _groups(scan, job, one_by_one=job.policy.timeout is not None)
         lost, error = _run_round(scan, job, groups, start, folder, update)
@@ -127,7 +130,30 @@ def run_with_daisy(scan: Scan, job: Job, update: Callable[[int], None]) -> None:
         for number in lost:
             job.note_lost(number, f"its worker ended, or took too long, each time: {error}")
     finally:
+        _end_workers(str(folder))
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _caps(num_workers: int) -> dict[str, str]:
+    """What the workers of one machine share: its processors, and the memory for decoded chunks."""
+    share = default_arena().budget // num_workers
+    return {**thread_caps(num_workers), "VOXFLOW_CACHE_BYTES": str(share)}
+
+
+def _end_workers(folder: str) -> None:
+    """Wait until all workers that were started here have ended; those that do not are killed."""
+    workers = [c for c in psutil.Process().children() if any(folder in w for w in _words(c))]
+    _, alive = psutil.wait_procs(workers, timeout=_PATIENCE)
+    for worker in alive:
+        worker.kill()
+    psutil.wait_procs(alive, timeout=_PATIENCE)
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 def _groups(scan: Scan, job: Job, one_by_one: bool) -> Groups:

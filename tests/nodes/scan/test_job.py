@@ -1,0 +1,245 @@
+"""Scans that fill outputs: they go on, refuse what differs, and say what failed."""
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import voxflow as gp
+from tests.helpers import left_behind, source
+from voxflow.nodes.scan.job import Job
+from voxflow.stores import OutputMismatch, open_dataset
+
+RAW = gp.ArrayKey("RAW")
+SHAPE = (14, 30, 23)
+
+
+class Noise(gp.BatchFilter):
+    """Adds numbers that tell which block a voxel is from; fails where it is told to."""
+
+    def __init__(self, fails="", error="nothing can be made of"):
+        self.fails = fails
+        self.error = error
+
+    def draw(self, request, rng):
+        return rng.random()
+
+    def process(self, batch, request):
+        begin = tuple(map(int, request[RAW].roi.begin))
+        with open(Path(self.fails) / "asked", "a") if self.fails else _nowhere() as file:
+            file.write(f"{begin}\n")
+        if self.fails and (Path(self.fails) / str(begin)).exists():
+            raise RuntimeError(f"{self.error} {begin}")
+        batch[RAW].data = batch[RAW].data + self.plan(request)
+
+
+def _nowhere():
+    return open("/dev/null", "w")
+
+
+def pipeline(folder, name="out.zarr", factor=1.0, fails="", store=None):
+    data = np.arange(float(np.prod(SHAPE))).reshape(SHAPE)
+    writer = gp.Hdf5Write if name.endswith("hdf") else gp.ZarrWrite
+    return (
+        source(RAW, data, (40, 4, 4))
+        + gp.IntensityScaleShift(RAW, factor, 0)
+        + Noise(str(fails))
+        + writer({RAW: "volumes/raw"}, folder, name)
+    )
+
+
+REFERENCE = gp.BatchRequest({RAW: gp.Roi((0, 0, 0), (5 * 40, 8 * 4, 8 * 4))})
+BLOCKS = 3 * 4 * 3
+
+
+def scan(nodes, **options):
+    options.setdefault("seed", 5)
+    return gp.scan(nodes, REFERENCE, progress=gp.ScanCallback(), **options)
+
+
+def asked(folder):
+    log = folder / "asked"
+    return log.read_text().splitlines() if log.exists() else []
+
+
+def contents(folder, name="out.zarr"):
+    if name.endswith("hdf"):
+        return open_dataset(folder / name, "volumes/raw").read().tobytes()
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in (folder / name).rglob("*")
+        if path.is_file() and ".scan" not in path.parts
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    scan(pipeline(folder))
+    return contents(folder)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("order", ["forwards", "shuffled"])
+def test_any_order_and_any_workers_give_the_same_files(
+    tmp_path, whole, monkeypatch, workers, order
+):
+    pending = Job.pending
+    if order == "shuffled":
+
+        def shuffled(self):
+            numbers = list(pending(self))
+            random.Random(3).shuffle(numbers)
+            return iter(numbers)
+
+        monkeypatch.setattr(Job, "pending", shuffled)
+        # Workers are handed what they do; so here they are not daisy's.
+        monkeypatch.setattr("voxflow.nodes.scan.scan.obstacle", lambda *_: "shuffled")
+    report = scan(pipeline(tmp_path), num_workers=workers)
+    assert (report.blocks, report.done_before) == (BLOCKS, 0)
+    assert contents(tmp_path) == whole
+    assert left_behind() == []
+
+
+def test_one_without_an_own_seed_goes_on_with_that_of_the_first(tmp_path):
+    fails = tmp_path / "fails"
+    fails.mkdir()
+    (fails / "(0, 0, 32)").touch()
+    with pytest.raises(gp.ScanFailed):
+        scan(pipeline(tmp_path, fails=fails), seed=None)
+    (fails / "(0, 0, 32)").unlink()
+    scan(pipeline(tmp_path, fails=fails), seed=None)
+    seed = json.loads((tmp_path / "out.zarr/volumes/raw/.scan/manifest.json").read_text())["seed"]
+    again = tmp_path / "again"
+    scan(pipeline(again, fails=fails), seed=seed["run"])
+    assert contents(again) == {k: v for k, v in contents(tmp_path).items()}
+
+
+@pytest.mark.parametrize("name", ["out.zarr", "out.hdf"])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_failed_blocks_are_told_and_done_when_the_cause_is_gone(tmp_path, name, workers):
+    fails = tmp_path / "fails"
+    fails.mkdir()
+    bad = ["(200, 32, 32)", "(360, 88, 60)"]
+    for place in bad:
+        (fails / place).touch()
+    policy = gp.ScanPolicy(retries=1)
+    with pytest.raises(gp.ScanFailed, match=f"2 of {BLOCKS} blocks failed") as info:
+        scan(pipeline(tmp_path, name, fails=fails), num_workers=workers, policy=policy)
+    assert "2       RuntimeError: nothing can be made of (" in str(info.value)
+    assert {entry["type"] for entry in info.value.failures} == {"RuntimeError"}
+    assert all(asked(fails).count(place) == 2 for place in bad)
+
+    (fails / bad[0]).unlink()
+    never = gp.ScanPolicy(retries=1, retry_failed=False)
+    with pytest.raises(gp.ScanFailed, match=f"2 of {BLOCKS} blocks failed"):
+        scan(pipeline(tmp_path, name, fails=fails), num_workers=workers, policy=never)
+    assert all(asked(fails).count(place) == 2 for place in bad)
+    with pytest.raises(gp.ScanFailed, match=f"1 of {BLOCKS} blocks failed, {BLOCKS - 1} are done"):
+        scan(pipeline(tmp_path, name, fails=fails), num_workers=workers, policy=policy)
+    (fails / bad[1]).unlink()
+    report = scan(pipeline(tmp_path, name, fails=fails), num_workers=workers)
+    assert report.done_before == BLOCKS - 1
+    assert len(asked(fails)) == BLOCKS - 2 + 2 + 2 + 1 + 2 + 1  # what is well ran once
+
+    fails.joinpath("asked").unlink()
+    whole = tmp_path / "whole"
+    scan(pipeline(whole, name, fails=fails))
+    assert contents(tmp_path, name) == contents(whole, name)
+
+
+def test_the_first_error_is_raised_as_it_is_if_nothing_is_done(tmp_path):
+    fails = tmp_path / "fails"
+    fails.mkdir()
+    for z in (0, 200, 360):
+        for y in (0, 32, 64, 88):
+            for x in (0, 32, 60):
+                (fails / str((z, y, x))).touch()
+    with pytest.raises(RuntimeError, match="nothing can be made of") as info:
+        scan(pipeline(tmp_path, fails=fails), policy=gp.ScanPolicy(budget=4))
+    assert "4 blocks in a row failed with this error" in "\n".join(info.value.__notes__)
+    assert len(asked(fails)) <= 4 + 3  # what was on its way
+    assert not (tmp_path / "out.zarr").exists()
+
+
+@pytest.mark.parametrize("name", ["out.zarr", "out.hdf"])
+def test_a_job_that_differs_is_refused_with_the_difference(tmp_path, name):
+    scan(pipeline(tmp_path, name))
+    before = contents(tmp_path, name)
+    with pytest.raises(OutputMismatch, match=r"IntensityScaleShift.*scale.* 2") as info:
+        scan(pipeline(tmp_path, name, factor=2))
+    assert "exist='overwrite'" in str(info.value)
+    other = gp.BatchRequest({RAW: gp.Roi((0, 0, 0), (5 * 40, 8 * 4, 4 * 4))})
+    with pytest.raises(OutputMismatch, match=r"RAW is \[0:200, 0:32, 0:16\].*, was"):
+        gp.scan(pipeline(tmp_path, name), other, progress=gp.ScanCallback(), seed=5)
+    assert contents(tmp_path, name) == before
+    with pytest.raises(OutputMismatch, match="is there already, and exist='error'"):
+        scan(pipeline(tmp_path, name), exist="error")
+    report = scan(pipeline(tmp_path, name, factor=2), exist="overwrite")
+    assert report.done_before == 0
+    assert contents(tmp_path, name) != before
+
+
+def test_an_output_that_was_removed_is_made_again(tmp_path, whole, caplog):
+    import shutil
+
+    scan(pipeline(tmp_path))
+    shutil.rmtree(tmp_path / "out.zarr")
+    assert scan(pipeline(tmp_path)).done_before == 0
+    assert contents(tmp_path) == whole
+    scan(pipeline(tmp_path, "out.hdf"))
+    (tmp_path / "out.hdf").unlink()
+    assert scan(pipeline(tmp_path, "out.hdf")).done_before == 0
+    assert "was removed or replaced" in caplog.text
+
+
+def test_two_outputs_belong_together(tmp_path, caplog):
+    other = gp.ArrayKey("OTHER")
+
+    def both():
+        copy = gp.ZarrWrite({RAW: "copy"}, tmp_path, "copy.zarr")
+        return pipeline(tmp_path) + copy
+
+    assert other is not RAW
+    scan(both())
+    assert scan(both()).done_before == BLOCKS
+    import shutil
+
+    shutil.rmtree(tmp_path / "copy.zarr")
+    assert scan(both()).done_before == 0
+    assert "was removed or replaced" in caplog.text
+    np.testing.assert_array_equal(
+        open_dataset(tmp_path / "copy.zarr", "copy").read(),
+        open_dataset(tmp_path / "out.zarr", "volumes/raw").read(),
+    )
+
+
+def test_stores_in_memory_are_filled_without_a_record():
+    store = {}
+    data = np.arange(float(np.prod(SHAPE))).reshape(SHAPE)
+    nodes = source(RAW, data, (40, 4, 4)) + gp.ZarrWrite({RAW: "raw"}, store=store)
+    report = gp.scan(nodes, REFERENCE, progress=gp.ScanCallback(), num_workers=2)
+    assert report.record is None
+    np.testing.assert_array_equal(open_dataset(store, "raw").read(), data)
+
+
+def test_a_record_can_lie_elsewhere(tmp_path):
+    nodes = pipeline(tmp_path / "data")
+    report = scan(nodes, record=tmp_path / "record")
+    assert report.record == tmp_path / "record"
+    assert scan(pipeline(tmp_path / "data"), record=tmp_path / "record").done_before == BLOCKS
+
+
+def test_a_pipeline_that_writes_nothing_is_refused():
+    with pytest.raises(ValueError, match="writes nothing; put ZarrWrite"):
+        gp.scan(source(RAW, np.zeros((4, 4)), (1, 1)), REFERENCE)
+
+
+@pytest.mark.parametrize(
+    "options", [{"retries": -1}, {"budget": 0}, {"restarts": -1}, {"timeout": 0}]
+)
+def test_policies_out_of_range_are_refused(options):
+    with pytest.raises(ValueError, match="at least|more than"):
+        gp.ScanPolicy(**options)

@@ -1,0 +1,126 @@
+"""What a scan writes down of its blocks."""
+
+import json
+import multiprocessing
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voxflow.nodes.scan.record import Record, read_manifest, write_manifest
+from voxflow.pipeline.engine.workers.failures import capture
+from voxflow.stores import OutputMismatch, StoreUnusable
+
+
+def test_nothing_is_made_before_something_is_written(tmp_path):
+    record = Record(tmp_path / "a" / ".scan", 10)
+    assert record.count == 0
+    assert list(record.notes("failed")) == []
+    assert record.stopped() is None
+    assert os.listdir(tmp_path) == []
+
+
+@given(st.lists(st.lists(st.integers(0, 99), max_size=20), max_size=5))
+def test_all_processes_together_are_known(tmp_path_factory, parts):
+    folder = tmp_path_factory.mktemp("record")
+    reader = Record(folder, 100)
+    for numbers in parts:
+        writer = Record(folder, 100)
+        for number in numbers:
+            writer.mark_done(number)
+        writer.close()
+        reader.refresh()
+        assert reader.count == int(reader.done.sum())
+    wanted = {number for numbers in parts for number in numbers}
+    assert set(np.flatnonzero(reader.done)) == wanted
+    reader.compact()
+    again = Record(folder, 100)
+    assert set(np.flatnonzero(again.done)) == wanted
+    assert len([name for name in os.listdir(folder) if name.startswith("done")]) <= 1
+
+
+def test_what_was_compacted_goes_on(tmp_path):
+    for number in (3, 5):
+        Record(tmp_path, 10).mark_done(number)
+    record = Record(tmp_path, 10)
+    record.compact()
+    record.mark_done(7)
+    record.refresh()
+    assert record.count == 3
+    assert Record(tmp_path, 10).count == 3
+
+
+def test_an_entry_that_was_cut_off_does_not_count(tmp_path):
+    record = Record(tmp_path, 1000)
+    record.mark_done(600)
+    record.mark_done(700)
+    (log,) = tmp_path.glob("done-*")
+    log.write_bytes(log.read_bytes()[:-3])
+    assert np.flatnonzero(Record(tmp_path, 1000).done).tolist() == [600]
+    record.note("failed", {"block": 1})
+    (notes,) = tmp_path.glob("failed-*")
+    notes.write_text(notes.read_text() + '{"block": 2, "te')
+    assert list(Record(tmp_path, 1000).notes("failed")) == [{"block": 1}]
+
+
+def test_only_one_scan_at_a_time(tmp_path):
+    record = Record(tmp_path, 10)
+    record.lock()
+    record.lock()
+    with pytest.raises(OutputMismatch, match=f"process {os.getpid()}"):
+        Record(tmp_path, 10).lock()
+    record.close()
+    Record(tmp_path, 10).lock()
+
+
+def _hold(folder, locked):
+    Record(folder, 10).lock()
+    locked.set()
+    while True:
+        os.sched_yield()
+
+
+def test_a_scan_that_was_killed_holds_no_lock(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    locked = context.Event()
+    holder = context.Process(target=_hold, args=(tmp_path, locked), daemon=True)
+    holder.start()
+    assert locked.wait(30)
+    with pytest.raises(OutputMismatch):
+        Record(tmp_path, 10).lock()
+    holder.kill()
+    holder.join()
+    record = Record(tmp_path, 10)
+    record.lock()
+    record.close()
+
+
+def test_workers_are_told_to_stop_and_why(tmp_path):
+    Record(tmp_path, 10).stop(capture(ValueError("enough")))
+    record = Record(tmp_path, 10)
+    assert record.stopped().message == "enough"
+    record.go()
+    assert record.stopped() is None
+
+
+def test_a_manifest_is_replaced_whole(tmp_path):
+    folder = tmp_path / "a" / ".scan"
+    assert read_manifest(folder) is None
+    write_manifest(folder, {"job": "1"})
+    write_manifest(folder, {"job": "2"})
+    assert read_manifest(folder) == {"job": "2"}
+    assert [json.loads(path.read_text()) for path in folder.iterdir()] == [{"job": "2"}]
+
+
+def test_a_full_disk_is_told_and_spoils_nothing(tmp_path, monkeypatch):
+    record = Record(tmp_path, 1000)
+    record.mark_done(600)
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: real(file, data[:3]))
+    with pytest.raises(StoreUnusable, match="disk is full"):
+        record.mark_done(700)
+    monkeypatch.undo()
+    record.mark_done(800)
+    assert np.flatnonzero(Record(tmp_path, 1000).done).tolist() == [600, 800]
