@@ -36,6 +36,8 @@ from .pipeline.engine.errors import (
     SamplingError,
     VoxflowError,
 )
+from .pipeline.engine.errors import UnhealthyBlock
+from .pipeline.engine.errors import UnhealthyStop
 from .pipeline.engine.workers.producer_pool import ProducerPool
 from .pipeline.engine.workers.errors import (
     WorkerDied,
@@ -70,6 +72,7 @@ from .nodes.shape.unsqueeze import Unsqueeze
 from .nodes.shape.stack_channels import StackChannels
 from .nodes.values.as_type import AsType
 from .nodes.values.intensity_scale_shift import IntensityScaleShift
+from .nodes.values.check_health import CheckHealth
 from .nodes.values.normalize import Normalize
 from .nodes.values.down_sample import DownSample
 from .nodes.values.resample import Resample
@@ -147,6 +150,7 @@ __all__ = [
     "BatchRequestError",
     "Blur",
     "build",
+    "CheckHealth",
     "contrib",
     "Coordinate",
     "Crop",
@@ -237,6 +241,8 @@ __all__ = [
     "testing",
     "torch",
     "train_valid_split",
+    "UnhealthyBlock",
+    "UnhealthyStop",
     "Unsqueeze",
     "UpSample",
     "Vectors",

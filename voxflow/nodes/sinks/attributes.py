@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _GEOMETRY = frozenset({"offset", "resolution", "voxel_size"})
+_OF_ONE_BATCH = frozenset({"health"})
 
 
 def storable_attrs(attrs: Mapping[str, Any], what: str) -> dict[str, Any]:
     """Turn attributes into numbers, text, and arrays, lists and dicts of these.
 
-    None is left out, and so is what states the geometry, which the writer knows better.
+    None is left out, and so is what states the geometry, which the writer knows better, and what is
+    said of the voxels of one batch only (``"health"``).
 
     Parameters
     ----------
@@ -38,7 +40,7 @@ def storable_attrs(attrs: Mapping[str, Any], what: str) -> dict[str, Any]:
     """
     found = {}
     for name, value in attrs.items():
-        if value is None or name in _GEOMETRY:
+        if value is None or name in _GEOMETRY | _OF_ONE_BATCH:
             continue
         try:
             found[str(name)] = _storable(value)

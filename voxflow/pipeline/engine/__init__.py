@@ -10,6 +10,8 @@ from voxflow.pipeline.engine.errors import (
     PipelineTeardownError,
     RequestRefused,
     SamplingError,
+    UnhealthyBlock,
+    UnhealthyStop,
     VoxflowError,
     marked,
 )
@@ -33,6 +35,8 @@ __all__ = [
     "RequestRefused",
     "Run",
     "SamplingError",
+    "UnhealthyBlock",
+    "UnhealthyStop",
     "VoxflowError",
     "build",
     "marked",

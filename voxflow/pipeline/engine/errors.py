@@ -10,7 +10,9 @@
         └── PipelineRequestError
             ├── RequestRefused    the request cannot be served: all reasons (also ValueError)
             ├── BatchMismatch     a node delivered something else than asked (also RuntimeError)
-            └── SamplingError     no location meets the conditions          (also RuntimeError)
+            ├── SamplingError     no location meets the conditions          (also RuntimeError)
+            └── UnhealthyBlock    voxels that something went wrong with     (also RuntimeError)
+                └── UnhealthyStop     and nothing after them is to be made
 
     WorkerError (RuntimeError)    see `voxflow.pipeline.engine.workers.errors`
 
@@ -24,11 +26,13 @@ from __future__ import annotations
 
 import copyreg
 from contextlib import suppress
-from types import MemberDescriptorType
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from types import MappingProxyType, MemberDescriptorType
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+    from voxflow.pipeline.geometry import Roi
 
 E = TypeVar("E", bound=Exception)
 
@@ -128,6 +132,40 @@ class BatchMismatch(PipelineRequestError, RuntimeError):
 
 class SamplingError(PipelineRequestError, RuntimeError):
     """No location was found that meets the conditions."""
+
+
+class UnhealthyBlock(PipelineRequestError, RuntimeError):
+    """Voxels look as if something went wrong with them.
+
+    An engine that serves many blocks records this one as failed, does not try it again, and goes
+    on with the others.
+
+    Attributes
+    ----------
+    worth_retrying
+        False: the same voxels would come again.
+    stops
+        Whether no other block is to be made either.
+    array
+        The name of the array.
+    roi
+        Where its voxels were looked at, in world units; None for an array without a place.
+    findings
+        What was found: numbers and text by name, as in ``attrs["health"]``.
+    """
+
+    worth_retrying: ClassVar[bool] = False
+    stops: ClassVar[bool] = False
+
+    array: str = ""
+    roi: Roi | None = None
+    findings: Mapping[str, Any] = MappingProxyType({})
+
+
+class UnhealthyStop(UnhealthyBlock):
+    """Voxels look as if something went wrong with them, and the run is to end."""
+
+    stops: ClassVar[bool] = True
 
 
 def marked(error: E, kind: type[VoxflowError], **attributes: Any) -> E:
