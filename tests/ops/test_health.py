@@ -94,3 +94,11 @@ def test_repeated_sections(image, data):
         and any(len({v.tobytes() for v in channel}) > 1 for channel in channels[i])
     ]
     assert repeated_sections(image, axis) == wanted
+
+
+def test_large_sections_that_differ_at_their_end():
+    image = np.random.default_rng(0).integers(0, 9, (2, 3, 5000))
+    image[:] = image[:, :1]
+    assert repeated_sections(image, 1) == [0, 1]
+    image[1, 2, -1] += 1
+    assert repeated_sections(image, 1) == [0]

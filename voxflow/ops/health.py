@@ -212,12 +212,21 @@ def _of_floats(values: Any, low: Any, high: Any) -> Any:
 
 
 @kernel
+def _differ(row: Any, other: Any) -> Any:
+    differ = np.int32(0)
+    for i in range(row.size):
+        differ = np.int32(differ | np.int32(row[i] != other[i]))
+    return differ
+
+
+@kernel
 def _is_repeated(sections: Any, i: int) -> bool:
     """Whether section `i` of all channels is that after it, and not constant in each channel."""
     channels, _, size = sections.shape
     for c in range(channels):
-        for x in range(size):
-            if sections[c, i, x] != sections[c, i + 1, x]:
+        for x in range(0, size, _PIECE):
+            here = sections[c, i, x : x + _PIECE]
+            if _differ(here, sections[c, i + 1, x : x + _PIECE]):
                 return False
     for c in range(channels):
         for x in range(size):

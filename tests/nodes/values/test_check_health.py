@@ -109,23 +109,6 @@ def test_only_what_is_asked_for_and_owned():
     assert found(image, write=gp.Roi((6, 0, 0), (1, 4, 4))) is None
 
 
-def test_context_of_others_is_not_looked_at():
-    image = noise(4, 6, 6, dtype=np.float32)
-    image[0, 0, 0] = np.nan
-    whole = gp.Roi((0, 0, 0), (4, 6, 6))
-
-    class Wide(gp.BatchFilter):
-        def prepare(self, request):
-            return gp.BatchRequest({RAW: whole})
-
-        def process(self, batch, request):
-            batch[RAW] = batch[RAW].crop(request[RAW].roi)
-
-    pipeline = source(RAW, image, (1, 1, 1)) + Wide() + gp.CheckHealth(RAW)
-    part = gp.BatchRequest({RAW: gp.Roi((1, 0, 0), (3, 6, 6))})
-    assert "health" not in served(pipeline, part)[RAW].attrs
-
-
 def test_two_nodes_add_up():
     image = noise(3, 4, 5, dtype=np.float32)
     image[0], image[1] = np.nan, image[2]

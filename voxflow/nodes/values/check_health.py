@@ -121,7 +121,7 @@ class CheckHealth(BatchFilter):
     def process(self, batch: Batch, request: BatchRequest) -> None:
         """Look."""
         array = batch[self.array]
-        roi, data = _own_part(array, self.array, request)
+        roi, data = _own_part(array, (request.write_rois or {}).get(self.array))
         found = self._findings(data, roi, array)
         if not found:
             return
@@ -184,18 +184,12 @@ _SAYS = {
 }
 
 
-def _own_part(
-    array: Array, key: ArrayKey, request: BatchRequest
-) -> tuple[Roi | None, np.ndarray[Any, Any]]:
-    """What is looked at: what is asked for, and of that, what the request is to leave in files."""
-    roi = request[key].roi
-    if roi is None or array.spec.voxel_size is None:
-        return None, array.view
-    own = (request.write_rois or {}).get(key)
-    if own is not None:
-        roi = roi.intersect(own)
-    if roi == array.spec.roi:
-        return roi, array.view
+def _own_part(array: Array, own: Roi | None) -> tuple[Roi | None, np.ndarray[Any, Any]]:
+    """What is looked at: of what came, what the request is to leave in files."""
+    whole = array.spec.roi
+    if whole is None or own is None:
+        return whole, array.view
+    roi = whole.intersect(own)
     if roi.empty:
         return roi, np.empty(0, array.dtype)
-    return roi, array.crop(roi, copy=False).view
+    return roi, (array if roi == whole else array.crop(roi, copy=False)).view
