@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
@@ -67,6 +67,8 @@ class Predict(BatchFilter):
         At setup, if the checkpoint is of another model, or the context is no whole number of
         voxels or larger than the inputs.
     """
+
+    changes_no_result: ClassVar[frozenset[str] | bool] = frozenset({"device", "spawn_subprocess"})
 
     def __init__(
         self,

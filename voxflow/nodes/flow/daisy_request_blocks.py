@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from voxflow.nodes.flow.serving import Serving
 from voxflow.pipeline.data import Batch
@@ -46,6 +46,10 @@ class DaisyRequestBlocks(BatchFilter):
     RuntimeError
         If `roi_map` does not name a region for each key; at a request that is not empty.
     """
+
+    changes_no_result: ClassVar[frozenset[str] | bool] = frozenset(
+        {"num_workers", "block_done_callback"}
+    )
 
     def __init__(
         self,

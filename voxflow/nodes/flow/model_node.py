@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from voxflow.nodes.flow.model_outputs import array_inputs, inputs_needed, output_spec, spatial
 from voxflow.pipeline.engine import BatchFilter
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 class ModelNode(BatchFilter):
     """A filter around a model, which is started once, in this process or in one of its own."""
+
+    changes_no_result: ClassVar[frozenset[str] | bool] = frozenset({"spawn_subprocess"})
 
     def __init__(
         self,

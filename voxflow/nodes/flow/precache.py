@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from voxflow.nodes.flow.serving import Serving
 from voxflow.nodes.sinks.sink import writers_upstream
@@ -63,6 +63,8 @@ class PreCache(BatchFilter):
         At a request, if a worker died or stalled. An error that a worker met keeps
         its type.
     """
+
+    changes_no_result: ClassVar[frozenset[str] | bool] = True
 
     def __init__(
         self,

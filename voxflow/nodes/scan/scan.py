@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from voxflow.nodes.flow.serving import upstream_of
 from voxflow.nodes.scan.blocks import ScanBlocks
@@ -82,6 +82,19 @@ class Scan(BatchFilter):
         At an empty request, if blocks failed. If none was done, or too many in a row failed with
         the same error, that error is raised.
     """
+
+    changes_no_result: ClassVar[frozenset[str] | bool] = frozenset(
+        {
+            "num_workers",
+            "cache_size",
+            "progress_callback",
+            "method",
+            "stall_timeout",
+            "policy",
+            "record",
+            "worker_command",
+        }
+    )
 
     def __init__(
         self,

@@ -40,6 +40,8 @@ class PrintProfilingStats(Sink):
 
     writes: ClassVar[bool] = False
 
+    changes_no_result: ClassVar[frozenset[str] | bool] = True
+
     def __init__(self, every: int = 1) -> None:
         if every < 1:
             raise ValueError(f"every has to be at least 1, got {every}")

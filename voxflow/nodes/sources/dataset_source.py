@@ -72,6 +72,8 @@ class DatasetSource(BatchProvider):
 
     takes_no_input: ClassVar[bool] = True
 
+    changes_no_result: ClassVar[frozenset[str] | bool] = frozenset({"cache"})
+
     def __init__(
         self,
         store: Any,

@@ -49,6 +49,8 @@ class KlbSource(BatchProvider):
 
     takes_no_input: ClassVar[bool] = True
 
+    changes_no_result: ClassVar[frozenset[str] | bool] = frozenset({"num_threads"})
+
     def __init__(
         self,
         filename: str | os.PathLike[str],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from voxflow.pipeline.data import Batch, BatchRequest, ProviderSpec
+from voxflow.pipeline.engine.arguments import Arguments
 from voxflow.pipeline.engine.checks import (
     batch_fits,
     check_batch,
@@ -52,6 +53,10 @@ class BatchProvider(Chainable):
     looks_at_nothing: bool = False
     """True of nodes that hand on deferred voxels as recipes, and where they lie."""
 
+    changes_no_result: ClassVar[frozenset[str] | bool] = frozenset()
+    """Which parameters of the constructor change no voxel, such as how many workers there are;
+    True: none does, and neither does the node. `describe` leaves them out."""
+
     label = _EngineLabel()
     given_label: str | None
     _engine_label: str
@@ -62,6 +67,7 @@ class BatchProvider(Chainable):
     _pipeline_run: Run | None
     _engine_state: str
     _engine_foreign: bool
+    _engine_arguments: Arguments
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: D102
         # State is made here, since subclasses need not call super().__init__().
@@ -75,6 +81,7 @@ class BatchProvider(Chainable):
         node._pipeline_run = None
         node._engine_state = ""
         node._engine_foreign = is_foreign(node)
+        node._engine_arguments = Arguments(args, kwargs)
         return node
 
     # -- for authors of nodes -------------------------------------------------------------------
