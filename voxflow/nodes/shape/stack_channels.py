@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from voxflow.pipeline.data import Array, ArrayKey, ArraySpec, Batch, BatchReques
 from voxflow.pipeline.engine import BatchFilter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 class StackChannels(BatchFilter):
@@ -67,6 +67,12 @@ class StackChannels(BatchFilter):
                     + ", ".join(f"{k}: {s.roi}" for k, s in zip(self.arrays, specs, strict=True))
                 )
         return spec
+
+    def values_per_voxel(self, key: Any, upstream: Mapping[Any, int]) -> int | None:
+        """Those of all channels together."""
+        if key != self.output or not all(each in upstream for each in self.arrays):
+            return None
+        return sum(upstream[each] for each in self.arrays)
 
     def prepare(self, request: BatchRequest) -> BatchRequest:
         """Need every channel where the new array is wanted."""

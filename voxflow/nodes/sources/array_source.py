@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
@@ -17,6 +18,8 @@ from voxflow.pipeline.geometry import Coordinate, Roi
 from voxflow.stores import open_dataset
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from voxflow.stores import MissingChunks, StoredDataset
 
 
@@ -93,6 +96,13 @@ class ArraySource(BatchProvider):
         batch[self.key] = Array(self._reader.read(spec.roi), spec, self._attrs())
         return batch
 
+    def values_per_voxel(self, key: Any, upstream: Mapping[Any, int]) -> int | None:
+        """What the array has, where it says its shape."""
+        shape, roi = self._reader.shape, self.array_spec.roi
+        if shape is None or roi is None:
+            return None
+        return prod(shape[: len(shape) - roi.dims])
+
     def __getstate__(self) -> dict[str, Any]:
         # The reader has all that it needs, and opens files by their names: handles do not travel.
         own = isinstance(self.array, Array)
@@ -106,6 +116,9 @@ class _Reader(Protocol):
     """Gives the voxels of regions: new arrays, or what lies in memory."""
 
     spec: ArraySpec
+
+    @property
+    def shape(self) -> tuple[int, ...] | None: ...
 
     def read(self, roi: Roi | None) -> np.ndarray[Any, Any] | Borrowed: ...
 
@@ -128,6 +141,7 @@ class _InMemory:
 
     def __init__(self, array: Array) -> None:
         self._array = array
+        self.shape = array.shape
         self.spec = array.spec.copy()
         self.spec.dtype = array.data.dtype
         if self.spec.kind is None:
@@ -143,6 +157,8 @@ class _ByRegions:
 
     def __init__(self, array: Any) -> None:
         self._array = array
+        shape = getattr(array, "shape", None)
+        self.shape = None if shape is None or len(shape) < len(array.roi.shape) else tuple(shape)
         self.spec = ArraySpec(array.roi, array.voxel_size, dtype=np.dtype(array.dtype))
         _check_grid(self.spec)
 
@@ -156,6 +172,7 @@ class _ByVoxels:
 
     def __init__(self, dataset: StoredDataset, spec: ArraySpec) -> None:
         self._dataset = dataset
+        self.shape = dataset.shape
         self.spec = spec.copy()
         if spec.dtype is not None and spec.dtype != dataset.dtype:
             raise ValueError(

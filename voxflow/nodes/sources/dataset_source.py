@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -139,6 +140,11 @@ class DatasetSource(BatchProvider):
             batch[key] = Array(self._opened[key].read(spec.roi), spec)
         return batch
 
+    def values_per_voxel(self, key: Any, upstream: Mapping[Any, int]) -> int | None:
+        """What the dataset has."""
+        opened: _Opened = self._opened[key]
+        return opened.values
+
     @property
     def prefetches(self) -> bool:
         """Whether a dataset is slow because it is waited for: for a network, for a disk."""
@@ -231,6 +237,11 @@ class _Opened:
         self.dataset = dataset
         self._leading = leading
         self._spatial = spatial
+
+    @property
+    def values(self) -> int:
+        """How many values a voxel has."""
+        return prod(self.dataset.shape[axis] for axis in self._leading)
 
     def read(self, roi: Roi | None) -> np.ndarray[Any, Any] | Borrowed:
         """The voxels of a region: leading axes first, then the spatial ones."""

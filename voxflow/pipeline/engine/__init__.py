@@ -1,6 +1,7 @@
 """Providers, filters, pipelines: how requests and batches move."""
 
 from voxflow.pipeline.engine.build import build
+from voxflow.pipeline.engine.describe import describe, differences
 from voxflow.pipeline.engine.errors import (
     BatchFilterError,
     BatchMismatch,
@@ -16,6 +17,7 @@ from voxflow.pipeline.engine.errors import (
     marked,
 )
 from voxflow.pipeline.engine.filter import BatchFilter
+from voxflow.pipeline.engine.memory import Memory, MemoryBound, scan_memory
 from voxflow.pipeline.engine.pipeline import Pipeline
 from voxflow.pipeline.engine.planning import NodePlan
 from voxflow.pipeline.engine.provider import BatchProvider
@@ -27,6 +29,8 @@ __all__ = [
     "BatchMismatch",
     "BatchProvider",
     "BatchRequestError",
+    "Memory",
+    "MemoryBound",
     "NodePlan",
     "Pipeline",
     "PipelineRequestError",
@@ -39,5 +43,8 @@ __all__ = [
     "UnhealthyStop",
     "VoxflowError",
     "build",
+    "describe",
+    "differences",
     "marked",
+    "scan_memory",
 ]

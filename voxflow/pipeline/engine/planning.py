@@ -10,6 +10,7 @@ from voxflow.pipeline.data.seeds import derive_seed
 from voxflow.pipeline.engine.checks import Problem, request_problems
 from voxflow.pipeline.engine.errors import RequestRefused
 from voxflow.pipeline.engine.legacy_random import borrowed_state, is_foreign, seed_globals
+from voxflow.pipeline.engine.memory import Memory, format_size, memory_of
 from voxflow.pipeline.engine.notes import note_visit
 from voxflow.pipeline.geometry.exact import format_exact
 
@@ -69,6 +70,10 @@ class NodePlan:
         """What nodes raised when they were to say what they ask upstream."""
         own = [] if self.error is None else [self.error]
         return own + [error for plan in self.upstream or [] for error in plan.errors()]
+
+    def memory(self) -> Memory:
+        """How many bytes of voxels are held at once, at most, while this is served."""
+        return memory_of(self)
 
     def __str__(self) -> str:
         return "\n".join(self._lines(0))
@@ -221,13 +226,5 @@ def _row(spec: Any, offered: Any, key: Any) -> str:
     parts += [str(spec.roi), f"{' x '.join(map(format_exact, shape))} voxels of {voxel_size}"]
     if known.dtype is not None and None not in shape:
         size = float(prod(shape)) * known.dtype.itemsize
-        parts.append(f"{known.dtype}, {_size(size)} per channel")
+        parts.append(f"{known.dtype}, {format_size(size)} per channel")
     return ", ".join(parts)
-
-
-def _size(size: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:.4g} {unit}"
-        size /= 1024
-    return f"{size:.4g} TiB"

@@ -19,6 +19,8 @@ from voxflow.pipeline.engine.own_time import OwnTime
 from voxflow.pipeline.engine.pipeline import Chainable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
 
     from voxflow.pipeline.data import Key, RunPosition, Spec
@@ -119,6 +121,23 @@ class BatchProvider(Chainable):
             Nodes with requests; None if that cannot be known before the run.
         """
         return None if self._upstream else []
+
+    def values_per_voxel(self, key: Key, upstream: Mapping[Key, int]) -> int | None:
+        """How many values each voxel of an array has, its channels and samples, before the run.
+
+        Parameters
+        ----------
+        key
+            An array that this node makes or hands on.
+        upstream
+            How many those have that it gets.
+
+        Returns
+        -------
+        int | None
+            None: as many as upstream; for arrays that are made, what their `kind` says.
+        """
+        return None
 
     def provides(self, key: Key, spec: Spec) -> None:
         """Say in `setup` that this node makes an array or a graph.
