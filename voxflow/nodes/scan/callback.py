@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+
 from tqdm import tqdm
 
 
 class ScanCallback:
     """Told about the progress of a scan; override what you need."""
+
+    def plan(self, text: str) -> None:
+        """What a scan that writes is going to do, before it begins.
+
+        Parameters
+        ----------
+        text
+            How many blocks, and how much memory they take.
+        """
 
     def start(self, num_total: int) -> None:
         """The scan begins.
@@ -32,6 +43,10 @@ class ScanCallback:
 
 class ScanBar(ScanCallback):
     """Shows a progress bar in the terminal."""
+
+    def plan(self, text: str) -> None:
+        """Say it above the bar."""
+        tqdm.write(text, file=sys.stderr)
 
     def start(self, num_total: int) -> None:
         """Show the bar."""

@@ -157,6 +157,9 @@ class _Heard(ScanCallback):
         self.blocks = 0
         self.before: int = -1
 
+    def plan(self, text: str) -> None:
+        self._inner.plan(text)
+
     def start(self, num_total: int) -> None:
         self.blocks = num_total
         self._inner.start(num_total)

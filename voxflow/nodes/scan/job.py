@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["Job", "ScanPolicy", "open_job"]
+__all__ = ["Job", "ScanPolicy", "open_job", "run_here", "worth_retrying"]
 
 
 @dataclass(frozen=True)
@@ -195,10 +195,12 @@ class Job:
     def _note_failure(self, number: int, error: Exception) -> None:
         entry = failure(number, self.blocks.owned(number), error)
         self._note(entry)
+        if not worth_retrying(error):
+            self.left_out.add(number)
         self._first = self._first or error
-        if getattr(error, "stops_scan", False):
+        if getattr(error, "stops", False):
             raise error
-        if self._streak.add(entry):
+        if worth_retrying(error) and self._streak.add(entry):
             add_note(
                 error,
                 f"{self.policy.budget} blocks in a row failed with this error, so the scan "
@@ -222,7 +224,7 @@ class Job:
 
     def to_retry(self) -> list[int]:
         """The blocks that failed in this run and may succeed yet."""
-        return [n for n, e in self.failures.items() if n not in self.left_out and _hopeful(e)]
+        return [number for number in self.failures if number not in self.left_out]
 
     def conclude(self) -> None:
         """Raise if blocks failed.
@@ -247,8 +249,9 @@ class Job:
         ) from self._first
 
 
-def _hopeful(entry: dict[str, Any]) -> bool:
-    return bool(entry["type"] != "UnhealthyBlock")
+def worth_retrying(error: BaseException) -> bool:
+    """Whether a block that failed so may succeed yet."""
+    return bool(getattr(error, "worth_retrying", True))
 
 
 def open_job(

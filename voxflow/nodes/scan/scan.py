@@ -16,8 +16,10 @@ from voxflow.nodes.scan.result import ScanResult
 from voxflow.nodes.scan.serve import Service, check_workers, served
 from voxflow.nodes.scan.with_daisy import obstacle, run_with_daisy
 from voxflow.pipeline.data import Batch
-from voxflow.pipeline.engine import BatchFilter, RequestRefused
+from voxflow.pipeline.engine import BatchFilter, RequestRefused, scan_memory
 from voxflow.pipeline.engine.legacy_random import seed_globals
+from voxflow.pipeline.engine.planning import plan
+from voxflow.stores.cache.arena import default_arena
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -169,6 +171,8 @@ class Scan(BatchFilter):
 
     def _fill(self, job: Job) -> None:
         """Fill the outputs."""
+        if not job.finished:
+            self.progress_callback.plan(self._forecast(job))
         self.progress_callback.start(len(job.blocks))
         try:
             self.progress_callback.update(job.done)
@@ -180,6 +184,15 @@ class Scan(BatchFilter):
         job.conclude()
         for writer in dict.fromkeys(output.writer for output in job.outputs):
             writer.finish()
+
+    def _forecast(self, job: Job) -> str:
+        upstream = self.get_upstream_provider()
+        first = plan(upstream, job.blocks.request(job.blocks.numbers[0]), own_nodes_only=True)
+        service = self._service
+        # A block that is made, those that wait, and one that is written.
+        memory = scan_memory(first, service.ahead + 1, default_arena().budget)
+        left = len(job.blocks) - job.done
+        return f"{self.label}: {left} of {len(job.blocks)} blocks to do; {memory}"
 
     def _run(self, job: Job) -> None:
         if self.num_workers > 1 or self.worker_command is not None:

@@ -88,7 +88,8 @@ def _done(work: Work, job: Job, group: int) -> bool:
     failed = False
     try:
         for number, outcome in served(work.upstream, work.blocks, numbers, work.service):
-            failed = not job.note(number, outcome) or failed
+            done = job.note(number, outcome)
+            failed = failed or not (done or number in job.left_out)
     except Exception as error:
         record.stop(capture(error))
         return False
