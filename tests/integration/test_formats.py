@@ -22,8 +22,8 @@ from voxflow.stores import (
     StoreUnusable,
     create_dataset,
     open_dataset,
-    remote,
 )
+from voxflow.stores.patience import VARIABLE
 
 pytest.importorskip("tifffile")
 
@@ -258,8 +258,7 @@ def s3_port():
 @pytest.mark.parametrize("kind", ["zarr", "n5", "precomputed"])
 @pytest.mark.parametrize("where", ["reading", "writing"])
 def test_a_connection_that_is_lost_in_the_middle(s3_port, tmp_path, monkeypatch, kind, where):
-    retries = {"max_retries": 2, "initial_delay": "50ms", "max_delay": "100ms"}
-    monkeypatch.setattr(remote, "RETRIES", retries)
+    monkeypatch.setenv(VARIABLE, "0.4")
     line = Line(s3_port)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{line.port}")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

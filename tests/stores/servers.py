@@ -32,6 +32,78 @@ def http_server(folder, port=0):
         thread.join()
 
 
+class Moods:
+    """What a server does instead of answering, one entry a request: a code, "hang", "reset", "cut".
+
+    ``asked`` are the requests that came.
+    """
+
+    def __init__(self, *moods, then=None):
+        self.moods, self.then, self.asked = list(moods), then, []
+        self.over = threading.Event()
+
+    def next(self, request):
+        self.asked.append(request)
+        return self.moods.pop(0) if self.moods else self.then
+
+
+class _Moody(_Quiet):
+    protocol_version = "HTTP/1.1"
+    moods: Moods
+
+    def do_GET(self):
+        mood = self.moods.next(self.path)
+        if mood is None:
+            super().do_GET()
+        elif mood == "hang":
+            self.moods.over.wait(60)
+        elif mood == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0" + bytes(4))
+            os.close(self.connection.detach())
+        elif mood == "cut":
+            self._head(200, 1000)
+            self.wfile.write(b"x" * 10)
+            self.connection.shutdown(socket.SHUT_RDWR)
+        else:
+            self._head(mood, 0)
+
+    def do_PUT(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.do_GET()
+
+    def _head(self, code, length):
+        self.send_response(code)
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+
+    def finish(self):
+        with contextlib.suppress(OSError, ValueError):
+            super().finish()
+
+
+class _Calm(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        pass
+
+
+@contextlib.contextmanager
+def moody_server(folder, moods):
+    """Serve a folder, after the moods are over; gives the URL."""
+    handler = functools.partial(type("Handler", (_Moody,), {"moods": moods}), directory=str(folder))
+    server = _Calm(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        moods.over.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -17,8 +17,8 @@ from voxflow.stores import (
     list_datasets,
     open_dataset,
     read_geometry,
-    remote,
 )
+from voxflow.stores.patience import VARIABLE
 from voxflow.testing.stores import StoreTests, ramp, random_region
 
 WHERE = Geometry((40, 4, 4), (80, -8, 4), ("nm",) * 3)
@@ -27,10 +27,8 @@ SUFFIXES = ("zarr", "n5", "precomputed")
 
 
 @pytest.fixture(autouse=True)
-def _quick_retries(monkeypatch):
-    monkeypatch.setattr(
-        remote, "RETRIES", {"max_retries": 3, "initial_delay": "50ms", "max_delay": "100ms"}
-    )
+def _little_patience(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "0.4")
 
 
 @pytest.fixture(scope="session")
@@ -159,8 +157,7 @@ def test_a_line_that_is_cut_while_writing(s3, tmp_path, suffix):
 def test_a_short_interruption_is_not_noticed(s3, tmp_path, suffix, monkeypatch):
     import threading
 
-    patient = {"max_retries": 20, "initial_delay": "50ms", "max_delay": "200ms"}
-    monkeypatch.setattr(remote, "RETRIES", patient)
+    monkeypatch.setenv(VARIABLE, "5")
     raw = make(f"s3://data/{tmp_path.name}.{suffix}")
     s3.cut()
     timer = threading.Timer(0.5, s3.connect)

@@ -7,14 +7,22 @@ makes `StoredDataset` concrete. What every format must hold is written down as t
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
 from voxflow.stores.disk import disk_errors
-from voxflow.stores.errors import DataMismatch, MissingChunk, OutOfBounds, ReadOnly, StoreError
+from voxflow.stores.errors import (
+    DataMismatch,
+    MissingChunk,
+    OutOfBounds,
+    ReadOnly,
+    StoreError,
+    StoreUnreachable,
+)
 from voxflow.stores.grid import Bounds, Index, chunk_bounds, format_bounds
 
 if TYPE_CHECKING:
@@ -174,7 +182,8 @@ class StoredDataset(ABC):
             If a chunk of it is not stored, unless the dataset was opened to fill such.
         """
         bounds = parse_region(region, self.shape, self.uri)
-        return self._read(_slices(bounds), bounds)
+        with _naming_region(bounds):
+            return self._read(_slices(bounds), bounds)
 
     def write(self, region: Sequence[slice], data: NDArray[Any]) -> None:
         """Write data into a region.
@@ -202,7 +211,7 @@ class StoredDataset(ABC):
         bounds = parse_region(region, self.shape, self.uri)
         data = np.asarray(data)
         _check_data(data, bounds, self.dtype, self.uri)
-        with disk_errors(self.uri, "written"):
+        with disk_errors(self.uri, "written"), _naming_region(bounds):
             self._write(_slices(bounds), bounds, data)
 
     @property
@@ -224,7 +233,8 @@ class StoredDataset(ABC):
             If it is not stored, unless the dataset was opened to fill such.
         """
         bounds = chunk_bounds(index, self.read_grid or self.shape, self.shape)
-        return self._read(_slices(bounds), bounds)
+        with _naming_region(bounds):
+            return self._read(_slices(bounds), bounds)
 
     def look(self, region: Sequence[slice] = ()) -> NDArray[Any] | None:
         """A region where it lies in memory, to be read only; None if it does not lie there.
@@ -254,6 +264,16 @@ class StoredDataset(ABC):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.uri}: shape {self.shape}, {self.dtype}, {self.mode}>"
+
+
+@contextlib.contextmanager
+def _naming_region(bounds: Bounds) -> Iterator[None]:
+    """Note which voxels a server was asked for, where it is lost."""
+    try:
+        yield
+    except StoreUnreachable as error:
+        error.add_note(f"It was asked for voxels {format_bounds(bounds)}.")
+        raise
 
 
 def _slices(bounds: Bounds) -> tuple[slice, ...]:

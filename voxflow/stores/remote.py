@@ -1,8 +1,4 @@
-"""Files and URLs as key-value stores of tensorstore, which retries what fails on the way.
-
-A request that fails for a reason that may pass (no connection, a timeout, a server that is
-overloaded) is tried again after a pause, which doubles each time. After that it is an error.
-"""
+"""Files and URLs as key-value stores of tensorstore, which retries what fails on the way."""
 
 from __future__ import annotations
 
@@ -12,14 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from voxflow.pipeline.engine.workers.limits import available_cpus
 from voxflow.stores.errors import ReadOnly, StoreError, StoreUnreachable, StoreUnusable
+from voxflow.stores.patience import VARIABLE, limit_silence, patience, retries, settle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["RETRIES", "check_home", "explain", "is_url", "join", "kvstore_spec", "make_context"]
-
-RETRIES: dict[str, Any] = {"max_retries": 7, "initial_delay": "250ms", "max_delay": "8s"}
-"""How often a request is tried again, and how long the pauses are: half a minute at most."""
+__all__ = [
+    "check_home",
+    "explain",
+    "is_url",
+    "join",
+    "kvstore_spec",
+    "make_context",
+    "open_store",
+    "wait_for",
+]
 
 SCHEMES = ("http://", "https://", "s3://", "gs://")
 """The URLs that are known."""
@@ -89,14 +92,15 @@ def make_context() -> Any:
     import tensorstore
 
     threads = int(os.environ.get("OMP_NUM_THREADS", "0")) or available_cpus()
+    limit_silence()
     return tensorstore.Context(
         {
             "cache_pool": {"total_bytes_limit": 0},  # chunks are kept by whoever reads through us
             "data_copy_concurrency": {"limit": threads},
             "file_io_concurrency": {"limit": threads},
-            "http_request_retries": RETRIES,
-            "s3_request_retries": RETRIES,
-            "gcs_request_retries": RETRIES,
+            "http_request_retries": retries(),
+            "s3_request_retries": retries(),
+            "gcs_request_retries": retries(),
         }
     )
 
@@ -155,20 +159,52 @@ def explain(error: Exception, uri: str, doing: str) -> StoreError:
     text = re.sub(r"\s*\[(source locations|tensorstore_spec)=.*", "", text)
     if is_lost(error):
         return StoreUnreachable(
-            f"{uri} cannot be {doing}: the server does not answer, also when asked "
-            f"{RETRIES['max_retries']} times more. Check the network and the server, then run it "
-            f"again ({text})"
+            f"{uri} cannot be {doing}: the server does not answer, also when it is asked again. "
+            f"Check the network and the server, then run it again; {VARIABLE} is how many seconds "
+            f"a server is waited for, now {patience():g} ({text})"
         )
     if _FULL.search(text):
         return StoreUnusable(
             f"{uri} cannot be {doing}: the disk is full. Make room, and run it again ({text})"
+        )
+    if doing != "read" and text.startswith("NOT_FOUND"):
+        return StoreUnusable(
+            f"{uri} cannot be {doing}: there is no such bucket. Make it, or correct the URL "
+            f"({text})"
         )
     if _REFUSED.search(text):
         return ReadOnly(f"{uri} cannot be {doing}: check its permissions ({text})")
     return StoreUnusable(f"{uri} cannot be {doing}: it may be damaged ({text})")
 
 
-def read_key(folder: str, name: str, context: Any = None) -> bytes | None:
+def open_store(folder: str) -> Any:
+    """A folder or URL as tensorstore's key-value store.
+
+    Raises
+    ------
+    ValueError
+        If that fails.
+    StoreUnusable
+        In a fork, or if the URL is of a kind that is not known.
+    """
+    import tensorstore
+
+    check_home(folder)
+    return settle(tensorstore.KvStore.open(kvstore_spec(folder), context=make_context()))
+
+
+def wait_for(future: Any, folder: str, nbytes: int = 0) -> Any:
+    """Wait for tensorstore, at a URL not for ever.
+
+    Raises
+    ------
+    ValueError
+        tensorstore's, or one of its kind if a server takes too long.
+    """
+    return settle(future, nbytes) if is_url(folder) else future.result()
+
+
+def read_key(folder: str, name: str) -> bytes | None:
     """The bytes of a small file in a folder or below a URL; None if there is none.
 
     Raises
@@ -182,14 +218,8 @@ def read_key(folder: str, name: str, context: Any = None) -> bytes | None:
                 return file.read()
         except (FileNotFoundError, NotADirectoryError):
             return None
-    import tensorstore
-
-    check_home(folder)
     try:
-        store = tensorstore.KvStore.open(
-            kvstore_spec(folder), context=context or make_context()
-        ).result()
-        found = store.read(name).result()
+        found = settle(open_store(folder).read(name))
     except ValueError as error:
         raise explain(error, join(folder, name), "read") from error
     return bytes(found.value) if found.state == "value" else None
@@ -203,12 +233,8 @@ def write_key(folder: str, name: str, value: bytes) -> None:
     StoreError
         If it cannot be written.
     """
-    import tensorstore
-
-    check_home(folder)
     try:
-        store = tensorstore.KvStore.open(kvstore_spec(folder), context=make_context()).result()
-        store.write(name, value).result()
+        wait_for(open_store(folder).write(name, value), folder, len(value))
     except ValueError as error:
         raise explain(error, join(folder, name), "written") from error
 
@@ -217,10 +243,8 @@ def delete_folder(folder: str) -> None:
     """Delete all that is in a folder or below a URL."""
     import tensorstore
 
-    check_home(folder)
-    store = tensorstore.KvStore.open(kvstore_spec(folder), context=make_context()).result()
-    try:
-        store.delete_range(tensorstore.KvStore.KeyRange()).result()
+    try:  # many requests, each of which is tensorstore's to give up
+        open_store(folder).delete_range(tensorstore.KvStore.KeyRange()).result()
     except ValueError as error:
         raise explain(error, folder, "deleted") from error
 
@@ -237,7 +261,8 @@ def open_array(spec: Mapping[str, Any], uri: str, **options: Any) -> Any:
 
     check_home(uri)
     try:
-        return tensorstore.open(dict(spec), context=make_context(), **options).result()
+        opened = tensorstore.open(dict(spec), context=make_context(), **options)
+        return wait_for(opened, uri)
     except ValueError as error:
         doing = "made" if options.get("create") else "opened"
         raise explain(error, uri, doing) from error

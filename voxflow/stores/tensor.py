@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -19,7 +20,15 @@ from voxflow.stores.base import (
 )
 from voxflow.stores.errors import ReadOnly
 from voxflow.stores.grid import Index, chunk_bounds, chunks_of
-from voxflow.stores.remote import check_home, explain, join, kvstore_spec, open_array
+from voxflow.stores.remote import (
+    check_home,
+    explain,
+    is_lost,
+    join,
+    kvstore_spec,
+    open_array,
+    wait_for,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -127,22 +136,29 @@ class TensorDataset(StoredDataset):
         if any(begin == end for begin, end in bounds):
             return np.empty([end - begin for begin, end in bounds], self._dtype)
         try:
-            data = array[region].read(order="C").result()
+            nbytes = math.prod(end - begin for begin, end in bounds) * self._dtype.itemsize
+            data = wait_for(array[region].read(order="C"), self._root, nbytes)
         except ValueError as error:
             if self._missing == "error" and str(error).startswith("NOT_FOUND"):
                 raise self._which_are_missing(array, bounds, error) from None
-            raise explain(error, self.uri, "read") from error
+            raise self._explain(error, "read") from error
         return np.asarray(data, self._dtype, order="C")
 
     def _write(self, region: tuple[slice, ...], bounds: Bounds, data: NDArray[Any]) -> None:
         if data.size == 0:
             return
         try:
-            self._array()[region].write(np.ascontiguousarray(data, self._dtype)).result()
+            written = self._array()[region].write(np.ascontiguousarray(data, self._dtype))
+            wait_for(written, self._root, data.nbytes)
         except NotImplementedError as error:
             raise ReadOnly(f"{self.uri} cannot be written to: its server only reads") from error
         except ValueError as error:
-            raise explain(error, self.uri, "written") from error
+            raise self._explain(error, "written") from error
+
+    def _explain(self, error: ValueError, doing: str) -> Exception:
+        if is_lost(error):  # what is asked for next does not wait for what hangs
+            self._opened = (-1, None)
+        return explain(error, self.uri, doing)
 
     def _which_are_missing(self, array: Any, bounds: Bounds, error: ValueError) -> Exception:
         """Look which of the region's chunks are not stored, after reading hit one of them."""
@@ -151,7 +167,7 @@ class TensorDataset(StoredDataset):
         for index in touched:
             first = tuple(b for b, _ in chunk_bounds(index, self._grid, self.shape))
             try:
-                array[first].read().result()
+                wait_for(array[first].read(), self._root)
             except ValueError as absent:
                 if not str(absent).startswith("NOT_FOUND"):
                     return explain(absent, self.uri, "read")

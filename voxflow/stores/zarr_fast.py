@@ -18,6 +18,7 @@ from voxflow.stores.remote import (
     join,
     kvstore_spec,
     make_context,
+    wait_for,
 )
 
 if TYPE_CHECKING:
@@ -60,7 +61,10 @@ class QuickReader:
             self._usable = False
             return None
         try:
-            data: NDArray[Any] = store[region].read().result()
+            part = store[region]
+            data: NDArray[Any] = wait_for(
+                part.read(), self._folder, part.size * part.dtype.numpy_dtype.itemsize
+            )
         except ValueError as error:  # a chunk is not there, or broken
             if is_lost(error):
                 raise explain(error, self._folder, "read") from error
@@ -84,7 +88,8 @@ def _open(folder: str, driver: str, fill: bool) -> Any:
         "fill_missing_data_reads": fill,
     }
     try:
-        return tensorstore.open(spec, read=True, open=True, context=make_context()).result()
+        opened = tensorstore.open(spec, read=True, open=True, context=make_context())
+        return wait_for(opened, folder)
     except ValueError as error:  # a codec or type that it does not know
         if is_lost(error):
             raise explain(error, folder, "read") from error

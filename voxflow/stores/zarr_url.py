@@ -10,7 +10,8 @@ from zarr.abc.store import OffsetByteRequest, RangeByteRequest, Store, SuffixByt
 from zarr.core.buffer import default_buffer_prototype
 
 from voxflow.stores.errors import ReadOnly
-from voxflow.stores.remote import check_home, explain, join, kvstore_spec, make_context
+from voxflow.stores.patience import settled
+from voxflow.stores.remote import check_home, explain, join, open_store
 
 if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest
@@ -63,13 +64,9 @@ class UrlStore(Store):
         return not self.root.startswith("http")
 
     def _store(self) -> Any:
-        import tensorstore
-
         check_home(self.root)
         if self._opened[0] != os.getpid():
-            spec = kvstore_spec(join(self.root, ""))
-            store = tensorstore.KvStore.open(spec, context=make_context()).result()
-            self._opened = (os.getpid(), store)
+            self._opened = (os.getpid(), open_store(join(self.root, "")))
         return self._opened[1]
 
     async def get(
@@ -80,7 +77,7 @@ class UrlStore(Store):
     ) -> Buffer | None:
         """Get the bytes of a key, or a part of them."""
         try:
-            found = await self._store().read(key)
+            found = await settled(self._store().read(key))
         except ValueError as error:
             raise explain(error, f"{self.root}/{key}", "read") from error
         if found.state != "value":
@@ -104,7 +101,7 @@ class UrlStore(Store):
         """Store bytes."""
         self._check_writable()
         try:
-            await self._store().write(key, value.to_bytes())
+            await settled(self._store().write(key, value.to_bytes()), len(value))
         except NotImplementedError as error:
             raise ReadOnly(f"{self.root} cannot be written to: its server only reads") from error
         except ValueError as error:
@@ -114,7 +111,7 @@ class UrlStore(Store):
         """Delete a key, if it is there."""
         self._check_writable()
         try:
-            await self._store().write(key, None)
+            await settled(self._store().write(key, None))
         except ValueError as error:
             raise explain(error, f"{self.root}/{key}", "deleted") from error
 
