@@ -20,7 +20,15 @@ from voxflow.stores.drivers import Driver, Level
 from voxflow.stores.errors import DatasetNotFound, StoreError, StoreNotFound
 from voxflow.stores.metadata import NANOMETERS, Geometry, geometry_attrs, plain_numbers
 from voxflow.stores.names import clean_path
-from voxflow.stores.remote import delete_folder, is_url, join, kvstore_spec, open_array, read_key
+from voxflow.stores.remote import (
+    check_bucket,
+    delete_folder,
+    is_url,
+    join,
+    kvstore_spec,
+    open_array,
+    read_key,
+)
 from voxflow.stores.tensor import TensorDataset
 
 if TYPE_CHECKING:
@@ -174,6 +182,7 @@ def _create(
             **_encoding(compression),
         },
     }
+    check_bucket(join(store, path), uri)  # tensorstore would ask on and on
     open_array(spec, uri, create=True, open=True)
 
 

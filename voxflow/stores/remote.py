@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "check_bucket",
     "check_home",
     "explain",
     "is_url",
@@ -221,7 +222,7 @@ def read_key(folder: str, name: str) -> bytes | None:
     try:
         found = settle(open_store(folder).read(name))
     except ValueError as error:
-        raise explain(error, join(folder, name), "read") from error
+        raise explain(error, folder + name, "read") from error
     return bytes(found.value) if found.state == "value" else None
 
 
@@ -236,7 +237,24 @@ def write_key(folder: str, name: str, value: bytes) -> None:
     try:
         wait_for(open_store(folder).write(name, value), folder, len(value))
     except ValueError as error:
-        raise explain(error, join(folder, name), "written") from error
+        raise explain(error, folder + name, "written") from error
+
+
+def check_bucket(folder: str, uri: str) -> None:
+    """Raise if something is to be made in a bucket that is not there.
+
+    Raises
+    ------
+    StoreError
+        If there is none, or nobody answers.
+    """
+    import tensorstore
+
+    if folder.startswith(("s3://", "gs://")):
+        try:
+            settle(open_store(folder).list(tensorstore.KvStore.KeyRange("info", "info0")))
+        except ValueError as error:
+            raise explain(error, uri, "made") from error
 
 
 def delete_folder(folder: str) -> None:
