@@ -6,14 +6,24 @@ changes fastest, so every list of its ``attributes.json`` is in the other direct
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from voxflow.pipeline.geometry import Coordinate
 from voxflow.stores.base import Attrs, Compression, MissingChunks, Mode, wrong_compression
-from voxflow.stores.drivers import Driver
-from voxflow.stores.errors import DatasetNotFound, ReadOnly, StoreError, StoreNotFound
+from voxflow.stores.drivers import Driver, Level
+from voxflow.stores.errors import (
+    DatasetNotFound,
+    MetadataMissing,
+    ReadOnly,
+    StoreError,
+    StoreNotFound,
+)
+from voxflow.stores.n5_scales import SCALE, placed
 from voxflow.stores.names import not_found
 from voxflow.stores.remote import delete_folder, is_url, join, read_key, write_key
 from voxflow.stores.tensor import TensorDataset
@@ -48,7 +58,7 @@ class N5Dataset(TensorDataset):
     @property
     def attrs(self) -> Attrs:
         """The dataset's own attributes, with lists along axes in our order."""
-        return N5Attrs(self.folder, self.mode, self.uri)
+        return N5Attrs(self.folder, self.mode, self.uri, groups_above(self._root, self._path))
 
 
 class N5Attrs(MutableMapping[str, Any]):
@@ -62,10 +72,12 @@ class N5Attrs(MutableMapping[str, Any]):
         ``"r"`` or ``"r+"``.
     uri
         For messages.
+    groups
+        The folders of the groups above, nearest first, which may say how large the voxels are.
     """
 
-    def __init__(self, folder: str, mode: Mode, uri: str) -> None:
-        self._folder, self._mode, self._uri = folder, mode, uri
+    def __init__(self, folder: str, mode: Mode, uri: str, groups: Sequence[str] = ()) -> None:
+        self._folder, self._mode, self._uri, self._groups = folder, mode, uri, groups
 
     def _stored(self) -> dict[str, Any]:
         return read_attributes(self._folder) or {}
@@ -74,11 +86,9 @@ class N5Attrs(MutableMapping[str, Any]):
         stored = self._stored()
         rank, names = len(stored.get("dimensions", ())), stored.get("axes")
         seen = {name: value for name, value in stored.items() if name not in _OWN | {"axes"}}
-        pixels = seen.get("pixelResolution")  # of BigStitcher and n5-viewer
-        if isinstance(pixels, Mapping) and "resolution" not in seen and "dimensions" in pixels:
-            seen["resolution"] = pixels["dimensions"]
-            if "unit" in pixels and "units" not in seen:
-                seen["units"] = [pixels["unit"]] * len(pixels["dimensions"])
+        if rank and "resolution" not in seen:
+            name = self._folder.rstrip("/").rpartition("/")[2]
+            seen = placed(name, seen, self._above) | seen
         if isinstance(names, list) and len(names) == rank:
             seen["axis_names"] = names
         space = [str(name).lower().strip("^") not in _NOT_SPACE for name in names or ()]
@@ -89,6 +99,10 @@ class N5Attrs(MutableMapping[str, Any]):
                     values = [value for value, kept in zip(values, space, strict=True) if kept]
                 seen[name] = values[::-1]
         return seen
+
+    @cached_property
+    def _above(self) -> list[dict[str, Any]]:
+        return [read_attributes(folder) or {} for folder in self._groups]
 
     def __getitem__(self, name: str) -> Any:
         return self._ours()[name]
@@ -144,6 +158,16 @@ def to_n5(attrs: Mapping[str, Any], rank: int, axes: Any = None) -> dict[str, An
     return written
 
 
+def groups_above(root: str, path: str) -> list[str]:
+    """The folders of the groups in which a dataset is, nearest first.
+
+    >>> groups_above("a.n5", "em/raw/s0")
+    ['a.n5/em/raw/', 'a.n5/em/', 'a.n5/']
+    """
+    parts = path.split("/") if path else []
+    return [join(root, "/".join(parts[:count])) for count in reversed(range(len(parts)))]
+
+
 def read_attributes(folder: str) -> dict[str, Any] | None:
     """The attributes of a group or dataset as they are stored; None if there are none."""
     found = read_key(folder, _FILE)
@@ -185,6 +209,13 @@ class _N5(Driver):
                 found.append("" if name == "." else name.replace(os.sep, "/"))
         return found
 
+    def levels(self, store: str, path: str) -> Sequence[Level]:
+        for group in (path, f"{path}/data".lstrip("/")):  # the latter is Paintera's
+            names = _scales(join(store, group))
+            if names:
+                return [_level(store, f"{group}/{name}".lstrip("/")) for name in names]
+        return ()
+
     def attrs(self, store: str, path: str, mode: Mode) -> Attrs:
         if mode == "r" and read_attributes(join(store, path)) is None:
             self._not_there(store, path, False)
@@ -195,6 +226,31 @@ class _N5(Driver):
 
     def delete(self, store: str, path: str) -> None:
         delete_folder(join(store, path))
+
+
+def _scales(folder: str) -> list[str]:
+    """The names of a pyramid's levels, finest first."""
+    if is_url(folder):
+        every = (f"s{number}" for number in itertools.count())
+        return list(itertools.takewhile(lambda name: _holds_array(join(folder, name)), every))
+    there = os.listdir(folder) if os.path.isdir(folder) else ()
+    names = [name for name in there if SCALE.fullmatch(name) and _holds_array(join(folder, name))]
+    return sorted(names, key=lambda name: int(name[1:]))
+
+
+def _holds_array(folder: str) -> bool:
+    return "dimensions" in (read_attributes(folder) or ())
+
+
+def _level(store: str, path: str) -> Level:
+    uri = f"{store}:{path}"
+    attrs = N5Attrs(join(store, path), "r", uri, groups_above(store, path))
+    if "resolution" not in attrs:
+        raise MetadataMissing(
+            f"{uri} does not say its voxel size, nor do the groups above: name this level by its "
+            "path, without level= and voxel_size=, and give the voxel size (array_specs)"
+        )
+    return Level(path, Coordinate(attrs["resolution"]))
 
 
 def _create(
