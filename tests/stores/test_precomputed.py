@@ -7,7 +7,9 @@ from voxflow.pipeline.geometry import Coordinate
 from voxflow.stores import (
     DatasetNotFound,
     Geometry,
+    MissingChunk,
     OutputMismatch,
+    ReadOnly,
     StoreError,
     StoreUnusable,
     create_dataset,
@@ -16,7 +18,8 @@ from voxflow.stores import (
     open_dataset,
     read_geometry,
 )
-from voxflow.testing.stores import StoreTests, ramp
+from voxflow.stores.precomputed_shards import chunk_id, open_shards, which_are_stored
+from voxflow.testing.stores import StoreTests, ramp, random_region
 
 WHERE = Geometry((50, 4.6, 9.8), (-50, 9.2, 0), ("nm",) * 3)
 
@@ -104,7 +107,7 @@ def test_what_it_cannot_hold(tmp_path):
         make(attrs={"note": 1})
     with pytest.raises(StoreError, match="compressed_segmentation"):
         make(compression="gzip")
-    with pytest.raises(StoreError, match="precomputed has no shards"):
+    with pytest.raises(StoreError, match="sharded precomputed is only read.*no shards"):
         make(shards=(2, 2, 2))
     assert not (tmp_path / "a.precomputed").exists()
 
@@ -145,6 +148,52 @@ def test_scales_are_levels(tmp_path):
     for options in ({"level": 2}, {"level": -1}, {"voxel_size": (40, 16, 16)}):
         with pytest.raises(DatasetNotFound, match=r"its levels are 0: \(40, 4, 4\), 1: \(40, 8"):
             open_dataset(tmp_path / "volume", **options)
+
+
+@pytest.mark.parametrize("bits", [(0, 0, 9), (3, 1, 3), (9, 0, 0)])
+def test_shards_are_read(tmp_path, bits):
+    import tensorstore
+
+    data = ramp((24, 32, 33), "u8") + 1
+    data[16:, :8, :8] = 0  # of which tensorstore stores no chunk
+    names = ("preshift_bits", "minishard_bits", "shard_bits")
+    spec = {
+        "driver": "neuroglancer_precomputed",
+        "kvstore": {"driver": "file", "path": f"{tmp_path}/volume/"},
+        "multiscale_metadata": {"data_type": "uint64", "num_channels": 1, "type": "segmentation"},
+        "scale_metadata": {
+            "size": data.shape[::-1],
+            "resolution": [4, 4, 40],
+            "voxel_offset": [2, 0, 1],
+            "encoding": "raw",
+            "chunk_size": [8, 8, 8],
+            "sharding": {
+                "@type": "neuroglancer_uint64_sharded_v1",
+                **dict(zip(names, bits, strict=True)),
+                "hash": "identity",
+                "minishard_index_encoding": "gzip",
+                "data_encoding": "gzip",
+            },
+        },
+    }
+    tensorstore.open(spec, create=True).result()[..., 0].T.write(data).result()
+    raw = open_dataset(tmp_path / "volume")
+    assert raw.read_grid == (8, 8, 8)
+    rng = np.random.default_rng(1)
+    for _ in range(10):
+        region = random_region(data[:16].shape, rng)
+        np.testing.assert_array_equal(raw.read(region), data[region])
+    with pytest.raises(MissingChunk, match=r"1 of the 3 chunks.*chunk \(2, 0, 0\)"):
+        raw.read((slice(0, 24), slice(2, 8), slice(3, 4)))
+    shards = open_shards(f"{tmp_path}/volume/4_4_40/", spec["scale_metadata"]["sharding"])
+    ids = [chunk_id(index[::-1], (5, 4, 3)) for index in np.ndindex(3, 4, 5)]
+    assert which_are_stored(shards, "", ids).index(False) == 2 * 4 * 5
+    assert sum(which_are_stored(shards, "", ids)) == len(set(ids)) - 1 == 59
+    filled = open_dataset(tmp_path / "volume", missing_chunks="fill")
+    np.testing.assert_array_equal(filled.read(()), data)
+    assert read_geometry(raw).offset == Coordinate(40, 0, 8)
+    with pytest.raises(ReadOnly, match="is sharded, which is only read"):
+        open_dataset(tmp_path / "volume", mode="r+")
 
 
 def test_a_truncated_chunk(tmp_path):

@@ -138,7 +138,8 @@ def _parse_grid(
     if place.kind == "hdf5" and not place.path:
         raise ValueError(f"{place.store}: a dataset in an HDF5 file needs a path, got none")
     if place.kind != "zarr" and shards is not None:
-        known = "HDF5" if place.kind == "hdf5" else place.kind
+        names = {"hdf5": "HDF5", "precomputed": "sharded precomputed is only read: what is made"}
+        known = names.get(place.kind, place.kind)
         raise StoreError(f"{place.store}: {known} has no shards; use zarr, or leave them out")
     for name, sizes in (("chunks", chunks), ("shards", shards), ("block", block)):
         if sizes is not None and (len(sizes) != len(shape) or any(size < 1 for size in sizes)):

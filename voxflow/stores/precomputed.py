@@ -15,11 +15,20 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from voxflow.pipeline.geometry import Coordinate
-from voxflow.stores.base import Attrs, Compression, MissingChunks, Mode, wrong_compression
+from voxflow.stores.base import (
+    Attrs,
+    Compression,
+    MissingChunks,
+    Mode,
+    missing_chunk,
+    wrong_compression,
+)
 from voxflow.stores.drivers import Driver, Level
-from voxflow.stores.errors import DatasetNotFound, StoreError, StoreNotFound
+from voxflow.stores.errors import DatasetNotFound, ReadOnly, StoreError, StoreNotFound
+from voxflow.stores.grid import chunks_of
 from voxflow.stores.metadata import NANOMETERS, Geometry, geometry_attrs, plain_numbers
 from voxflow.stores.names import clean_path
+from voxflow.stores.precomputed_shards import chunk_id, open_shards, which_are_stored
 from voxflow.stores.remote import (
     check_bucket,
     delete_folder,
@@ -33,6 +42,9 @@ from voxflow.stores.tensor import TensorDataset
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
+
+    from voxflow.stores.grid import Bounds, Index
 
 __all__ = ["PrecomputedDataset"]
 
@@ -53,6 +65,11 @@ class PrecomputedDataset(TensorDataset):
         ``"r"`` or ``"r+"``.
     missing_chunks
         What reading a chunk that is not stored means.
+
+    Raises
+    ------
+    ReadOnly
+        If it is sharded, and to be written to.
     """
 
     _driver = "neuroglancer_precomputed"
@@ -66,6 +83,14 @@ class PrecomputedDataset(TensorDataset):
         if key and key not in keys:
             raise DatasetNotFound(f"{root}:{volume} has no scale {key!r}, which has: {keys}")
         self._index = keys.index(key) if key else 0
+        self._sharding = self._info["scales"][self._index].get("sharding")
+        if self._sharding and mode == "r+":
+            raise ReadOnly(
+                f"{root}:{path} is sharded, which is only read: tensorstore leaves out chunks of "
+                "zeros there, so that nobody could tell them from lost ones. Write to another "
+                "volume, or overwrite this one (exist='overwrite'), which makes it anew without "
+                "shards"
+            )
         super().__init__(root, path, mode, missing_chunks)
 
     @property
@@ -83,6 +108,27 @@ class PrecomputedDataset(TensorDataset):
         ours = array.T if channels > 1 else array.T[0]
         return ours[tensorstore.d[:].translate_to[0]]
 
+    def _read(self, region: tuple[slice, ...], bounds: Bounds) -> NDArray[Any]:
+        data = super()._read(region, bounds)
+        if self._sharding and self._missing == "error" and data.size:
+            self._check_shards(bounds, data)
+        return data
+
+    def _check_shards(self, bounds: Bounds, data: NDArray[Any]) -> None:
+        """Raise if what was read as 0 is not stored."""
+        grid = self._grid
+        touched = list(chunks_of(bounds, grid))
+        empty = [index for index in touched if not data[_in_region(index, grid, bounds)].any()]
+        if not empty:
+            return
+        counts = [-(-n // size) for n, size in zip(self.shape, grid, strict=True)][:-4:-1]
+        ids = [chunk_id(index[:-4:-1], counts) for index in empty]
+        folder = join(self.folder, self._info["scales"][self._index]["key"])
+        there = which_are_stored(open_shards(folder, self._sharding), folder, ids)
+        missing = [index for index, stored in zip(empty, there, strict=True) if not stored]
+        if missing:
+            raise missing_chunk(self, bounds, missing, len(touched), grid=grid, fill=0)
+
     @property
     def attrs(self) -> Attrs:
         """What the volume says of where it lies, which cannot be changed."""
@@ -92,6 +138,14 @@ class PrecomputedDataset(TensorDataset):
         lead = ("c",) if int(self._info["num_channels"]) > 1 else ()
         geometry = Geometry(size, offset, ("nm",) * 3, (*lead, "z", "y", "x"))
         return cast("Attrs", MappingProxyType(geometry_attrs(geometry)))
+
+
+def _in_region(index: Index, grid: Sequence[int], bounds: Bounds) -> tuple[slice, ...]:
+    """Where a chunk lies in what was read of a region."""
+    return tuple(
+        slice(max(i * size - begin, 0), min((i + 1) * size, end) - begin)
+        for i, size, (begin, end) in zip(index, grid, bounds, strict=True)
+    )
 
 
 def _read_info(root: str, path: str) -> dict[str, Any]:
