@@ -377,10 +377,14 @@ def missing_chunk(
     )
 
 
-def wrong_compression(compression: Any, names: Sequence[str], where: str) -> StoreError:
+def wrong_compression(
+    compression: Any,
+    names: Sequence[str],
+    where: str,
+    levels: str = ", or a gzip level from 0 to 9",
+) -> StoreError:
     """Make the error for a codec that a format does not have."""
     choices = ", ".join(map(repr, names))
     return StoreError(
-        f"{where} cannot be compressed with {compression!r}: take None, {choices}, or a gzip "
-        f"level from 0 to 9"
+        f"{where} cannot be compressed with {compression!r}: take None, {choices}{levels}"
     )

@@ -65,7 +65,7 @@ def create_dataset(
     compression
         None, ``"gzip"`` or its level from 0 to 9; for HDF5 also ``"lzf"`` and ``"szip"``, for zarr
         also ``"zstd"`` and ``"blosc"``, for N5 these and ``"bzip2"`` and ``"xz"``. Precomputed has
-        none but ``"compressed_segmentation"``, TIFF none.
+        none but ``"compressed_segmentation"``, TIFF none; folders of images have ``"png"``.
     fill_value
         What voxels that were never written are said to be.
     attrs

@@ -5,6 +5,7 @@ Sections are in the natural order of their names: ``s9.png`` comes before ``s10.
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import re
@@ -22,6 +23,7 @@ from voxflow.stores.base import (
     Mode,
     StoredDataset,
     missing_chunk,
+    wrong_compression,
 )
 from voxflow.stores.drivers import Driver
 from voxflow.stores.errors import (
@@ -32,9 +34,11 @@ from voxflow.stores.errors import (
     StoreNotFound,
     StoreUnusable,
 )
+from voxflow.stores.image_files import describe_image, is_tiff, read_image
 from voxflow.stores.metadata import Geometry, geometry_attrs
 from voxflow.stores.names import not_found
 from voxflow.stores.place import IMAGE_SUFFIXES
+from voxflow.stores.sections import STACK, SectionsDataset, create_sections
 from voxflow.stores.tiff import TiffDataset, create_tiff
 
 if TYPE_CHECKING:
@@ -44,7 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ImagesDataset", "natural_order"]
 
-_STACK = "stack"  # what the first section says of the whole
+_OF_STACK = "stack"  # what the first section says of the whole
 
 
 class ImagesDataset(StoredDataset):
@@ -69,9 +73,9 @@ class ImagesDataset(StoredDataset):
         super().__init__(mode)
         self._where, self._files = where, tuple(files)
         there = [file for file in self._files if file is not None]
-        self._page, self._dtype, first = _describe(there[0])
+        self._page, self._dtype, first = describe_image(there[0])
         for file in there[1:]:
-            page, dtype, _ = _describe(file)
+            page, dtype, _ = describe_image(file)
             if (page, dtype) != (self._page, self._dtype):
                 raise StoreUnusable(
                     f"{file} is of shape {page}, {dtype}, but {there[0]} is of shape "
@@ -80,7 +84,7 @@ class ImagesDataset(StoredDataset):
                 )
         self._shape = (len(self._files), *self._page)
         names = ["z", "y", "x", "c^"][: len(self._shape)]
-        self._attrs: dict[str, Any] = first.get(_STACK) or {"axis_names": names}
+        self._attrs: dict[str, Any] = first.get(_OF_STACK) or {"axis_names": names}
 
     @property
     def chunks(self) -> tuple[int, ...] | None:
@@ -144,59 +148,11 @@ class ImagesDataset(StoredDataset):
         if data.size == 0:
             return
         for section, file in zip(data, self._files[region[0]], strict=True):
-            if file is None or not _is_tiff(file):
+            if file is None or not is_tiff(file):
                 raise ReadOnly(f"{file or self.uri} is not written to: only TIFF sections are")
             target = TiffDataset(file, "", "r+")
             target.write(region[1:], section)
             target.flush()
-
-
-def _is_tiff(file: str) -> bool:
-    return file.lower().endswith((".tif", ".tiff"))
-
-
-def _imageio() -> Any:
-    try:
-        import imageio.v3
-    except ImportError as error:
-        raise ImportError(
-            'images are read by the package imageio, which is not installed: pip install "voxflow'
-            '[images]"'
-        ) from error
-    return imageio.v3
-
-
-def _describe(file: str) -> tuple[tuple[int, ...], np.dtype[Any], Mapping[str, Any]]:
-    """Shape, type and attributes of one image, from its header."""
-    if _is_tiff(file):
-        page = TiffDataset(file)
-        return page.shape, page.dtype, page.attrs
-    try:
-        found = _imageio().improps(file, plugin="pillow")
-    except (OSError, ValueError, SyntaxError) as error:
-        raise StoreUnusable(f"{file} cannot be read; it may be damaged ({error})") from error
-    return tuple(found.shape), np.dtype(found.dtype).newbyteorder("="), {}
-
-
-def read_image(file: str, region: tuple[slice, ...] = ()) -> NDArray[Any]:
-    """Read one image, or a region of it.
-
-    Raises
-    ------
-    StoreNotFound
-        If it is not there.
-    StoreUnusable
-        If it cannot be decoded.
-    """
-    if _is_tiff(file):
-        return TiffDataset(file).read(region)
-    if not os.path.exists(file):
-        raise StoreNotFound(f"there is no file {file}")
-    try:
-        image: NDArray[Any] = np.asarray(_imageio().imread(file, plugin="pillow"))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise StoreUnusable(f"{file} cannot be decoded; it may be damaged ({error})") from error
-    return image[region]
 
 
 def natural_order(name: str) -> list[tuple[int, int | str]]:
@@ -217,6 +173,10 @@ def list_images(folder: str) -> list[str]:
     else:
         found = [name for name in glob.glob(folder) if os.path.isfile(name)]
     return sorted(found, key=natural_order)
+
+
+def _is_stack(folder: str) -> bool:
+    return os.path.isfile(os.path.join(folder, STACK)) or bool(list_images(folder))
 
 
 def _is_shown(file: str) -> bool:
@@ -249,6 +209,8 @@ class _Images(Driver):
         where = os.path.join(store, path) if path else store
         if os.path.isfile(where):
             return _single(where, mode)
+        if os.path.isfile(os.path.join(where, STACK)):
+            return SectionsDataset(where, mode, missing)
         files = list_images(where)
         if not files:
             self._not_there(store, path)
@@ -271,25 +233,28 @@ class _Images(Driver):
 
     def names(self, store: str) -> list[str]:
         files = [os.path.basename(file) for file in list_images(store)]
-        found = ["", *files] if files else []
+        found = ["", *files] if _is_stack(store) else []
         if os.path.isdir(store):
             below = [entry.path for entry in os.scandir(store) if entry.is_dir()]
-            found += [os.path.basename(folder) for folder in below if list_images(folder)]
+            found += [os.path.basename(folder) for folder in below if _is_stack(folder)]
         return found
 
     def create(self, store: str, path: str, **options: Any) -> None:
         _create(os.path.join(store, path), **options)
 
     def delete(self, store: str, path: str) -> None:
-        for file in list_images(os.path.join(store, path)):
+        folder = os.path.join(store, path)
+        for file in list_images(folder):
             os.remove(file)
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(os.path.join(folder, STACK))
 
 
 def _single(file: str, mode: Mode) -> StoredDataset:
     """One image as a dataset of its own: the only section of a stack, without that axis."""
     from voxflow.stores.memory import ArrayDataset
 
-    if _is_tiff(file):
+    if is_tiff(file):
         return TiffDataset(file, "", mode)
     if mode == "r+":
         raise ReadOnly(f"{file} is not written to: only TIFF images are")
@@ -319,6 +284,11 @@ def _create(
         _tail(geometry.voxel_size), _tail(geometry.offset), _tail(geometry.units)
     )
     described = {"axis_names": ["z", "y", "x"], **attrs}
+    if compression == "png":
+        create_sections(folder, shape, dtype, described)
+        return
+    if compression is not None:
+        raise wrong_compression(compression, ["png"], f"the sections in {folder}", "")
     partial = f"{folder.rstrip(os.sep)}.part"
     shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -329,7 +299,7 @@ def _create(
                 dtype=dtype,
                 compression=compression,
                 geometry=flat,
-                attrs={**(geometry_attrs(flat) if flat else {}), _STACK: described},
+                attrs={**(geometry_attrs(flat) if flat else {}), _OF_STACK: described},
                 fill_value=fill_value,
             )
         os.replace(partial, folder)

@@ -181,7 +181,7 @@ def _format_of_folder(name: str) -> Format:
         return "knossos"
     if "attributes.json" in names:
         return "n5"
-    images = any(entry.lower().endswith(IMAGE_SUFFIXES) for entry in names)
+    images = "stack.json" in names or any(entry.lower().endswith(IMAGE_SUFFIXES) for entry in names)
     return "images" if images else "zarr"
 
 

@@ -268,7 +268,9 @@ def _encoding(compression: Compression) -> dict[str, Any]:
     if compression is None:
         return {"encoding": "raw"}
     if compression != "compressed_segmentation":
-        raise wrong_compression(compression, ["compressed_segmentation"], "a precomputed volume")
+        raise wrong_compression(
+            compression, ["compressed_segmentation"], "a precomputed volume", ""
+        )
     return {
         "encoding": "compressed_segmentation",
         "compressed_segmentation_block_size": [8, 8, 8],
