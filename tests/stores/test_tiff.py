@@ -113,6 +113,53 @@ def test_pixels_per_centimetre(tmp_path):
     assert found.units == ("um",) * 2
 
 
+def _without_imagecodecs(monkeypatch, name, key):
+    """As if imagecodecs were not installed, where it is."""
+    table = type("Lacking", (dict,), {"__missing__": lambda self, key: _lacks(key)})
+    monkeypatch.setattr(type(tifffile.TIFF), name, table({key: lambda data, **_: data}))
+
+
+def _lacks(key):
+    raise KeyError(f"{key} requires the 'imagecodecs' package")
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "jpeg"])
+def test_codecs_that_are_not_there(tmp_path, monkeypatch, compression):
+    image = pytest.importorskip("PIL.Image")
+    image.fromarray(DATA[0].astype("u1")).save(tmp_path / "a.tif", compression=compression)
+    _without_imagecodecs(monkeypatch, "DECOMPRESSORS", 1)
+    with pytest.raises(ImportError, match=r'a.tif.*pip install "voxflow\[codecs\]"'):
+        open_dataset(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("compression", ["tiff_adobe_deflate", "packbits"])
+def test_codecs_that_are_always_there(tmp_path, compression):
+    image = pytest.importorskip("PIL.Image")
+    data = DATA[0].astype("u1")
+    image.fromarray(data).save(tmp_path / "a.tif", compression=compression)
+    np.testing.assert_array_equal(open_dataset(tmp_path / "a.tif").read(()), data)
+
+
+def test_files_may_be_larger_than_four_gib(tmp_path):
+    create_dataset(tmp_path / "a.tif", "", (3, 4), "u1")
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert file.is_bigtiff
+
+
+@pytest.mark.parametrize(
+    ("said", "unit"),
+    [("um", "um"), ("micron", "um"), ("\\u00B5m", "um"), ("nm", "nm"), ("pixel", None)],
+)
+def test_units_are_told_and_sizes_stay_in_them(tmp_path, said, unit):
+    metadata = {"axes": "ZYX", "spacing": 0.05, "unit": said}
+    tifffile.imwrite(
+        tmp_path / "a.tif", DATA, imagej=True, resolution=(250, 125), metadata=metadata
+    )
+    found = read_geometry(open_dataset(tmp_path / "a.tif"))
+    assert found.voxel_size == Coordinate(0.05, 0.008, 0.004)
+    assert found.units == (unit and (unit,) * 3)
+
+
 def test_levels_of_a_pyramid(tmp_path):
     metadata = {"axes": "YX", "PhysicalSizeX": 4, "PhysicalSizeY": 4}
     with tifffile.TiffWriter(tmp_path / "a.ome.tif") as file:

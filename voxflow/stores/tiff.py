@@ -65,7 +65,7 @@ class TiffDataset(StoredDataset):
     Raises
     ------
     ImportError
-        If tifffile is not installed.
+        If tifffile is not installed, or imagecodecs is not and is needed.
     """
 
     def __init__(self, filename: str, path: str = "", mode: Mode = "r") -> None:
@@ -81,6 +81,8 @@ class TiffDataset(StoredDataset):
             self._start = series.dataoffset
             self._attrs = described(file, series)
             pages = series.pages
+            if self._start is None:
+                _need_codecs(pages[0].keyframe, filename)
             grid = pages[0].chunks if self._start is None else pages[0].shape
         self._grid = (1,) * (len(self._shape) - len(grid)) + tuple(int(n) for n in grid)
         if self._start is None and mode == "r+":
@@ -153,6 +155,8 @@ class TiffDataset(StoredDataset):
                 return np.array(self._decoder()[region], self._dtype, order="C")
         except StoreError:
             raise
+        except ImportError as error:
+            raise _no_codec(self._filename, error) from error
         except Exception as error:  # each codec has errors of its own
             raise StoreUnusable(
                 f"{self.uri} cannot be decoded; it may be damaged ({error})"
@@ -195,6 +199,22 @@ def need_tifffile() -> Any:
             '"voxflow[images]"'
         ) from error
     return tifffile
+
+
+def _need_codecs(page: Any, filename: str) -> None:
+    """Raise before anything is read, if a page cannot be decoded here."""
+    known = need_tifffile().TIFF
+    try:
+        _ = known.DECOMPRESSORS[page.compression], known.UNPREDICTORS[page.predictor]
+    except KeyError as error:
+        raise _no_codec(filename, error) from error
+
+
+def _no_codec(filename: str, error: Exception) -> ImportError:
+    return ImportError(
+        f"{filename} is compressed in a way that the package imagecodecs decodes, which is not "
+        f'installed: pip install "voxflow[codecs]" ({error.args[0] if error.args else error})'
+    )
 
 
 @contextlib.contextmanager
