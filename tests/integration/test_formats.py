@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import voxflow as gp
-from tests.stores.servers import Line, s3_server
+from tests.stores.servers import Line, Moods, moody_server, s3_server
 from tests.stores.test_knossos import write_knossos
 from voxflow.stores import (
     Geometry,
@@ -23,6 +24,7 @@ from voxflow.stores import (
     create_dataset,
     open_dataset,
 )
+from voxflow.stores.cache import Arena, with_cache
 from voxflow.stores.patience import VARIABLE
 
 pytest.importorskip("tifffile")
@@ -206,8 +208,11 @@ def test_a_full_disk(small_disk, kind):
         gp.Roi(WHOLE.offset, VOXEL * gp.Coordinate(data.shape)), VOXEL, interpolatable=False
     )
     source = gp.ArraySource(RAW, gp.Array(data, spec))
-    with pytest.raises(StoreUnusable, match="the disk is full. Make room, and run it again"):
+    with pytest.raises(
+        StoreUnusable, match="disk/.*the disk is full. Make room, and run it again"
+    ) as full:
         copy(source, store, path, block=(8, 30, 41))
+    assert "DatasetWrite" in "".join(full.value.__notes__)
     ballast.unlink()
     copy(source, store, path, block=(8, 30, 41))
     found, there = read(store, path)
@@ -233,11 +238,11 @@ def test_a_read_only_disk(small_disk, kind):
     np.testing.assert_array_equal(read(store, path)[1], DATA[::-1])
 
 
-class Cuts(gp.BatchFilter):
-    """Cuts the line to a server at the third batch."""
+class AtTheThird(gp.BatchFilter):
+    """Does something at the third batch."""
 
-    def __init__(self, line):
-        self.line, self.count = line, 0
+    def __init__(self, do):
+        self.do, self.count = do, 0
 
     def setup(self):
         self.updates(RAW, self.spec[RAW].copy())
@@ -245,7 +250,140 @@ class Cuts(gp.BatchFilter):
     def process(self, batch, request):
         self.count += 1
         if self.count == 3:
-            self.line.cut()
+            self.do()
+
+
+PNG = {"block": (4, *SHAPE[1:]), "compression_type": "png"}
+
+
+def png(folder):
+    return f"images://{folder}/sections", ""
+
+
+def test_png_holds_the_same(tmp_path):
+    copy(array_source(), *png(tmp_path), **PNG)
+    spec, data = read(*png(tmp_path))
+    assert (spec.voxel_size, spec.roi) == (VOXEL, WHOLE)
+    np.testing.assert_array_equal(data, DATA)
+    with pytest.raises(OutputMismatch, match="its dtype is uint16, not uint8"):
+        copy(array_source(DATA.astype(np.uint8)), *png(tmp_path), **PNG)
+    with pytest.raises(OutputMismatch, match="it covers .*, not all of"):
+        copy(array_source(offset=WHOLE.offset + VOXEL), *png(tmp_path), **PNG)
+
+
+def test_png_on_a_full_and_a_read_only_disk(small_disk):
+    ballast = small_disk / "ballast"
+    free = os.statvfs(small_disk).f_bavail * 4096
+    ballast.write_bytes(bytes(free - 5 * 4096))
+    with pytest.raises(StoreUnusable, match="sections cannot be written: the disk is full"):
+        copy(array_source(), *png(small_disk), **PNG)
+    ballast.unlink()
+    copy(array_source(), *png(small_disk), **PNG)
+    assert not list((small_disk / "sections").glob("*.part"))
+    subprocess.check_call(["mount", "-o", "remount,ro", str(small_disk)])
+    changed = array_source(DATA[::-1].copy())
+    np.testing.assert_array_equal(read(*png(small_disk))[1], DATA)
+    for folder in (small_disk, small_disk / "new"):
+        with pytest.raises(ReadOnly, match="permissions"):
+            copy(changed, *png(folder), **PNG)
+    subprocess.check_call(["mount", "-o", "remount,rw", str(small_disk)])
+    copy(changed, *png(small_disk), **PNG)
+    np.testing.assert_array_equal(read(*png(small_disk))[1], DATA[::-1])
+
+
+CACHED = {
+    "hdf5": ("{}/a.hdf", "raw", "gzip"),
+    "zarr": ("{}/a.zarr", "raw", "gzip"),
+    "n5": ("{}/a.n5", "raw", "gzip"),
+    "precomputed": ("{}/a.precomputed", "raw", None),
+    "images": ("images://{}/stack", "", None),
+    "png": ("images://{}/stack", "", "png"),
+    "tiff": ("{}/a.tif", "", "zlib"),
+}
+
+
+@pytest.mark.parametrize("kind", CACHED)
+def test_decoded_chunks_of_every_format_are_kept_within_a_budget(tmp_path, monkeypatch, kind):
+    store, path, compression = CACHED[kind]
+    store = store.format(tmp_path)
+    if kind == "tiff":
+        pytest.importorskip("tifffile").imwrite(store, DATA, compression=compression)
+    else:
+        geometry = Geometry(VOXEL, WHOLE.offset)
+        made = create_dataset(
+            store, path, SHAPE, "u2", chunks=(4, 10, 16), geometry=geometry, compression=compression
+        )
+        made.write((), DATA)
+        gp.stores.close_all()
+    fetched = []
+    plain = open_dataset(store, path)
+    fetch = type(plain).fetch
+    monkeypatch.setattr(
+        type(plain), "fetch", lambda self, index: fetched.append(index) or fetch(self, index)
+    )
+    roomy, narrow = Arena(1 << 20), Arena(3 * 4096)
+    for arena in (roomy, narrow):
+        kept = with_cache(open_dataset(store, path), arena)
+        for _ in range(3):
+            np.testing.assert_array_equal(kept.read(()), DATA)
+            assert arena.used <= arena.budget
+        if arena is roomy:
+            assert len(fetched) == len(set(fetched)) > 1
+    assert len(fetched) > 2 * len(set(fetched))  # there is no room for all
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_another_voxel_size_is_not_written_to(tmp_path, kind):
+    store, path = place(kind, tmp_path)
+    copy(array_source(), store, path)
+    size = VOXEL * gp.Coordinate(2, 1, 1)
+    spec = gp.ArraySpec(gp.Roi(WHOLE.offset, size * SHAPE), size, interpolatable=True)
+    with pytest.raises(OutputMismatch, match=r"voxel size .*\(40, 4.6, 9.8\)"):
+        copy(gp.ArraySource(RAW, gp.Array(DATA, spec)), store, path)
+    np.testing.assert_array_equal(read(store, path)[1], DATA)
+
+
+KILLED = """
+import os, sys
+from tests.integration.test_formats import AtTheThird, PNG, array_source, copy
+
+end = (lambda: os.kill(os.getpid(), 9)) if sys.argv[3] == "kill" else (lambda: None)
+options = PNG if "sections" in sys.argv[1] else {}
+copy(array_source() + AtTheThird(end), sys.argv[1], sys.argv[2], **options)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [*FORMATS, "png"])
+def test_a_writer_that_is_killed_and_started_again(tmp_path, kind):
+    store, path = png(tmp_path) if kind == "png" else place(kind, tmp_path)
+    for what, code in (("kill", -9), ("finish", 0)):
+        command = [sys.executable, "-c", KILLED, store, path, what]
+        assert subprocess.run(command, check=False).returncode == code
+    np.testing.assert_array_equal(read(store, path)[1], DATA)
+
+
+@pytest.mark.parametrize("kind", ["zarr", "n5", "precomputed"])
+def test_a_server_that_hangs_in_the_middle(tmp_path, monkeypatch, kind):
+    copy(array_source(), *place(kind, tmp_path))
+    moods = Moods()
+
+    def hang():
+        moods.then = "hang"
+        monkeypatch.setenv(VARIABLE, "0.5")
+
+    with moody_server(tmp_path, moods) as url:
+        source = gp.DatasetSource(f"{url}/a.{kind}", {RAW: "volumes/raw"}, cache=0)
+        target = (tmp_path / "copy.zarr", "raw")
+        with pytest.raises(StoreUnreachable, match=f"{url}/a.{kind}.*run it again") as lost:
+            copy(source + AtTheThird(hang), *target)
+        notes = "".join(lost.value.__notes__)
+        assert "It was asked for voxels [" in notes
+        assert "DatasetSource" in notes
+        moods.then = None
+        monkeypatch.delenv(VARIABLE)
+        copy(source, *target)
+    np.testing.assert_array_equal(read(*target)[1], DATA)
 
 
 @pytest.fixture(scope="module")
@@ -271,7 +409,7 @@ def test_a_connection_that_is_lost_in_the_middle(s3_port, tmp_path, monkeypatch,
         source, target = gp.DatasetSource(url, {RAW: path}, cache=0), (local, "raw")
     try:
         with pytest.raises(StoreUnreachable, match=f"{tmp_path.name}.{kind}.*does not answer"):
-            copy(source + Cuts(line), *target)
+            copy(source + AtTheThird(line.cut), *target)
         line.connect()
         copy(source, *target)
         np.testing.assert_array_equal(read(*target)[1], DATA)
