@@ -95,6 +95,21 @@ def test_a_server_that_takes_nothing(tmp_path, suffix, monkeypatch):
                 create_dataset(f"s3://data/a.{suffix}", "raw", DATA.shape, "u2")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["a.n5", "a.zarr"])
+def test_a_request_that_nothing_comes_of_is_sent_again(tmp_path, name):
+    make(tmp_path, name)
+    moods = Moods("hang")
+    code = "import sys; from voxflow.stores import open_dataset as o; print(o(sys.argv[1], 'raw'))"
+    with moody_server(tmp_path, moods) as url:
+        command = [sys.executable, "-c", code, f"{url}/{name}"]
+        ran = subprocess.run(
+            command, env={VARIABLE: "6"}, timeout=40, capture_output=True, text=True, check=True
+        )
+    assert "shape (5, 9)" in ran.stdout
+    assert moods.asked.count(moods.asked[0]) >= 2
+
+
 @pytest.mark.parametrize("name", ["a.n5", "a.zarr"])
 def test_a_process_ends_while_a_server_hangs(tmp_path, name):
     moods = Moods(then="hang")

@@ -85,7 +85,7 @@ def list_levels(store: Any, path: str = "") -> list[Level]:
     store
         As in `open_dataset`.
     path
-        Of an OME-Zarr group, or what is precomputed, or a KNOSSOS data set.
+        Of a group of OME-Zarr or N5, or what is precomputed, or a KNOSSOS data set.
 
     Returns
     -------
