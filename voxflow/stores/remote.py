@@ -168,7 +168,7 @@ def explain(error: Exception, uri: str, doing: str) -> StoreError:
         return StoreUnusable(
             f"{uri} cannot be {doing}: the disk is full. Make room, and run it again ({text})"
         )
-    if doing != "read" and text.startswith("NOT_FOUND"):
+    if is_url(uri) and doing in ("made", "written") and text.startswith("NOT_FOUND"):
         return StoreUnusable(
             f"{uri} cannot be {doing}: there is no such bucket. Make it, or correct the URL "
             f"({text})"
