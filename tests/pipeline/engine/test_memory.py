@@ -62,6 +62,11 @@ def volume(tmp_path, voxel_size, shape, lead, file):
     return gp.ZarrSource(str(tmp_path / "raw.zarr"), {RAW: "raw"}, cache=0)
 
 
+def told(voxels):
+    """What is said of so many bytes of voxels."""
+    return voxels + voxels // 8 + 2**20
+
+
 def measured(pipeline, request):
     pipeline.request_batch(request)  # what is loaded once
     tracemalloc.start()
@@ -140,7 +145,7 @@ def test_several_inputs_and_repetitions(tmp_path):
         request = gp.BatchRequest({RAW: roi, OTHER: roi})
         bound = pipeline.plan(request).memory().bytes
         taken = measured(pipeline, request)
-        assert taken <= bound <= 3.1 * taken  # views of the volumes are counted as copies
+        assert taken <= bound <= 3.5 * taken  # views of the volumes are counted as copies
         channels = pipeline.plan(request).memory()
         assert channels.node == "Stack"
 
@@ -163,7 +168,7 @@ def test_what_is_not_known_is_said():
         request[OTHER] = gp.ArraySpec(nonspatial=True)
         memory = pipeline.plan(request).memory()
     assert memory == Memory(
-        100 + 2 * 800 + 2**20,
+        told(100 + 2 * 800),
         "Unknown",
         (
             "OUT of Unknown is counted as one channel",
@@ -204,7 +209,7 @@ def test_kinds_say_how_many_channels(shape, kind, channels):
     with gp.build(pipeline):
         memory = pipeline.plan(gp.BatchRequest({RAW: roi, OUT: roi})).memory()
     assert memory.assumed == ()
-    assert memory.bytes == image.size * (1 + 2 * (1 + channels)) + 2**20
+    assert memory.bytes == told(image.size * (1 + 2 * (1 + channels)))
 
 
 def test_a_scan_is_told_for_people():
@@ -215,13 +220,13 @@ def test_a_scan_is_told_for_people():
         plan = pipeline.plan(gp.BatchRequest())
     bound = scan_memory(plan, in_flight=4, cache_bytes=2**20)
     assert bound.bytes == 4 * bound.block.bytes + 2**20
-    assert bound.block.bytes == 2 * 256 * 256 + 2**20
+    assert bound.block.bytes == told(2 * 256 * 256)
     assert str(bound) == (
-        "at most about 5.5 MiB in this process: 4 blocks at once of 1.125 MiB each, "
+        "at most about 5.562 MiB in this process: 4 blocks at once of 1.141 MiB each, "
         "1 MiB of decoded chunks"
     )
     assert str(MemoryBound(bound.block)) == (
-        "at most about 1.125 MiB in this process: 1 block of 1.125 MiB"
+        "at most about 1.141 MiB in this process: 1 block of 1.141 MiB"
     )
     with pytest.raises(ValueError, match="in_flight has to be at least 1"):
         scan_memory(plan, in_flight=0)

@@ -25,8 +25,8 @@ class Memory:
     """How many bytes of voxels are held at once, at most, while a request is served.
 
     At each node that is: what its inputs hold, what it makes, as much again to work with (as much
-    as its inputs, if that is more), and 1 MiB for all else. Graphs are not counted, and neither is
-    what a model holds while it computes.
+    as its inputs, if that is more); an eighth of all that, which allocators keep; and 1 MiB for all
+    else. Graphs are not counted, and neither is what a model holds while it computes.
 
     Attributes
     ----------
@@ -114,7 +114,8 @@ def memory_of(plan: NodePlan) -> Memory:
     """What one request takes, see `NodePlan.memory`."""
     served = _Served.of(plan)
     served._reaches(served.all, plan.label)
-    return Memory(served.most + _BESIDES, served.node, tuple(dict.fromkeys(served.assumed)))
+    most = served.most + served.most // 8 + _BESIDES
+    return Memory(most, served.node, tuple(dict.fromkeys(served.assumed)))
 
 
 def format_size(size: float) -> str:
