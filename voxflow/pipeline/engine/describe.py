@@ -91,7 +91,11 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     if before.keys() == after.keys():
         # Else it follows from what is new or gone.
         for label, node in after.items():
-            lines += _changes(f"{label}: inputs", before[label].get("inputs"), node.get("inputs"))
+            old_inputs, inputs = before[label].get("inputs", []), node.get("inputs", [])
+            if inputs != old_inputs:
+                lines.append(
+                    f"{label} comes after {_joined(inputs)}, came after {_joined(old_inputs)}"
+                )
     return lines
 
 
@@ -173,6 +177,10 @@ def _changes(where: str, old: Any, new: Any) -> Iterator[str]:
             yield from _changes(f"{where}{joint}{name}", old.get(name, _NOT), new.get(name, _NOT))
     else:
         yield f"{where} is {_text(new)}, was {_text(old)}"
+
+
+def _joined(labels: list[str]) -> str:
+    return ", ".join(labels) or "nothing"
 
 
 def _has_parts(value: Any) -> bool:
