@@ -1,6 +1,6 @@
 from .base import Attrs, Compression, Dataset, Exist, MissingChunks, Mode, StoredDataset
 from .cache.arena import set_cache_size
-from .create import create_dataset
+from .create import create_dataset, delete_dataset
 from .drivers import Level
 from .errors import (
     DataMismatch,
@@ -65,6 +65,7 @@ __all__ = [
     "close_all",
     "create_dataset",
     "default_chunks",
+    "delete_dataset",
     "geometry_attrs",
     "list_datasets",
     "list_levels",

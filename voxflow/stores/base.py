@@ -53,7 +53,7 @@ Exist = Literal["open", "error", "overwrite"]
 """What to do where the dataset to be made is there already."""
 
 Compression = str | int | None
-"""None, the name of a codec, or the level (0-9) of gzip."""
+"""None, a codec as ``"zstd"``, ``"zstd:3"`` or ``"blosc:lz4"``, or the level (0-9) of gzip."""
 
 
 class Dataset(Protocol):

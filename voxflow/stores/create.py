@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from voxflow.stores.base import Compression, Exist, MissingChunks, StoredDataset, parse_choice
+from voxflow.stores.compression import parse_compression
 from voxflow.stores.disk import disk_errors
 from voxflow.stores.drivers import driver_of
 from voxflow.stores.errors import (
@@ -21,7 +22,7 @@ from voxflow.stores.grid import default_chunks
 from voxflow.stores.metadata import Geometry, geometry_attrs, read_geometry
 from voxflow.stores.place import Format, Place, locate
 
-__all__ = ["create_dataset"]
+__all__ = ["create_dataset", "delete_dataset"]
 
 
 def create_dataset(
@@ -41,6 +42,7 @@ def create_dataset(
     missing_chunks: MissingChunks = "error",
     format: Format | None = None,
     zarr_format: Literal[2, 3] | None = None,
+    separator: Literal[".", "/"] | None = None,
 ) -> StoredDataset:
     """Make a dataset, or open the one that is there if it is the same; open for writing.
 
@@ -65,7 +67,9 @@ def create_dataset(
     compression
         None, ``"gzip"`` or its level from 0 to 9; for HDF5 also ``"lzf"`` and ``"szip"``, for zarr
         also ``"zstd"`` and ``"blosc"``, for N5 these and ``"bzip2"`` and ``"xz"``. Precomputed has
-        none but ``"compressed_segmentation"``, TIFF none; folders of images have ``"png"``.
+        none but ``"compressed_segmentation"``, TIFF none; folders of images have ``"png"``. A level
+        stands behind a colon, as in ``"zstd:3"``, and so does what blosc uses: ``"blosc:lz4"``,
+        ``"blosc:zstd:5"``.
     fill_value
         What voxels that were never written are said to be.
     attrs
@@ -81,6 +85,9 @@ def create_dataset(
     zarr_format
         Of a new zarr store. By default 2, which most tools read, or 3 where shards are asked for.
         Within an existing store it is the store's.
+    separator
+        What stands between the numbers of a chunk of zarr: ``"/"`` puts them into folders. By
+        default ``"."`` in format 2, ``"/"`` in format 3.
 
     Raises
     ------
@@ -94,6 +101,7 @@ def create_dataset(
     shape = tuple(int(extent) for extent in shape)
     dtype = np.dtype(dtype)
     grid = _parse_grid(place, shape, dtype, chunks, shards, block)
+    parse_compression(compression)
     written = {**(geometry_attrs(geometry) if geometry else {}), **(attrs or {})}
     if not _may_create(place, shape, dtype, geometry, exist):
         return _reopen(place, missing_chunks)
@@ -104,14 +112,38 @@ def create_dataset(
             chunks=grid[0],
             shards=grid[1],
             zarr_format=zarr_format,
+            separator=separator,
             geometry=geometry,
             shape=shape,
             dtype=dtype,
-            compression=_parse_compression(compression),
+            compression=compression,
             fill_value=fill_value,
             attrs=written,
         )
     return _reopen(place, missing_chunks)
+
+
+def delete_dataset(store: Any, path: str, *, format: Format | None = None) -> bool:
+    """Delete a dataset, if there is one; a group stays.
+
+    Parameters
+    ----------
+    store, path, format
+        As for `create_dataset`.
+
+    Returns
+    -------
+    bool
+        Whether there was one.
+    """
+    place = locate(store, path, format)
+    driver = driver_of(place.kind)
+    try:
+        driver.open(place.store, place.path, "r", "error", None)
+    except (StoreNotFound, DatasetNotFound):
+        return False
+    driver.delete(place.store, place.path)
+    return True
 
 
 _Grid = tuple[tuple[int, ...], tuple[int, ...] | None]
@@ -153,12 +185,6 @@ def _parse_grid(
     if whole and any(size % chunk for size, chunk in zip(whole, chunks, strict=True)):
         raise ValueError(f"shards {whole} are not multiples of the chunks {tuple(chunks)}")
     return tuple(int(size) for size in chunks), whole
-
-
-def _parse_compression(compression: Compression) -> Compression:
-    if isinstance(compression, int) and not 0 <= compression <= 9:
-        raise ValueError(f"a gzip level is from 0 (none) to 9 (small and slow), got {compression}")
-    return compression
 
 
 def _may_create(

@@ -22,6 +22,7 @@ from voxflow.stores.base import (
     parse_region,
     wrong_compression,
 )
+from voxflow.stores.compression import parse_compression
 from voxflow.stores.disk import need_room
 from voxflow.stores.errors import DatasetNotFound, ReadOnly, StoreUnusable
 from voxflow.stores.grid import Index, chunk_bounds, chunks_of, copy_chunk, format_bounds
@@ -319,7 +320,8 @@ def create_hdf5(
     attrs: Mapping[str, Any],
 ) -> None:
     """Make a dataset, and the file and groups that lead to it; it must not exist."""
-    if isinstance(compression, str) and compression not in _CODECS:
+    codec = parse_compression(compression)
+    if codec is not None and codec.name not in _CODECS:
         raise wrong_compression(compression, _CODECS, "an HDF5 dataset")
     handle = get_handle(filename)
     handle.create()
@@ -328,7 +330,8 @@ def create_hdf5(
     if chunks is not None and all(shape):
         # HDF5 wants chunks that are no larger than the dataset, and compresses nothing else.
         options["chunks"] = tuple(min(c, s) for c, s in zip(chunks, shape, strict=True))
-        options["compression"] = compression
+        if codec is not None:
+            options["compression"] = codec.name if codec.level is None else codec.level
     creator = _Creator()
     handle.add_writer(creator)
     with handle.opened() as file:

@@ -24,7 +24,8 @@ class _Hdf5(Driver):
         return hdf5_attrs(store, path, mode)
 
     def create(self, store: Any, path: str, **options: Any) -> None:
-        del options["shards"], options["zarr_format"], options["geometry"]
+        for other in ("shards", "zarr_format", "separator", "geometry"):
+            del options[other]
         create_hdf5(store, path, **options)
 
     def delete(self, store: Any, path: str) -> None:

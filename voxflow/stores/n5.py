@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from voxflow.pipeline.geometry import Coordinate
 from voxflow.stores.base import Attrs, Compression, MissingChunks, Mode, wrong_compression
+from voxflow.stores.compression import parse_compression
 from voxflow.stores.drivers import Driver, Level
 from voxflow.stores.errors import (
     DatasetNotFound,
@@ -43,6 +44,13 @@ _CODECS: dict[str, dict[str, Any]] = {
     "blosc": {"type": "blosc", "cname": "zstd", "clevel": 5, "shuffle": 1, "blocksize": 0},
     "bzip2": {"type": "bzip2", "blockSize": 9},
     "xz": {"type": "xz", "preset": 6},
+}
+_LEVELS = {
+    "gzip": "level",
+    "zstd": "level",
+    "blosc": "clevel",
+    "bzip2": "blockSize",
+    "xz": "preset",
 }
 _NOT_SPACE = ("c", "channel", "t", "time")
 
@@ -281,13 +289,17 @@ def _create(
 
 
 def _codec(compression: Compression) -> dict[str, Any]:
-    if compression is None:
+    codec = parse_compression(compression)
+    if codec is None:
         return {"type": "raw"}
-    if isinstance(compression, int):
-        return {**_CODECS["gzip"], "level": compression}
-    if compression not in _CODECS:
+    if codec.name not in _CODECS:
         raise wrong_compression(compression, list(_CODECS), "an N5 dataset")
-    return _CODECS[compression]
+    stored = dict(_CODECS[codec.name])
+    if codec.inner is not None:
+        stored["cname"] = codec.inner
+    if codec.level is not None:
+        stored[_LEVELS[codec.name]] = codec.level
+    return stored
 
 
 driver = _N5()

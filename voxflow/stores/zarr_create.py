@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import zarr.codecs
 from zarr.core.sync import sync
 
 from voxflow.stores.base import Attrs, Compression, Mode, wrong_compression
+from voxflow.stores.compression import parse_compression
 from voxflow.stores.errors import DatasetNotFound, StoreError
 from voxflow.stores.names import clean_path, not_found
 from voxflow.stores.zarr import ZarrAttrs, jsonable
@@ -20,6 +21,7 @@ from voxflow.stores.zarr_place import describe_store, open_store, root_format, z
 __all__ = ["create_zarr", "delete_zarr", "zarr_attrs"]
 
 _CODECS = ("gzip", "zstd", "blosc")
+_LEVELS = {"gzip": "level", "zstd": "level", "blosc": "clevel"}
 _GZIP_LEVEL = 4  # as in HDF5
 
 
@@ -35,6 +37,8 @@ def create_zarr(
     fill_value: Any,
     attrs: Mapping[str, Any],
     zarr_format: int | None,
+    separator: str | None = None,
+    axes: Sequence[str] | None = None,
 ) -> None:
     """Make an array, and the store and groups that lead to it; it must not exist."""
     opened = _open_or_make(store)
@@ -52,6 +56,9 @@ def create_zarr(
         fill_value=fill_value,
         zarr_format=kind,
         attributes=jsonable(dict(attrs)),
+        chunk_key_encoding=separator
+        and {"name": "v2" if kind == 2 else "default", "separator": separator},
+        dimension_names=[axis.rstrip("^") for axis in axes] if axes and kind == 3 else None,
         config={"write_empty_chunks": True},
     )
 
@@ -89,20 +96,21 @@ def _make_groups(opened: Any, path: str | None, kind: Any) -> None:
 
 
 def _compressors(compression: Compression, kind: int) -> Any:
-    if compression is None:
+    codec = parse_compression(compression)
+    if codec is None:
         return None
-    level = _GZIP_LEVEL
-    if isinstance(compression, int):
-        level, compression = compression, "gzip"
-    if compression not in _CODECS:
+    if codec.name not in _CODECS:
         raise wrong_compression(compression, _CODECS, "a zarr array")
+    options: dict[str, Any] = {} if codec.level is None else {_LEVELS[codec.name]: codec.level}
+    if codec.inner is not None:
+        options["cname"] = codec.inner
+    if codec.name == "gzip":
+        options.setdefault("level", _GZIP_LEVEL)
     if kind == 2:
         import numcodecs  # type: ignore[import-untyped]
 
-        codecs2 = {"zstd": numcodecs.Zstd, "blosc": numcodecs.Blosc}
-        return numcodecs.GZip(level) if compression == "gzip" else codecs2[compression]()
-    codecs3 = {"zstd": zarr.codecs.ZstdCodec, "blosc": zarr.codecs.BloscCodec}
-    return zarr.codecs.GzipCodec(level=level) if compression == "gzip" else codecs3[compression]()
+        return getattr(numcodecs, {"gzip": "GZip"}.get(codec.name, codec.name.title()))(**options)
+    return getattr(zarr.codecs, f"{codec.name.title()}Codec")(**options)
 
 
 def delete_zarr(store: Any, path: str) -> None:

@@ -41,8 +41,8 @@ class _Zarr(Driver):
         return zarr_attrs(store, path, mode)
 
     def create(self, store: Any, path: str, **options: Any) -> None:
-        del options["geometry"]
-        create_zarr(store, path, **options)
+        geometry = options.pop("geometry")
+        create_zarr(store, path, axes=geometry and geometry.axes, **options)
 
     def delete(self, store: Any, path: str) -> None:
         delete_zarr(store, path)
