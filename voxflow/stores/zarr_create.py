@@ -56,8 +56,7 @@ def create_zarr(
         fill_value=fill_value,
         zarr_format=kind,
         attributes=jsonable(dict(attrs)),
-        chunk_key_encoding=separator
-        and {"name": "v2" if kind == 2 else "default", "separator": separator},
+        chunk_key_encoding=_encoding(separator, kind),
         dimension_names=[axis.rstrip("^") for axis in axes] if axes and kind == 3 else None,
         config={"write_empty_chunks": True},
     )
@@ -93,6 +92,11 @@ def _make_groups(opened: Any, path: str | None, kind: Any) -> None:
     parts = path.split("/") if path else []
     for i in range(len(parts) + 1):
         zarr.open_group(store=opened, path="/".join(parts[:i]), mode="a", zarr_format=kind)
+
+
+def _encoding(separator: Any, kind: int) -> Any:
+    name = "v2" if kind == 2 else "default"
+    return None if separator is None else {"name": name, "separator": separator}
 
 
 def _compressors(compression: Compression, kind: int) -> Any:

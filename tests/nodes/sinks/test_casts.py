@@ -1,3 +1,5 @@
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -99,3 +101,63 @@ def test_no_copy_where_none_is_needed():
 def test_probabilities_that_nobody_scaled(data, wanted, zeros):
     assert becomes_zero(np.array(data, dtype=float), wanted) is zeros
     assert becomes_zero(np.array([0, 1]), wanted) is False
+
+
+# -- with a scale ----------------------------------------------------------------------------------
+
+
+@given(
+    data=st.sampled_from(["u1", "i2", "i8", "u8", "f4", "f8"]).flatmap(
+        lambda dtype: hnp.arrays(dtype, st.integers(0, 4))
+    ),
+    wanted=st.sampled_from(["u1", "i1", "u2", "i4", "u8", "i8"]),
+    scale=st.one_of(st.integers(-300, 300).filter(bool), st.floats(0.01, 300)),
+)
+def test_the_nearest_integer_or_refused(data, wanted, scale):
+    limits = np.iinfo(wanted)
+    exact = [Fraction(v) * Fraction(scale) for v in data.tolist() if np.isfinite(v)]
+    far = [value for value in exact if not limits.min - 0.4 <= value <= limits.max + 0.4]
+    try:
+        cast = cast_for_output(data, wanted, "PRED", scale)
+    except ValueError:
+        slack = 1 if max(map(abs, exact), default=0) < 2**50 else 2**12
+        assert len(exact) < data.size or any(
+            not limits.min + slack < value < limits.max - slack for value in exact
+        )
+        return
+    assert not far
+    assert cast.dtype == np.dtype(wanted)
+    integers = data.dtype.kind in "iu" and scale == int(scale)
+    for value, new in zip(exact, cast.tolist(), strict=True):
+        assert abs(value - new) <= (0 if integers else 0.51 + abs(value) / 2**22)
+
+
+def test_probabilities_become_bytes():
+    given = np.array([0, 0.5 / 255 - 1e-6, 0.5 / 255 + 1e-6, 0.25, 1], np.float32)
+    assert cast_for_output(given, "u1", "PRED", 255).tolist() == [0, 0, 1, 64, 255]
+
+
+def test_large_integers_are_scaled_exactly():
+    assert cast_for_output(np.array([2**62 + 1], "u8"), "u8", "IDS", 3)[0] == 3 * (2**62 + 1)
+    assert cast_for_output(np.array([-3], "i1"), "i8", "IDS", -(2**60))[0] == 3 * 2**60
+
+
+@pytest.mark.parametrize(
+    ("data", "wanted", "scale", "text"),
+    [
+        (np.array([0.5, 1.01], "f4"), "u1", 255, "uint8 cannot hold"),
+        (np.array([-0.5]), "u1", 255, "cannot hold"),
+        (np.array([np.nan]), "u1", 255, "cannot hold"),
+        (np.array([2**63], "u8"), "u8", 2, r"\[18446744073709551616, .* cannot hold"),
+        (np.array([1e308]), "f8", 255, "become infinite times 255"),
+        (np.array([1e38], "f4"), "f4", 255, "become infinite as float32"),
+        (np.array([1j]), "u1", 2, "complex"),
+    ],
+)
+def test_a_scale_that_is_too_large(data, wanted, scale, text):
+    with pytest.raises(ValueError, match=text):
+        cast_for_output(data, wanted, "PRED", scale)
+
+
+def test_the_dtype_stays_where_none_is_asked_for():
+    assert cast_for_output(np.array([0.5], "f4"), "f4", "PRED", 2).tolist() == [1]

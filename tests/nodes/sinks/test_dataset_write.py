@@ -544,3 +544,164 @@ def test_a_copy_of_a_real_volume(tmp_path, suffix, real_data):
     np.testing.assert_array_equal(copied[LABELS].data, first[LABELS].data)
     assert copied[LABELS].spec == first[LABELS].spec
     assert first[LABELS].data.max() == 2**64 - 1
+
+
+# -- how it is stored ------------------------------------------------------------------------------
+
+
+@both
+def test_chunks_of_the_spatial_axes(tmp_path, suffix):
+    data = np.arange(3 * 9 * 10, dtype=np.uint16).reshape(3, 9, 10)
+    pipeline = memory(RAW, data, (2, 2)) + writer(tmp_path, suffix, chunks={RAW: (4, 20)})
+    served(pipeline + scan(asking(RAW=((0, 0), (8, 10)))), gp.BatchRequest())
+    made = open_dataset(tmp_path / f"out.{suffix}", "volumes/raw")
+    assert made.chunks == (3, 4, 20 if suffix == "zarr" else 10)
+    np.testing.assert_array_equal(made.read(), data)
+
+
+def test_shards_make_a_store_of_format_3(tmp_path):
+    data = np.arange(3 * 9 * 10, dtype=np.uint16).reshape(3, 9, 10)
+    options = {"chunks": (1, 2, 5), "shards": (4, 10), "compression_type": "blosc:lz4"}
+    pipeline = memory(RAW, data, (2, 2)) + writer(tmp_path, "zarr", **options)
+    served(pipeline + scan(asking(RAW=((0, 0), (8, 20)))), gp.BatchRequest())
+    made = zarr.open_group(str(tmp_path / "out.zarr"), mode="r")["volumes/raw"]
+    assert (made.metadata.zarr_format, made.chunks, made.shards) == (3, (1, 2, 5), (3, 4, 10))
+    np.testing.assert_array_equal(made[:], data)
+
+
+def test_the_zarr_format_is_chosen(tmp_path):
+    pipeline = memory(RAW, np.ones((4, 4)), (1, 1)) + writer(tmp_path, "zarr", zarr_format=3)
+    served(pipeline, asking(RAW=((0, 0), (4, 4))))
+    assert (tmp_path / "out.zarr/volumes/raw/zarr.json").is_file()
+
+
+@both
+def test_a_scale_makes_bytes_of_probabilities(tmp_path, suffix, caplog):
+    data = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
+    both_arrays = (memory(RAW, data, (1, 1)), memory(LABELS, data, (1, 1))) + gp.MergeProvider()
+    pipeline = both_arrays + writer(
+        tmp_path,
+        suffix,
+        {RAW: "raw", LABELS: "half"},
+        dataset_dtypes={RAW: "uint8"},
+        scale={RAW: 255},
+    )
+    where = ((0, 0), (3, 4))
+    with caplog.at_level(logging.WARNING):
+        batch = served(pipeline, asking(RAW=where, LABELS=where))
+    assert not caplog.records
+    np.testing.assert_array_equal(batch[RAW].data, data)
+    path = tmp_path / f"out.{suffix}"
+    np.testing.assert_array_equal(open_dataset(path, "raw").read(), np.rint(data * 255))
+    np.testing.assert_array_equal(open_dataset(path, "half").read(), data)
+
+
+@pytest.mark.parametrize("scale", [0, np.nan, np.inf, {RAW: 0}])
+def test_a_scale_is_a_number(tmp_path, scale):
+    with pytest.raises(ValueError, match="scale has to be a number other than 0"):
+        writer(tmp_path, "zarr", scale=scale)
+
+
+# -- several processes -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("store", "name", "parallel", "place"),
+    [
+        ("a.zarr", "raw", True, "a.zarr/raw"),
+        ("a.n5", "raw", True, "a.n5/raw"),
+        ("precomputed://out", "raw", True, "out/raw"),
+        ("a.hdf", "raw", False, "a.hdf"),
+        ("a.tif", "", False, "a.tif"),
+        ("images://sections", "", False, "sections"),
+        ("s3://bucket/a.zarr", "raw", True, None),
+        ({}, "raw", False, None),
+        (zarr.storage.MemoryStore(), "raw", False, None),
+    ],
+)
+def test_who_may_write_where(tmp_path, monkeypatch, store, name, parallel, place):
+    monkeypatch.chdir(tmp_path)
+    node = gp.DatasetWrite({RAW: name}, store)
+    assert node.parallel is parallel
+    ((key, itself, path, found),) = node.outputs()
+    assert (key, itself, path) == (RAW, store, name)
+    assert found == (None if place is None else str(tmp_path / place))
+
+
+def test_a_zarr_store_of_a_folder(tmp_path):
+    node = gp.ZarrWrite({RAW: "raw"}, store=zarr.open_group(str(tmp_path / "a.zarr"), mode="w"))
+    assert node.parallel
+    assert node.outputs()[0].location == str(tmp_path / "a.zarr" / "raw")
+
+
+def test_what_keeps_processes_from_writing_at_once(tmp_path):
+    data = np.zeros((2, 12, 20), np.uint8)
+    pipeline = memory(RAW, data, (4, 2), (8, 0))
+    node = writer(tmp_path, "zarr", chunks=(2, 5))
+    stride, begin = gp.Coordinate(8, 10), gp.Coordinate(8, 0)
+    with gp.build(pipeline + node):
+        assert node.parallel_obstacle(RAW, stride, begin) is None
+        told = node.parallel_obstacle(RAW, gp.Coordinate(12, 10), begin)
+        assert "out.zarr:volumes/raw along axis 0 (blocks every (12, 10)" in told
+        assert "chunks every (8, 10) from (8, 0)" in told
+        assert "such as (16, 10)" in told
+        assert "along axis 0 and 1" in node.parallel_obstacle(RAW, stride, begin + 4)
+        # One block only along the first axis.
+        assert node.parallel_obstacle(RAW, gp.Coordinate(60, 20), begin) is None
+    existing(tmp_path / "out.zarr", (2, 14, 20), "u1", (4, 2), chunks=(1, 3, 20))
+    node = writer(tmp_path, "zarr", chunks=(2, 5))
+    with gp.build(pipeline + node):
+        told = node.parallel_obstacle(RAW, stride, begin)
+        assert "along axis 0 and 1" in told
+        assert "such as (12, 40)" in told
+        assert node.parallel_obstacle(RAW, gp.Coordinate(12, 40), gp.Coordinate(0, 0)) is None
+
+
+def test_shards_are_what_processes_must_not_share(tmp_path):
+    pipeline = memory(RAW, np.zeros((12, 20), np.uint8), (1, 1))
+    node = writer(tmp_path, "zarr", chunks=(2, 5), shards=(4, 10))
+    zero = gp.Coordinate(0, 0)
+    with gp.build(pipeline + node):
+        for _ in range(2):  # before and after it is made
+            assert "axis 0 and 1" in node.parallel_obstacle(RAW, gp.Coordinate(2, 5), zero)
+            assert node.parallel_obstacle(RAW, gp.Coordinate(4, 10), zero) is None
+            pipeline = node.request_batch(asking(RAW=((0, 0), (12, 20))))
+
+
+def test_formats_that_one_process_writes(tmp_path):
+    node = writer(tmp_path, "hdf")
+    with gp.build(memory(RAW, np.zeros((4, 4)), (1, 1)) + node):
+        told = node.parallel_obstacle(RAW, gp.Coordinate(2, 2), gp.Coordinate(0, 0))
+    assert "only one process at a time can write to" in told
+    assert "out.hdf:volumes/raw" in told
+
+
+@pytest.mark.parametrize("store", ["a.zarr", "a.n5", "a.hdf", "precomputed://out", "memory"])
+def test_removing_what_is_written(tmp_path, monkeypatch, store):
+    monkeypatch.chdir(tmp_path)
+    store = {} if store == "memory" else store
+    data = np.ones((3, 4, 5), np.uint8)
+    where = asking(RAW=((0, 0, 0), (3, 4, 5)), LABELS=((0, 0, 0), (3, 4, 5)))
+
+    names = {RAW: "raw", LABELS: "labels"}
+
+    def line():
+        arrays = (memory(RAW, data, (1, 1, 1)), memory(LABELS, data, (1, 1, 1)))
+        return arrays + gp.MergeProvider(), gp.DatasetWrite(names, store)
+
+    first, node = line()
+    node.remove()  # nothing is there
+    served(first + node, where)
+    gp.DatasetWrite({RAW: "raw"}, store).remove()
+    assert list_datasets(store) == ["labels"]
+    again, node = line()
+    served(again + node, where)
+    assert (open_dataset(store, "raw").read() == 1).all()
+    node.finish()
+
+
+def test_another_format_is_not_removed(tmp_path):
+    existing(tmp_path / "out.zarr")
+    with pytest.raises(OutputMismatch, match="is there already, and is"):
+        gp.Hdf5Write({RAW: "volumes/raw"}, tmp_path, "out.zarr").remove()
+    assert list_datasets(tmp_path / "out.zarr") == ["volumes/raw"]

@@ -84,3 +84,13 @@ def test_two_writers_on_one_dataset_are_refused(tmp_path):
     both = raw() + H5({RAW: "raw"}, tmp_path, "a.mine") + H5({RAW: "/raw"}, tmp_path, "a.mine")
     with pytest.raises(ValueError, match="would both write '/raw'"):
         served(both, asking(RAW=WHOLE))
+
+
+def test_removing_what_is_written(tmp_path):
+    write = H5({RAW: "volumes/raw"}, tmp_path, "a.mine")
+    write.remove()  # nothing is there
+    served(raw() + write, asking(RAW=WHOLE))
+    assert not write.parallel
+    write.remove()
+    with h5py.File(tmp_path / "a.mine") as file:
+        assert list(file["volumes"]) == []

@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from voxflow.nodes.sinks.attributes import storable_attrs
+from voxflow.nodes.sinks.layout import (
+    Cells,
+    aligned,
+    all_axes,
+    block_on_grid,
+    by_key,
+    shared_axes,
+    stride_of,
+)
+from voxflow.nodes.sinks.places import Output, describe, location, written_in_parallel
 from voxflow.nodes.sinks.sink import Sink
 from voxflow.nodes.sinks.target import Target, claim, existing_target, release
 from voxflow.pipeline.data import Array, ArrayKey, Batch, BatchRequest
 from voxflow.pipeline.data.kinds import attrs_of_kind
-from voxflow.stores import Geometry, OutputMismatch, create_dataset, store_format
+from voxflow.pipeline.geometry import Coordinate, Roi
+from voxflow.stores import (
+    Geometry,
+    OutputMismatch,
+    create_dataset,
+    delete_dataset,
+    store_format,
+)
+from voxflow.stores.compression import parse_compression
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import DTypeLike
 
-    from voxflow.pipeline.geometry import Roi
+    from voxflow.nodes.sinks.layout import Factors, Sizes
     from voxflow.stores import Compression
     from voxflow.stores.place import Format
 
@@ -40,18 +59,28 @@ class DatasetWrite(Sink):
         A file, folder or URL of any format that `voxflow.stores.create_dataset` makes; if there is
         nothing yet, the suffix tells which, or what stands before it (``"precomputed://out"``).
     compression_type
-        None, "gzip", a level of gzip, or what else the format knows.
+        None, "gzip", a level of gzip, or what else the format knows, such as "zstd:3" or
+        "blosc:lz4"; see `voxflow.stores.create_dataset`.
     dataset_dtypes
         Another dtype for the output of an array: fractions are cut off. Values that it cannot hold
         are an error.
+    chunks, shards
+        Of a dataset that is made, in voxels along the spatial axes (channels stay together), or
+        along all axes; one for all arrays, or by key. By default chunks are such that no two
+        blocks of a scan share one. Shards are for zarr format 3.
+    zarr_format
+        Of a zarr store that is made, 2 or 3; by default 2, or 3 with shards.
+    scale
+        Multiply values by this when they are written, and round them to the nearest if the output
+        has integers: ``dataset_dtypes={PRED: "uint8"}, scale=255``. One for all arrays, or by key.
 
     Raises
     ------
     TypeError
         If a key is no `ArrayKey`.
     ValueError
-        If two arrays go to one dataset, or the format has no such compression; at setup, if
-        another writer writes to the same dataset.
+        If two arrays go to one dataset, or the format has no such compression, or an option speaks
+        of an array that is not written; at setup, if another writer writes to the same dataset.
     RuntimeError
         At setup, if an array is provided without bounds.
     OutputMismatch
@@ -61,6 +90,7 @@ class DatasetWrite(Sink):
 
     format: ClassVar[Format | None] = None
     codecs: ClassVar[tuple[str, ...] | None] = None
+    separator: Literal[".", "/"] | None = None
 
     def __init__(
         self,
@@ -68,20 +98,105 @@ class DatasetWrite(Sink):
         store: Any,
         compression_type: Compression = None,
         dataset_dtypes: Mapping[ArrayKey, DTypeLike] | None = None,
+        *,
+        chunks: Sizes = None,
+        shards: Sizes = None,
+        zarr_format: Literal[2, 3] | None = None,
+        scale: Factors = None,
     ) -> None:
         self.dataset_names = parse_names(dataset_names, ArrayKey)
         self.store = store
         self.compression_type = compression_type
         self.dataset_dtypes = {key: np.dtype(t) for key, t in (dataset_dtypes or {}).items()}
-        known = isinstance(compression_type, int) or compression_type in (
-            None,
-            *(self.codecs or ()),
-        )
-        if self.codecs is not None and not known:
+        self.chunks = by_key(chunks, self.dataset_names, "chunks")
+        self.shards = by_key(shards, self.dataset_names, "shards")
+        self.zarr_format = zarr_format
+        self.scale = by_key(scale, self.dataset_names, "scale")
+        if not all(math.isfinite(factor) and factor for factor in self.scale.values()):
+            raise ValueError(f"scale has to be a number other than 0, got {scale!r}")
+        self._check_compression()
+
+    def _check_compression(self) -> None:
+        if self.codecs is None:
+            return
+        codec = parse_compression(self.compression_type)
+        if codec is not None and codec.name not in self.codecs:
             raise ValueError(
-                f"compression_type={compression_type!r} is not known to {self.name()}: take None, "
-                f"{', '.join(map(repr, self.codecs))}, or a gzip level from 0 to 9"
+                f"compression_type={self.compression_type!r} is not known to {self.name()}: take "
+                f"None, {', '.join(map(repr, self.codecs))}, or a gzip level from 0 to 9"
             )
+
+    @property
+    def parallel(self) -> bool:
+        """Whether several processes can write to a store of this kind at all."""
+        return written_in_parallel(self.store, self.format)
+
+    def parallel_obstacle(
+        self, key: ArrayKey, stride: Coordinate, origin: Coordinate
+    ) -> str | None:
+        """Say why several processes must not write blocks of an array; None: they may.
+
+        Two processes that write to one chunk (or shard) at once lose what one of them writes. To
+        be asked when the pipeline is set up, whether or not the dataset is there.
+
+        Parameters
+        ----------
+        key
+            The array.
+        stride, origin
+            Borders between blocks are at ``origin + k * stride``, world units.
+
+        Returns
+        -------
+        str or None
+            One sentence, which says what to do.
+        """
+        name, spec = self.dataset_names[key], self.spec[key]
+        where = f"{describe(self.store)}:{name}"
+        if not self.parallel:
+            return (
+                f"only one process at a time can write to {where}; write Zarr, N5 or precomputed "
+                "to a disk or server to let several of them write"
+            )
+        target = self._output.targets.get(key) or self._existing(name)
+        cells = self._planned(key, stride, origin) if target is None else target.cells
+        shared = shared_axes(cells, spec.region, stride, origin)
+        if not shared:
+            return None
+        return (
+            f"blocks would share chunks of {where} along axis {' and '.join(map(str, shared))} "
+            f"(blocks every {stride} from {origin}, chunks every {cells.size} from {cells.begin}, "
+            "world units); make all regions of a block multiples of the chunks, such as "
+            f"{aligned(stride, cells)}, or choose chunks that divide the blocks"
+        )
+
+    def _planned(self, key: ArrayKey, stride: Coordinate, origin: Coordinate) -> Cells:
+        """The grid of a dataset that is not there yet."""
+        spec = self.spec[key]
+        sizes = self.shards.get(key) or self.chunks.get(key)
+        if sizes is None:
+            whole = spec.region
+            first = Roi(whole.begin, (origin - whole.begin) % stride)
+            first = Roi(whole.begin, [a or b for a, b in zip(first.shape, stride, strict=True)])
+            sizes = block_on_grid(first.intersect(whole), whole, spec.grid, stride)
+        dims = len(spec.grid)
+        return Cells(spec.region.begin, Coordinate(sizes[-dims:]) * spec.grid)
+
+    def outputs(self) -> list[Output]:
+        """What is written: store and path of the dataset of each array, and where that is."""
+        return [
+            Output(key, self.store, name, location(self.store, name, self.format))
+            for key, name in self.dataset_names.items()
+        ]
+
+    def remove(self) -> None:
+        """Delete the datasets that are written, where they are there; not in a pipeline in use."""
+        self._check_format()
+        for name in self.dataset_names.values():
+            delete_dataset(self.store, name, format=self.format)
+
+    def finish(self) -> None:
+        """Do what is to be done when everything is written; to be called again does no harm."""
 
     def setup(self) -> None:
         """Check that there is a place for everything."""
@@ -167,15 +282,19 @@ class DatasetWrite(Sink):
         # One at a time: blocks may share chunks, which are read, changed and written.
         with output.lock:
             if not arrays.keys() <= output.targets.keys():
-                output.targets.update(self._open(arrays))
+                output.targets.update(self._open(arrays, stride_of(request, self.spec)))
             targets = output.targets
-            ready = {key: targets[key].cast(array) for key, array in arrays.items()}
+            ready = {
+                key: targets[key].cast(array, self.scale.get(key)) for key, array in arrays.items()
+            }
             for key, data in ready.items():
                 targets[key].write(data, arrays[key].spec.region)
             for key in ready:
                 targets[key].dataset.flush()
 
-    def _open(self, arrays: Mapping[ArrayKey, Array]) -> dict[ArrayKey, Target]:
+    def _open(
+        self, arrays: Mapping[ArrayKey, Array], stride: Coordinate | None
+    ) -> dict[ArrayKey, Target]:
         """Open what is there, and make the rest; if anything differs, nothing is made."""
         targets: dict[ArrayKey, Target] = {}
         for key, array in arrays.items():
@@ -185,24 +304,39 @@ class DatasetWrite(Sink):
                 targets[key] = target
         for key, array in arrays.items():
             if key not in targets:
-                targets[key] = self._make(key, array)
+                region, spec = array.spec.region, self.spec[key]
+                block = block_on_grid(region, spec.region, spec.grid, stride)
+                targets[key] = self._make(key, array, block)
         return targets
 
-    def _make(self, key: ArrayKey, array: Array) -> Target:
-        spec = self.spec[key]
-        geometry = Geometry(spec.grid, spec.region.offset)
+    def _make(self, key: ArrayKey, array: Array, block: tuple[int, ...]) -> Target:
+        """Make a dataset that is written in blocks of so many voxels."""
+        spec, lead = self.spec[key], self._lead(key, array)
+        shape = (*lead, *(int(n) for n in spec.region.shape / spec.grid))
+        geometry = self._geometry(key, len(lead))
+        chunks, shards = (
+            all_axes(sizes.get(key), shape, len(spec.grid), name)
+            for name, sizes in (("chunks", self.chunks), ("shards", self.shards))
+        )
         dataset = create_dataset(
             self.store,
             self.dataset_names[key],
-            (*self._lead(key, array), *(spec.region.shape / spec.grid)),
+            shape,
             self._dtype(key, array),
             geometry=geometry,
-            block=array.shape,
+            chunks=chunks,
+            shards=shards,
+            block=(*(max(1, n) for n in lead), *block),
             compression=self.compression_type,
             attrs=storable_attrs({**attrs_of_kind(spec.kind), **array.attrs}, str(key)),
             format=self.format,
+            zarr_format=self.zarr_format,
+            separator=self.separator,
         )
         return Target(dataset, geometry)
+
+    def _geometry(self, key: ArrayKey, lead: int) -> Geometry:
+        return Geometry(self.spec[key].grid, self.spec[key].region.offset)
 
     def _lead(self, key: ArrayKey, array: Array) -> tuple[int, ...]:
         return array.shape[: len(array.shape) - self.spec[key].region.dims]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike
 
+    from voxflow.nodes.sinks.layout import Factors, Sizes
     from voxflow.pipeline.data import ArrayKey
     from voxflow.stores import Compression
     from voxflow.stores.place import Format
@@ -33,11 +34,15 @@ class Hdf5Write(DatasetWrite):
     dataset_dtypes
         Another dtype for the output of an array: fractions are cut off. Values that it cannot hold
         are an error.
+    chunks, scale
+        As for `DatasetWrite`.
 
     Notes
     -----
-    The file is complete when the pipeline is torn down. In between this process can read it, and
-    what was written outlives a crash; to other processes it is locked.
+    The file is complete when the pipeline is torn down. In between this process can read it; to
+    other processes it is locked. After each batch all of it is handed to the operating system: if
+    the process is killed between two batches, nothing is lost. HDF5 has no journal: killed while
+    a batch is written, the file may be damaged as a whole. Write Zarr where that matters.
     """
 
     format: ClassVar[Format | None] = "hdf5"
@@ -50,6 +55,15 @@ class Hdf5Write(DatasetWrite):
         output_filename: str = "output.hdf",
         compression_type: Compression = None,
         dataset_dtypes: Mapping[ArrayKey, DTypeLike] | None = None,
+        *,
+        chunks: Sizes = None,
+        scale: Factors = None,
     ) -> None:
-        path = Path(output_dir) / output_filename
-        super().__init__(dataset_names, path, compression_type, dataset_dtypes)
+        super().__init__(
+            dataset_names,
+            Path(output_dir) / output_filename,
+            compression_type,
+            dataset_dtypes,
+            chunks=chunks,
+            scale=scale,
+        )

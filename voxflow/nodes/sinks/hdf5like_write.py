@@ -86,6 +86,18 @@ class Hdf5LikeWrite(DatasetWrite):
         """Write down the offset (world units)."""
         dataset.attrs["offset"] = _plain(offset)
 
+    @property
+    def parallel(self) -> bool:
+        """Nothing is known of such a file, so no two processes write to it at once."""
+        return False
+
+    def remove(self) -> None:
+        """Delete the datasets that are written, where they are there."""
+        for name in self.dataset_names.values():
+            if self._existing(name) is not None:
+                with self._open_file(os.fspath(self.store)) as file:
+                    del file[name]
+
     def _claim(self, name: str) -> None:
         place = f"{os.path.realpath(self.store)}/{name.strip('/')}"
         claim_place(self, place, f"write {name!r} of {self.store}; give one of them another name")
@@ -99,7 +111,7 @@ class Hdf5LikeWrite(DatasetWrite):
             return None
         return Target(dataset, read_geometry(dataset))
 
-    def _make(self, key: ArrayKey, array: Array) -> Target:
+    def _make(self, key: ArrayKey, array: Array, block: tuple[int, ...]) -> Target:
         spec, name = self.spec[key], self.dataset_names[key]
         os.makedirs(self.output_dir, exist_ok=True)
         with self._open_file(self.store) as file:

@@ -9,6 +9,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from voxflow.nodes.sinks.casts import becomes_zero, cast_for_output
+from voxflow.nodes.sinks.layout import Cells
 from voxflow.pipeline.geometry import Coordinate, Roi, describe
 from voxflow.stores import (
     DatasetNotFound,
@@ -94,17 +95,24 @@ class Target:
             differ.append(f"it covers {covers}, not all of {describe(spec.region, spec.grid)}")
         return differ
 
-    def cast(self, array: Array) -> np.ndarray[Any, Any]:
-        """The voxels of an array as the dataset holds them."""
-        if not self._warned and becomes_zero(array.data, self.dataset.dtype):
+    @property
+    def cells(self) -> Cells:
+        """The grid of chunks or shards; of no chunks, one cell for all."""
+        sizes = (self.dataset.chunks or self.dataset.shape)[-len(self._voxel_size) :]
+        return Cells(self._roi.begin, Coordinate(sizes) * self._voxel_size)
+
+    def cast(self, array: Array, scale: float | None = None) -> np.ndarray[Any, Any]:
+        """The voxels of an array as the dataset holds them, multiplied before by a scale."""
+        silent = self._warned or scale is not None
+        if not silent and becomes_zero(array.data, self.dataset.dtype):
             self._warned = True
             logger.warning(
                 "%s: all values of a block are between -1 and 1 and become 0 as %s; if they are "
-                "probabilities, scale them first, as with IntensityScaleShift(key, 255, 0)",
+                "probabilities, scale them, as with scale=255",
                 self.dataset.uri,
                 self.dataset.dtype,
             )
-        return cast_for_output(array.data, self.dataset.dtype, self.dataset.uri)
+        return cast_for_output(array.data, self.dataset.dtype, self.dataset.uri, scale)
 
     def write(self, data: np.ndarray[Any, Any], roi: Roi) -> None:
         """Write voxels to their place.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from voxflow.nodes.sinks.dataset_write import DatasetWrite
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike
 
+    from voxflow.nodes.sinks.layout import Factors, Sizes
     from voxflow.pipeline.data import ArrayKey
     from voxflow.stores import Compression
     from voxflow.stores.place import Format
@@ -27,12 +28,15 @@ class ZarrWrite(DatasetWrite):
     output_dir, output_filename
         Folder and name of the store, where `store` is not given.
     compression_type
-        None, "gzip", a level of gzip, "zstd", or "blosc".
+        None, "gzip", a level of gzip, "zstd", or "blosc"; with what they take as in "zstd:3",
+        "blosc:lz4", "blosc:zstd:5".
     dataset_dtypes
         Another dtype for the output of an array: fractions are cut off. Values that it cannot hold
         are an error.
     store
         A directory, or a zarr store or group.
+    chunks, shards, zarr_format, scale
+        As for `DatasetWrite`.
     """
 
     format: ClassVar[Format | None] = "zarr"
@@ -46,6 +50,19 @@ class ZarrWrite(DatasetWrite):
         compression_type: Compression = None,
         dataset_dtypes: Mapping[ArrayKey, DTypeLike] | None = None,
         store: Any = None,
+        *,
+        chunks: Sizes = None,
+        shards: Sizes = None,
+        zarr_format: Literal[2, 3] | None = None,
+        scale: Factors = None,
     ) -> None:
-        where = Path(output_dir) / output_filename if store is None else store
-        super().__init__(dataset_names, where, compression_type, dataset_dtypes)
+        super().__init__(
+            dataset_names,
+            Path(output_dir) / output_filename if store is None else store,
+            compression_type,
+            dataset_dtypes,
+            chunks=chunks,
+            shards=shards,
+            zarr_format=zarr_format,
+            scale=scale,
+        )

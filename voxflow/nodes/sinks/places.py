@@ -1,0 +1,70 @@
+"""Where datasets of a writer are, and who may write to them."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from voxflow.stores.place import locate
+
+if TYPE_CHECKING:
+    from voxflow.pipeline.data import ArrayKey
+    from voxflow.stores.place import Format
+
+_IN_FOLDERS = ("zarr", "n5", "precomputed")
+
+
+class Output(NamedTuple):
+    """One dataset that is written.
+
+    Parameters
+    ----------
+    key
+        The array.
+    store, path
+        As given to `voxflow.stores.open_dataset`.
+    location
+        The folder of the dataset (Zarr, N5, precomputed, images), or the file that it is in (HDF5,
+        TIFF), absolute; None: it is in memory or at a URL.
+    """
+
+    key: ArrayKey
+    store: Any
+    path: str
+    location: str | None
+
+
+def location(store: Any, path: str, kind: Format | None = None) -> str | None:
+    """The folder or file of a dataset on a disk of this machine; None if it is on none."""
+    place = locate(store, path, kind)
+    root = _root(place.store)
+    if root is None or "://" in root:
+        return None
+    inside = place.kind in (*_IN_FOLDERS, "images")
+    return os.path.abspath(os.path.join(root, place.path) if inside and place.path else root)
+
+
+def written_in_parallel(store: Any, kind: Format | None = None) -> bool:
+    """Whether several processes can write at once, to different chunks: each is a file then."""
+    place = locate(store, "", kind)
+    if place.kind not in _IN_FOLDERS:
+        return False
+    root = _root(place.store)
+    if root is None:  # in memory, else
+        return type(place.store).__name__ == "FsspecStore"
+    return not (os.path.isfile(root) and zipfile.is_zipfile(root))
+
+
+def _root(store: Any) -> str | None:
+    if isinstance(store, str | os.PathLike):
+        return os.fspath(store)
+    if type(store).__name__ == "LocalStore":
+        return str(store.root)
+    return None
+
+
+def describe(store: Any) -> str:
+    """Name a store in messages."""
+    root = _root(store)
+    return root if root is not None else f"<{type(store).__name__}>"
