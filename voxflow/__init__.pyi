@@ -123,6 +123,8 @@ from .nodes.sinks.print_profiling_stats import PrintProfilingStats
 from .nodes.sinks.snapshot import Snapshot
 from .nodes.sinks.zarr_write import ZarrWrite
 from .nodes.sinks.dataset_write import DatasetWrite
+from .nodes.sinks.ome_zarr_write import OmeZarrWrite
+from .nodes.sinks.pyramid import make_pyramid
 
 __all__ = [
     "AddAffinities",
@@ -193,12 +195,14 @@ __all__ = [
     "KlbSource",
     "LabelsToBoundary",
     "LabelsToClasses",
+    "make_pyramid",
     "MergeProvider",
     "models",
     "Node",
     "nodes",
     "NoiseAugment",
     "Normalize",
+    "OmeZarrWrite",
     "ops",
     "Pad",
     "paired_sources",

@@ -6,15 +6,27 @@ Source: https://ngff.openmicroscopy.org/0.4 and /0.5, sections "multiscales" and
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from voxflow.pipeline.geometry import Coordinate, Exact, exact
 from voxflow.stores.errors import MetadataConflict, StoreError
 
-__all__ = ["NgffVersion", "Transform", "find_transform", "list_levels", "make_multiscales"]
+__all__ = [
+    "NgffVersion",
+    "Transform",
+    "find_transform",
+    "first_image",
+    "list_levels",
+    "make_channels",
+    "make_multiscales",
+    "with_image",
+]
 
 NgffVersion = Literal["0.4", "0.5"]
 
@@ -178,6 +190,9 @@ def make_multiscales(
     axes: Sequence[tuple[str, str, str | None]],
     version: NgffVersion,
     name: str = "",
+    *,
+    method: str | None = None,
+    channels: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Make the attributes that state the geometry of a group's datasets.
 
@@ -191,6 +206,10 @@ def make_multiscales(
         ``"0.4"`` for zarr format 2, ``"0.5"`` for zarr format 3.
     name
         Of the image.
+    method
+        How coarser levels are made of finer ones.
+    channels
+        As of `make_channels`.
 
     Examples
     --------
@@ -219,6 +238,57 @@ def make_multiscales(
             for path, scale, translation in levels
         ],
     }
+    if method is not None:
+        image["type"] = method
+    omero = {} if channels is None else {"omero": dict(channels)}
     if version == "0.5":
-        return {"ome": {"version": version, "multiscales": [image]}}
-    return {"multiscales": [{"version": version, **image}]}
+        return {"ome": {"version": version, "multiscales": [image], **omero}}
+    return {"multiscales": [{"version": version, **image}], **omero}
+
+
+_COLORS = ("FF0000", "00FF00", "0000FF", "FFFF00", "FF00FF", "00FFFF")
+
+
+def make_channels(names: Sequence[str], dtype: Any) -> dict[str, Any]:
+    """Make what viewers are told of the channels (``omero``): names, colors, range of values.
+
+    Parameters
+    ----------
+    names
+        Of the channels.
+    dtype
+        Of the voxels: integers are shown over their whole range, others from 0 to 1.
+
+    Examples
+    --------
+    >>> make_channels(["membrane"], "uint8")["channels"][0]["window"]
+    {'min': 0, 'max': 255, 'start': 0, 'end': 255}
+    """
+    kind = np.dtype(dtype)
+    low, high = (np.iinfo(kind).min, np.iinfo(kind).max) if kind.kind in "iu" else (0, 1)
+    colors = ("FFFFFF",) if len(names) == 1 else _COLORS
+    return {
+        "channels": [
+            {
+                "label": str(name),
+                "color": colors[number % len(colors)],
+                "active": True,
+                "window": {"min": int(low), "max": int(high), "start": int(low), "end": int(high)},
+            }
+            for number, name in enumerate(names)
+        ]
+    }
+
+
+def first_image(attrs: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The first of a group's ``multiscales``, a copy; None if it has none."""
+    found = _multiscales(attrs)[:1]
+    return copy.deepcopy(dict(found[0])) if found else None
+
+
+def with_image(attrs: Mapping[str, Any], image: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes to set for another first image, all that belongs to others as it is."""
+    ome = attrs.get("ome")
+    holder = ome if isinstance(ome, Mapping) and "multiscales" in ome else attrs
+    images = {"multiscales": [dict(image), *holder["multiscales"][1:]]}
+    return images if holder is attrs else {"ome": {**holder, **images}}

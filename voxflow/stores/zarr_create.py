@@ -18,7 +18,7 @@ from voxflow.stores.names import clean_path, not_found
 from voxflow.stores.zarr import ZarrAttrs, jsonable
 from voxflow.stores.zarr_place import describe_store, open_store, root_format, zarr_names
 
-__all__ = ["create_zarr", "delete_zarr", "zarr_attrs"]
+__all__ = ["create_zarr", "create_zarr_like", "delete_zarr", "zarr_attrs"]
 
 _CODECS = ("gzip", "zstd", "blosc")
 _LEVELS = {"gzip": "level", "zstd": "level", "blosc": "clevel"}
@@ -59,6 +59,52 @@ def create_zarr(
         chunk_key_encoding=_encoding(separator, kind),
         dimension_names=[axis.rstrip("^") for axis in axes] if axes and kind == 3 else None,
         config={"write_empty_chunks": True},
+    )
+
+
+def create_zarr_like(
+    store: Any, like: str, path: str, shape: tuple[int, ...], attrs: Mapping[str, Any]
+) -> None:
+    """Make an array that is stored as another one of the store is; it must not exist.
+
+    Parameters
+    ----------
+    store
+        As for `create_zarr`.
+    like
+        The path of the other one, of which format, type, chunks, shards, compressors, fill value
+        and names of the axes are taken.
+    path
+        Of the new one, in a group that is there.
+    shape
+        In voxels.
+    attrs
+        Of the new one.
+    """
+    opened = open_store(store, "r+")
+    model: Any = zarr.open_array(store=opened, path=clean_path(like), mode="r")
+    kind = model.metadata.zarr_format
+    options: dict[str, Any] = {}
+    if kind == 3:
+        options["serializer"] = model.serializer
+        options["dimension_names"] = model.metadata.dimension_names
+        options["chunk_key_encoding"] = model.metadata.chunk_key_encoding
+    else:
+        options["chunk_key_encoding"] = _encoding(model.metadata.dimension_separator, kind)
+    zarr.create_array(
+        store=opened,
+        name=clean_path(path),
+        shape=shape,
+        dtype=model.dtype,
+        chunks=model.chunks,
+        shards=model.shards,
+        filters=model.filters or None,
+        compressors=model.compressors or None,
+        fill_value=model.fill_value,
+        zarr_format=kind,
+        attributes=jsonable(dict(attrs)),
+        config={"write_empty_chunks": True},
+        **options,
     )
 
 
