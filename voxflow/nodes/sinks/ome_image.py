@@ -159,16 +159,8 @@ class OmeImage:
         level = {
             "path": self._next(),
             "coordinateTransformations": [
-                {
-                    "type": "scale",
-                    "scale": plain_numbers(scale * Coordinate((*(1,) * lead, *larger))),
-                },
-                {
-                    "type": "translation",
-                    "translation": plain_numbers(
-                        offset + scale * Coordinate((*(0,) * lead, *moved))
-                    ),
-                },
+                {"type": "scale", "scale": plain_numbers(scale * every)},
+                {"type": "translation", "translation": plain_numbers(offset)},
             ],
         }
         self._list([*self.entries, level])
