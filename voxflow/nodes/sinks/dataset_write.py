@@ -196,7 +196,7 @@ class DatasetWrite(Sink):
             delete_dataset(self.store, name, format=self.format)
 
     def finish(self) -> None:
-        """Do what is to be done when everything is written; to be called again does no harm."""
+        """Do what is left to do when all blocks are written; it does no harm to do it again."""
 
     def setup(self) -> None:
         """Check that there is a place for everything."""
@@ -250,16 +250,6 @@ class DatasetWrite(Sink):
         output = self.__dict__.pop("_output", None)
         if output is not None:
             output.close(self.format)
-
-    def parallel_obstacle(self, key: Any, stride: Any, origin: Any) -> str | None:
-        """X."""
-        return None if self.format == "zarr" else "x"
-
-    def remove(self) -> None:
-        """X."""
-
-    def finish(self) -> None:
-        """Do what is left to do when all blocks of a scan are written."""
 
     def prepare(self, request: BatchRequest) -> BatchRequest:
         """Need all arrays that are written."""
