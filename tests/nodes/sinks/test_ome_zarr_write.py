@@ -153,7 +153,7 @@ def contents(folder):
     return {
         str(file.relative_to(folder)): (file.read_bytes(), file.stat().st_mtime_ns)
         for file in folder.rglob("*")
-        if file.is_file()
+        if file.is_file() and ".scan" not in file.parts
     }
 
 
