@@ -262,3 +262,30 @@ def test_in_memory(tmp_path):
     assert not node.parallel
     text = json.dumps(dict(open_attrs(store, "a")))
     assert '"version": "0.5"' in text
+
+
+def test_blocks_of_several_workers_and_a_pyramid_that_was_stopped(tmp_path, monkeypatch):
+    data = np.random.default_rng(0).integers(0, 9, (2, 40, 44)).astype(np.uint16)
+    reference = asking(RAW=((0, 0), (16, 16)))
+
+    def line(name):
+        node = gp.OmeZarrWrite({RAW: "image"}, tmp_path / name, "zstd:1", scale=3)
+        return memory(RAW, data, (1, 1)) + node
+
+    gp.scan(line("one.zarr"), reference, progress=gp.ScanCallback(), seed=1)
+
+    def stopped(*_):
+        raise OSError("stopped")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("voxflow.nodes.sinks.pyramid.shrink_into", stopped)
+        with pytest.raises(OSError, match="stopped"):
+            gp.scan(line("two.zarr"), reference, num_workers=2, progress=gp.ScanCallback(), seed=1)
+    assert len(list_levels(tmp_path / "two.zarr", "image")) == 1
+    gp.scan(line("two.zarr"), reference, num_workers=2, progress=gp.ScanCallback(), seed=1)
+    one, two = (contents(tmp_path / name) for name in ("one.zarr", "two.zarr"))
+    assert {k: v for k, (v, _) in one.items()} == {k: v for k, (v, _) in two.items()}
+    assert len(list_levels(tmp_path / "two.zarr", "image")) == 3
+    np.testing.assert_array_equal(open_dataset(tmp_path / "two.zarr", "image/s0").read(), data * 3)
+    report = gp.scan(line("two.zarr"), reference, exist="overwrite", progress=gp.ScanCallback())
+    assert report.done_before == 0
