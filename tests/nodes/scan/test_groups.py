@@ -9,9 +9,10 @@ from voxflow.nodes.scan.groups import Groups, make_groups
 
 @given(st.integers(1, 200), st.integers(1, 40), st.data())
 def test_groups_hold_every_block_once(total, size, data):
-    groups = Groups(total, size)
+    begin = data.draw(st.integers(0, total - 1))
+    groups = Groups(begin, total, size)
     held = [number for group in range(len(groups)) for number in groups.numbers(group)]
-    assert held == list(range(total))
+    assert held == list(range(begin, total))
     done = np.array(data.draw(st.lists(st.booleans(), min_size=total, max_size=total)), np.uint8)
     settled = groups.settled(done)
     assert len(settled) == len(groups)

@@ -606,26 +606,27 @@ def test_a_scale_is_a_number(tmp_path, scale):
 
 
 @pytest.mark.parametrize(
-    ("store", "name", "parallel", "place"),
+    ("store", "name", "parallel", "place", "record"),
     [
-        ("a.zarr", "raw", True, "a.zarr/raw"),
-        ("a.n5", "raw", True, "a.n5/raw"),
-        ("precomputed://out", "raw", True, "out/raw"),
-        ("a.hdf", "raw", False, "a.hdf"),
-        ("a.tif", "", False, "a.tif"),
-        ("images://sections", "", False, "sections"),
-        ("s3://bucket/a.zarr", "raw", True, None),
-        ({}, "raw", False, None),
-        (zarr.storage.MemoryStore(), "raw", False, None),
+        ("a.zarr", "raw", True, "a.zarr/raw", "a.zarr/raw/.scan"),
+        ("a.n5", "raw", True, "a.n5/raw", "a.n5/raw/.scan"),
+        ("precomputed://out", "raw", True, "out/raw", "out/raw/.scan"),
+        ("a.hdf", "raw", False, "a.hdf", "a.hdf.scan/raw"),
+        ("a.tif", "", False, "a.tif", "a.tif.scan"),
+        ("images://sections", "", False, "sections", "sections/.scan"),
+        ("s3://bucket/a.zarr", "raw", True, None, None),
+        ({}, "raw", False, None, None),
+        (zarr.storage.MemoryStore(), "raw", False, None, None),
     ],
 )
-def test_who_may_write_where(tmp_path, monkeypatch, store, name, parallel, place):
+def test_who_may_write_where(tmp_path, monkeypatch, store, name, parallel, place, record):
     monkeypatch.chdir(tmp_path)
     node = gp.DatasetWrite({RAW: name}, store)
     assert node.parallel is parallel
-    ((key, itself, path, found),) = node.outputs()
+    ((key, itself, path, found, notes),) = node.outputs()
     assert (key, itself, path) == (RAW, store, name)
     assert found == (None if place is None else str(tmp_path / place))
+    assert notes == (None if record is None else tmp_path / record)
 
 
 def test_a_zarr_store_of_a_folder(tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voxflow.nodes.scan.callback import ScanBar, ScanCallback
-from voxflow.nodes.scan.outputs import outputs_of, settle
+from voxflow.nodes.scan.outputs import outputs_of, settle, writers_of
 from voxflow.nodes.scan.record import Record
 from voxflow.nodes.scan.scan import Scan
 from voxflow.pipeline.data import BatchRequest
@@ -128,10 +128,10 @@ def scan(
     """
     parse_choice("exist", exist, ("resume", "overwrite", "error"))
     whole = pipeline if isinstance(pipeline, Pipeline) else Pipeline(pipeline)
-    outputs = outputs_of(whole.nodes())
-    if not outputs:
+    writers = writers_of(whole.nodes())
+    if not writers:
         raise ValueError("the pipeline writes nothing; put ZarrWrite or another writer at its end")
-    settle(outputs, exist)
+    settle(writers, exist)
     heard = _Heard(ScanBar() if progress is None else progress)
     started = time.monotonic()
     node = Scan(
@@ -144,7 +144,8 @@ def scan(
     )
     with build(whole + node, seed=seed) as built:
         built.request_batch(BatchRequest())
-    folder = node.record or next((o.record for o in outputs if o.record is not None), None)
+    places = (output.record for output in outputs_of(writers))
+    folder = node.record or next((place for place in places if place is not None), None)
     health = () if folder is None else tuple(Record(folder, 0).notes("health"))
     return ScanReport(heard.blocks, heard.before, time.monotonic() - started, health, folder)
 

@@ -19,34 +19,36 @@ class Groups:
 
     Parameters
     ----------
-    total
-        How many blocks there are.
+    begin, end
+        Which blocks: from this one to the one before that.
     size
         How many are in a group; fewer in the last one.
 
     Examples
     --------
-    >>> groups = Groups(10, 4)
+    >>> groups = Groups(0, 10, 4)
     >>> len(groups), list(groups.numbers(2))
     (3, [8, 9])
     """
 
-    total: int
+    begin: int
+    end: int
     size: int
 
     def __len__(self) -> int:
-        return -(-self.total // self.size)
+        return -(-(self.end - self.begin) // self.size)
 
     def numbers(self, group: int) -> Sequence[int]:
         """The blocks of a group."""
-        return range(group * self.size, min((group + 1) * self.size, self.total))
+        first = self.begin + group * self.size
+        return range(first, min(first + self.size, self.end))
 
     def settled(
         self, done: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
     ) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
         """For each group, whether all of its blocks are done (or to be left out)."""
         padded = np.ones(len(self) * self.size, np.uint8)
-        padded[: self.total] = done
+        padded[: self.end - self.begin] = done[self.begin : self.end]
         found: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
         found = padded.reshape(len(self), self.size).min(axis=1)
         return found
@@ -67,4 +69,4 @@ def make_groups(total: int, pending: int, num_workers: int, one_by_one: bool) ->
         A group is a block, as where each has a time limit of its own.
     """
     size = 1 if one_by_one else min(_LARGEST, pending // (num_workers * _PER_WORKER))
-    return Groups(total, max(1, size))
+    return Groups(0, total, max(1, size))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from voxflow.nodes.scan.failures import ScanFailed, Streak, failure, table
 from voxflow.nodes.scan.manifest import changes, make_manifest, other_versions, seeded_as
+from voxflow.nodes.scan.outputs import exists
 from voxflow.nodes.scan.record import MANIFEST, Record, read_manifest, write_manifest
 from voxflow.pipeline.engine.notes import add_note
 from voxflow.pipeline.engine.workers import WorkerDied
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from voxflow.nodes.scan.blocks import ScanBlocks
-    from voxflow.nodes.scan.outputs import Output
     from voxflow.nodes.scan.scan import Scan
     from voxflow.nodes.scan.serve import Outcome
+    from voxflow.nodes.sinks.places import Output
     from voxflow.pipeline.data import Batch, BatchRequest
 
 logger = logging.getLogger(__name__)
@@ -298,7 +299,7 @@ def _begun(outputs: Sequence[Output], places: Sequence[Path]) -> dict[str, Any] 
     from the start.
     """
     found = [read_manifest(place) for place in places]
-    whole = all(output.exists for output in outputs)
+    whole = all(map(exists, outputs))
     jobs = {None if manifest is None else manifest["job"] for manifest in found}
     if whole and len(jobs) == 1 and None not in jobs:
         return found[0]

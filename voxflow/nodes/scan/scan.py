@@ -11,7 +11,7 @@ from voxflow.nodes.flow.serving import upstream_of
 from voxflow.nodes.scan.blocks import ScanBlocks
 from voxflow.nodes.scan.callback import ScanBar, ScanCallback
 from voxflow.nodes.scan.job import Job, ScanPolicy, open_job, run_here
-from voxflow.nodes.scan.outputs import outputs_of
+from voxflow.nodes.scan.outputs import outputs_of, writers_of
 from voxflow.nodes.scan.result import ScanResult
 from voxflow.nodes.scan.serve import Service, check_workers, served
 from voxflow.nodes.scan.with_daisy import obstacle, run_with_daisy
@@ -182,7 +182,7 @@ class Scan(BatchFilter):
             self.progress_callback.stop()
             job.close()
         job.conclude()
-        for writer in dict.fromkeys(output.writer for output in job.outputs):
+        for writer in writers_of(upstream_of(self)):
             writer.finish()
 
     def _forecast(self, job: Job) -> str:

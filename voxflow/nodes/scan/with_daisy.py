@@ -89,7 +89,8 @@ def _not_at_once(writer: DatasetWrite, key: Any, job: Job) -> str | None:
 def run_with_daisy(scan: Scan, job: Job, update: Callable[[int], None]) -> None:
     """Have daisy's workers do all blocks that are not done.
 
-    The first one that succeeds is done here, so that the outputs are there.
+    The first one is done alone, so that the outputs are there: here, or by a worker where workers
+    are started elsewhere, as this machine may have no GPU.
 
     Parameters
     ----------
@@ -107,31 +108,45 @@ def run_with_daisy(scan: Scan, job: Job, update: Callable[[int], None]) -> None:
     WorkerDied
         If workers end again and again.
     """
-    _do_one(scan, job)
-    update(job.done)
-    if job.finished:
-        return
+    local = scan.worker_command is None
+    if local and not job.done:
+        _do_one(scan, job)
+        update(job.done)
+        if job.finished:
+            return
+    job.begin()
     assert job.record is not None
     folder = job.record.folder / "work"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     job.record.go()
-    local = scan.worker_command is None
     try:
         write_script(folder / "worker.sh", folder / "work")
         caps = _caps(scan.num_workers) if local else {}
         start = partial(start_worker, str(folder / "worker.sh"), scan.worker_command, caps)
-        groups = _groups(scan, job, one_by_one=job.policy.timeout is not None)
-        lost, error = _run_round(scan, job, groups, start, folder, update)
-        if lost and groups.size > 1:
-            # One block took the rest of its group with it.
-            groups = _groups(scan, job, one_by_one=True)
-            lost, error = _run_round(scan, job, groups, start, folder, update)
-        for number in lost:
-            job.note_lost(number, f"its worker ended, or took too long, each time: {error}")
+        _do_all(
+            partial(_run_round, scan, job, start=start, folder=folder, update=update), scan, job
+        )
     finally:
         _end_workers(str(folder))
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _do_all(run: Callable[[Groups], tuple[list[int], str]], scan: Scan, job: Job) -> None:
+    if not job.done:
+        first = next(job.pending())
+        lost, error = run(Groups(first, first + 1, 1))
+        if not job.done:
+            if first in lost:
+                job.note_lost(first, f"its worker ended, or took too long, each time: {error}")
+            job.conclude()
+    groups = _groups(scan, job, one_by_one=job.policy.timeout is not None)
+    lost, error = run(groups)
+    if lost and groups.size > 1:
+        # One block took the rest of its group with it.
+        lost, error = run(_groups(scan, job, one_by_one=True))
+    for number in lost:
+        job.note_lost(number, f"its worker ended, or took too long, each time: {error}")
 
 
 def _caps(num_workers: int) -> dict[str, str]:
@@ -165,6 +180,7 @@ def _run_round(
     scan: Scan,
     job: Job,
     groups: Groups,
+    *,
     start: Callable[..., Any],
     folder: Path,
     update: Callable[[int], None],

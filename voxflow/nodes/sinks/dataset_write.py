@@ -19,7 +19,7 @@ from voxflow.nodes.sinks.layout import (
     shared_axes,
     stride_of,
 )
-from voxflow.nodes.sinks.places import Output, describe, location, written_in_parallel
+from voxflow.nodes.sinks.places import Output, describe, output, written_in_parallel
 from voxflow.nodes.sinks.sink import Sink
 from voxflow.nodes.sinks.target import Target, claim, existing_target, release
 from voxflow.pipeline.data import Array, ArrayKey, Batch, BatchRequest
@@ -185,8 +185,7 @@ class DatasetWrite(Sink):
     def outputs(self) -> list[Output]:
         """What is written: store and path of the dataset of each array, and where that is."""
         return [
-            Output(key, self.store, name, location(self.store, name, self.format))
-            for key, name in self.dataset_names.items()
+            output(key, self.store, name, self.format) for key, name in self.dataset_names.items()
         ]
 
     def remove(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from voxflow.stores.place import locate
@@ -27,12 +28,30 @@ class Output(NamedTuple):
     location
         The folder of the dataset (Zarr, N5, precomputed, images), or the file that it is in (HDF5,
         TIFF), absolute; None: it is in memory or at a URL.
+    record
+        The folder for notes about how it was made: in its own folder, or beside the file. None
+        where there is no location.
     """
 
     key: ArrayKey
     store: Any
     path: str
     location: str | None
+    record: Path | None
+
+    def __str__(self) -> str:
+        return f"{describe(self.store)}:{self.path}"
+
+
+def output(key: ArrayKey, store: Any, path: str, kind: Format | None = None) -> Output:
+    """Describe one dataset that is written."""
+    where = location(store, path, kind)
+    record = None
+    if where is not None:
+        folder = locate(store, path, kind).kind in (*_IN_FOLDERS, "images")
+        folder = folder and not os.path.isfile(where)
+        record = Path(where, ".scan") if folder else Path(f"{where}.scan", path)
+    return Output(key, store, path, where, record)
 
 
 def location(store: Any, path: str, kind: Format | None = None) -> str | None:
