@@ -106,6 +106,7 @@ from .nodes.labels.handle_blobs import HandleBlobs
 from .nodes.labels.labels_to_boundary import LabelsToBoundary
 from .nodes.labels.labels_to_classes import LabelsToClasses
 from .nodes.labels.renumber_connected_components import RenumberConnectedComponents
+from .nodes.flow.blend import Blend
 from .nodes.flow.daisy_request_blocks import DaisyRequestBlocks
 from .nodes.flow.merge_provider import MergeProvider
 from .nodes.flow.splits import balanced_weights, k_folds, train_valid_split
@@ -150,6 +151,7 @@ __all__ = [
     "BatchProvider",
     "BatchRequest",
     "BatchRequestError",
+    "Blend",
     "Blur",
     "build",
     "CheckHealth",
