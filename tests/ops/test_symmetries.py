@@ -1,5 +1,7 @@
 """The symmetries of the square and of the cube."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,6 +22,22 @@ def test_each_is_there_once_and_undone_by_its_inverse(ndim, count):
         assert (symmetry.inverse.move(moved) == data).all()
         assert symmetry.inverse.inverse == symmetry
     assert len(seen) == count
+
+
+@given(st.integers(1, 4), st.data())
+def test_axes_can_be_left_alone(ndim, data):
+    axes = st.sets(st.integers(0, ndim - 1)).map(sorted)
+    mirrored, moved = data.draw(axes), data.draw(axes)
+    some = list(symmetries(ndim, mirror_only=mirrored, transpose_only=moved))
+    assert len(set(some)) == len(some) == 2 ** len(mirrored) * math.factorial(len(moved))
+    for symmetry in some:
+        assert all(axis in mirrored for axis in range(ndim) if symmetry.mirror[axis])
+        assert all(axis in moved for axis, source in enumerate(symmetry.order) if axis != source)
+
+
+def test_axes_that_are_not_there_are_refused():
+    with pytest.raises(ValueError, match=r"of 2 axes there is none of \[2\]"):
+        list(symmetries(2, transpose_only=[1, 2]))
 
 
 @given(st.data())

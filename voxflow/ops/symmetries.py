@@ -99,15 +99,47 @@ class Symmetry:
         return tuple(step)
 
 
-def symmetries(ndim: int) -> Iterator[Symmetry]:
+def symmetries(
+    ndim: int,
+    *,
+    mirror_only: Sequence[int] | None = None,
+    transpose_only: Sequence[int] | None = None,
+) -> Iterator[Symmetry]:
     """All mirrors and transpositions of so many axes: 8 of the square, 48 of the cube.
 
+    Parameters
+    ----------
+    ndim
+        Number of spatial axes.
+    mirror_only, transpose_only
+        Which axes are mirrored, and which change places among themselves; None: all. In stacks of
+        sections, ``transpose_only=[1, 2]``.
+
+    Raises
+    ------
+    ValueError
+        If an axis is not there.
+
+    Examples
+    --------
     >>> len(list(symmetries(2))), len(list(symmetries(3)))
     (8, 48)
+    >>> len(list(symmetries(3, transpose_only=[1, 2])))
+    16
     """
-    for order in permutations(range(ndim)):
-        for mirror in product((False, True), repeat=ndim):
-            yield Symmetry(mirror, order)
+    axes = range(ndim)
+    mirrored = set(axes if mirror_only is None else mirror_only)
+    moved = set(axes if transpose_only is None else transpose_only)
+    if not mirrored | moved <= set(axes):
+        raise ValueError(
+            f"of {ndim} axes there is none of {sorted((mirrored | moved) - set(axes))}"
+        )
+    for order in permutations(axes):
+        if all(order[axis] == axis for axis in axes if axis not in moved):
+            for mirror in product(
+                *((False, True) if axis in mirrored else (False,) for axis in axes)
+            ):
+                yield Symmetry(mirror, order)
 
 
 def symmetry_of(warp: Map, voxel_size: Sequence[Any]) -> Symmetry | None:

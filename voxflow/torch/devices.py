@@ -60,3 +60,28 @@ def _works(device: torch.device) -> bool:
     except Exception:
         return False
     return True
+
+
+def check_device(device: str | torch.device) -> None:
+    """Raise if a device is not there, where that can be known already.
+
+    A process that sees no CUDA device may be one that ships the model to others that do: there, it
+    is known only once something is to be computed.
+
+    Raises
+    ------
+    RuntimeError
+        If the device is not there, or there is none of that name.
+    """
+    if device == "auto" or (torch.device(device).type == "cuda" and not torch.cuda.device_count()):
+        return
+    choose_device(device)
+
+
+def with_number(device: torch.device) -> torch.device:
+    """The device as tensors on it name it.
+
+    >>> with_number(torch.device("cpu"))
+    device(type='cpu')
+    """
+    return torch.empty(0, device=device).device

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
-
-import torch
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from voxflow.nodes.flow.model_outputs import made_array, output_spec
 from voxflow.pipeline.data import ArrayKey, ArraySpec, Batch, BatchRequest
 from voxflow.pipeline.engine import BatchFilter
 from voxflow.pipeline.geometry import Coordinate
-from voxflow.torch.calls import (
-    Name,
-    arguments,
-    capturing,
-    checked_arguments,
-    checked_names,
-)
+from voxflow.torch.calls import Name, checked_arguments, checked_names
 from voxflow.torch.checkpoint import load_checkpoint
-from voxflow.torch.devices import choose_device
-from voxflow.torch.modes import evaluating
-from voxflow.torch.tensors import to_array, to_tensor
+from voxflow.torch.devices import check_device
+from voxflow.torch.passes import HALVES, Passes
+from voxflow.torch.turned_passes import TurnedPasses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from pathlib import Path
+
+    import torch
+    from numpy.typing import NDArray
+
+    from voxflow.ops.symmetries import Symmetry
 
 
 class Predict(BatchFilter):
@@ -33,6 +31,7 @@ class Predict(BatchFilter):
     The model is used in evaluation mode and without gradients. After each batch it is in the mode
     that it was in before, so a model may be trained and looked at in turns. It goes to its device
     at the first request, in the process that computes: the workers of a `Scan` have their own.
+    Threads may ask at once; a device runs one pass at a time, while others read and copy.
 
     Parameters
     ----------
@@ -49,23 +48,49 @@ class Predict(BatchFilter):
     checkpoint
         A file of `Train`, or one with a state dict; None: the model is used as it is.
     device
-        "auto" takes a GPU if there is one; any other device has to be there.
+        "auto" takes a GPU if there is one, in the process that computes. Any other device has to be
+        there; where no GPU is seen at all, one that is asked for is looked for at the first
+        request.
     spawn_subprocess
         Has no effect: use `Scan` with several workers.
     context
         How much of the input the model needs around its output, on each side: world units, one
         number for each axis. With it, outputs are provided wherever the inputs are, less the
-        context, and the inputs need not be in the request.
+        context, and the inputs need not be in the request. For networks of `voxflow.models` and any
+        others it is ``analyse(model).context * voxel_size``.
+    symmetries
+        Mirrors and transpositions of the inputs (`voxflow.ops.symmetries.symmetries`). The model
+        answers to each, the answers are put straight by the `kind` of the outputs, and merged.
+        Needs `context`; where affinities are put straight, the inputs reach further than that (see
+        `reach`), and a block that is to fit the network is smaller by as much.
+    merge
+        How: "mean", or "max".
+    autocast
+        "bfloat16" or "float16": compute in it what is safe to. Outputs are float32.
+    compile
+        Compile the model with ``torch.compile``, at the first request: True, or its arguments.
+        Outputs are then named by their indices.
+    blocks_per_pass
+        How many blocks go through the model at once, along the first axis of all its inputs and
+        outputs, which is of size 1 in each block. Blocks that wait for the device at the same time
+        share a pass (threads of a `Scan`; the `symmetries` of one block); it is filled up with
+        copies, so that a block's values do not depend on who shares its pass.
+
+    Attributes
+    ----------
+    reach
+        How far the inputs reach beyond what is asked for, on each side: world units; the context,
+        and from setup on what `symmetries` need. None without context.
 
     Raises
     ------
     TypeError, ValueError, RuntimeError
-        If names, keys or the device are wrong.
+        If names, keys, options or the device are wrong.
     FileNotFoundError
         At setup, if the checkpoint is not there.
     ValueError
-        At setup, if the checkpoint is of another model, or the context is no whole number of
-        voxels or larger than the inputs.
+        At setup, if the checkpoint is of another model, the context is no whole number of voxels or
+        larger than the inputs, or arrays cannot be turned as `symmetries` say.
     """
 
     changes_no_result: ClassVar[frozenset[str] | bool] = frozenset({"device", "spawn_subprocess"})
@@ -81,28 +106,77 @@ class Predict(BatchFilter):
         spawn_subprocess: bool = False,
         *,
         context: Iterable[Any] | None = None,
+        symmetries: Iterable[Symmetry] | None = None,
+        merge: Literal["mean", "max"] = "mean",
+        autocast: Literal["bfloat16", "float16"] | None = None,
+        compile: bool | Mapping[str, Any] = False,
+        blocks_per_pass: int = 1,
     ) -> None:
         self.model = model
         self.inputs = checked_arguments("inputs", inputs)
         self.outputs = checked_names("outputs", outputs)
         self.array_specs = dict(array_specs or {})
         self.checkpoint = checkpoint
-        self.device = choose_device(device)
+        self.device = device
         self.context = None if context is None else Coordinate(context)
-        self._ready = False
+        self.symmetries = None if symmetries is None else list(symmetries)
+        self.merge = merge
+        self.autocast = autocast
+        self.compile = dict(compile) if isinstance(compile, Mapping) else ({} if compile else None)
+        self.blocks_per_pass = blocks_per_pass
+        self._check_options()
+        self.reach = self.context
+        self._turns: TurnedPasses | None = None
+        self._passes = self._new_passes()
+
+    def _check_options(self) -> None:
+        check_device(self.device)
+        if self.autocast not in (None, *HALVES):
+            raise ValueError(f"autocast is one of {', '.join(HALVES)} or None, got {self.autocast}")
+        if self.merge not in ("mean", "max"):
+            raise ValueError(f"merge is 'mean' or 'max', got {self.merge!r}")
+        if self.blocks_per_pass < 1:
+            raise ValueError(f"blocks_per_pass is at least 1, got {self.blocks_per_pass}")
+        if self.symmetries is not None and self.context is None:
+            raise ValueError("symmetries turn blocks about their middle: give context=... as well")
+        named = [name for name in self.outputs if not str(name).isdecimal()]
+        if self.compile is not None and named:
+            raise ValueError(
+                f"what submodules make is not to be seen in a compiled model: outputs {named}; "
+                "give indices, or leave compile out"
+            )
+
+    def _new_passes(self) -> Passes:
+        return Passes(
+            self.name(), self.model, self.device, self.autocast, self.compile, self.blocks_per_pass
+        )
 
     def setup(self) -> None:
         """Say what the model makes, and load the checkpoint."""
         self.enable_autoskip()
         inputs = [key for key in self.inputs.values() if not self.spec[key].nonspatial]
         self._check_context(inputs)
-        for key in self.outputs.values():
-            spec = output_spec(self, key, self.array_specs, inputs)
-            if spec.roi is None and self.context is not None:
+        specs = {
+            name: output_spec(self, key, self.array_specs, inputs)
+            for name, key in self.outputs.items()
+        }
+        self._turn(specs)
+        for name, key in self.outputs.items():
+            spec = specs[name]
+            if spec.roi is None and self.reach is not None:
                 spec.roi = self._covered(inputs, spec.voxel_size)
             self.provides(key, spec)
         if self.checkpoint is not None:
             self._load(self.checkpoint)
+
+    def _turn(self, outputs: dict[Name, ArraySpec]) -> None:
+        if self.symmetries is None or self.context is None:
+            return
+        inputs = {name: self.spec[key] for name, key in self.inputs.items()}
+        self._turns = TurnedPasses(
+            self.name(), self.symmetries, self.merge, inputs, outputs, self.context
+        )
+        self.reach = self.context + self._turns.margin
 
     def _load(self, path: str | Path) -> None:
         try:
@@ -133,29 +207,29 @@ class Predict(BatchFilter):
 
     def _covered(self, inputs: list[ArrayKey], voxel_size: Coordinate | None) -> Any:
         rois = [roi for key in inputs if (roi := self.spec[key].roi) is not None]
-        if not rois or self.context is None:
+        if not rois or self.reach is None:
             return None
         common = rois[0]
         for roi in rois[1:]:
             common = common.intersect(roi)
         small = [
             axis
-            for axis, (extent, around) in enumerate(zip(common.shape, self.context, strict=True))
+            for axis, (extent, around) in enumerate(zip(common.shape, self.reach, strict=True))
             if extent is not None and extent <= 2 * around
         ]
         if small:
             raise ValueError(
-                f"{self.name()}: nothing is left of {common} (world units) after context="
-                f"{self.context} on each side, in axes {small}; put Pad after the source"
+                f"{self.name()}: nothing is left of {common} (world units) after "
+                f"{self.reach} on each side, in axes {small}; put Pad after the source"
             )
-        covered = common.grow(-self.context, -self.context)
+        covered = common.grow(-self.reach, -self.reach)
         return covered if voxel_size is None else covered.snap_to_grid(voxel_size, "shrink")
 
     def prepare(self, request: BatchRequest) -> BatchRequest:
         """Need all inputs of the model."""
         needed = BatchRequest()
         for key in self.inputs.values():
-            if self.context is not None and not self.spec[key].nonspatial:
+            if self.reach is not None and not self.spec[key].nonspatial:
                 needed[key] = ArraySpec(roi=self._around_outputs(request))
             elif key in request:
                 needed[key] = request[key]
@@ -173,34 +247,31 @@ class Predict(BatchFilter):
             raise ValueError(
                 f"{self.name()}: all outputs have to be asked for in one region, got {rois}"
             )
-        return rois.pop().grow(self.context, self.context)
+        return rois.pop().grow(self.reach, self.reach)
 
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
         """Run the model."""
-        self._start()
-        values = {n: to_tensor(batch[k], self.device) for n, k in self.inputs.items()}
-        positional, named = arguments(values)
         wanted = {name: key for name, key in self.outputs.items() if key in request}
+        outputs = self._answers(batch, list(wanted))
         made = Batch()
-        with (
-            torch.no_grad(),
-            evaluating(self.model),
-            capturing(self.name(), self.model, wanted) as call,
-        ):
-            outputs = call(*positional, **named)
-            for name, key in wanted.items():
-                made[key] = made_array(self, key, to_array(outputs[name]), request)
+        for name, key in wanted.items():
+            made[key] = made_array(self, key, outputs[name], request)
         return made
 
-    def _start(self) -> None:
-        if not self._ready:
-            self.model.to(self.device)
-            self._ready = True
+    def _answers(self, batch: Batch, names: list[Name]) -> dict[Name, NDArray[Any]]:
+        if self._turns is None:
+            return self._passes([{n: batch[k] for n, k in self.inputs.items()}], names)[0]
+        values = {n: batch[k].view for n, k in self.inputs.items()}
+        return self._turns(self._passes, values, names, self.blocks_per_pass)
 
     def teardown(self) -> None:
         """The next pipeline puts the model in place again."""
-        self._ready = False
+        self._passes = self._new_passes()
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker puts its own copy of the model in place.
-        return {**self.__dict__, "_ready": False}
+        return {name: value for name, value in self.__dict__.items() if name != "_passes"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._passes = self._new_passes()
