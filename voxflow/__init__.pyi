@@ -109,6 +109,7 @@ from .nodes.labels.renumber_connected_components import RenumberConnectedCompone
 from .nodes.flow.blend import Blend
 from .nodes.flow.daisy_request_blocks import DaisyRequestBlocks
 from .nodes.flow.merge_provider import MergeProvider
+from .nodes.flow.seams import SeamMismatch, SeamReport, check_seams
 from .nodes.flow.splits import balanced_weights, k_folds, train_valid_split
 from .nodes.flow.epoch_provider import EpochProvider
 from .nodes.flow.precache import PreCache
@@ -155,6 +156,7 @@ __all__ = [
     "Blur",
     "build",
     "CheckHealth",
+    "check_seams",
     "contrib",
     "Coordinate",
     "Crop",
@@ -234,6 +236,8 @@ __all__ = [
     "ScanFailed",
     "ScanPolicy",
     "ScanReport",
+    "SeamMismatch",
+    "SeamReport",
     "ShiftAugment",
     "SimpleAugment",
     "Snapshot",

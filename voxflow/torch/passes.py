@@ -40,7 +40,6 @@ class _Block:
     sent: tuple[dict[Name, torch.Tensor], Any]
     outputs: dict[Name, torch.Tensor] = field(default_factory=dict)
     done: bool = False
-    alone: bool = False
 
     @property
     def layout(self) -> Any:
@@ -130,9 +129,7 @@ class Passes:
         except Exception:
             if len(company) == 1:
                 raise
-            # Whoever is to blame shall be told, and nobody else.
-            for one in company:
-                one.alone = True
+            # Whoever is to blame shall be told, and nobody else: the others serve themselves.
             self._pass([block], transfers)
 
     def _company(self, block: _Block) -> list[_Block]:
@@ -141,9 +138,7 @@ class Passes:
             alike = [
                 other
                 for other in self._waiting
-                if other is not block
-                and not (other.alone or block.alone)
-                and other.layout == block.layout
+                if other is not block and other.layout == block.layout
             ]
             company = [block, *alike[: self._size - 1]]
             self._waiting = [other for other in self._waiting if other not in company]
