@@ -30,7 +30,7 @@ def test_all_of_them_run(tmp_path):
     found = json.loads((tmp_path / "out.json").read_text())
     assert found["machine"]["versions"]["voxflow"]["device"] == "cpu"
     tables = found["tables"]
-    assert set(tables) == {"device", "feeding", "transfer"}
+    assert set(tables) == {"device", "feeding", "prediction", "transfer"}
     assert all(row["ours"] > 0 for table in tables.values() for row in table)
     raw, labels = tables["device"]
     assert raw["more"]["greatest difference"] < 1e-4
@@ -39,6 +39,9 @@ def test_all_of_them_run(tmp_path):
     assert fed["more"]["iterations/s"] * fed["ours"] == pytest.approx(1)
     assert -0.01 < fed["more"]["idle"] < 1
     assert len(tables["transfer"]) == 4
+    for row in tables["prediction"]:
+        assert row["more"]["greatest difference"] < 0.1
+        assert row["more"].get("difference by company", 0) == 0
     assert "share of labels that differ" in done.stdout
 
 
@@ -56,5 +59,6 @@ def test_they_are_listed(tmp_path):
     assert [line.split()[0] for line in done.stdout.splitlines()] == [
         "device",
         "feeding",
+        "prediction",
         "transfer",
     ]

@@ -29,8 +29,9 @@ class Blend(BatchFilter):
     for bit (float32 and float16). Sums are float64 and in a fixed order. So a part is that part of
     the whole, whoever computes it.
 
-    Each request asks for all tiles that hold something of it, one after another. Ask for regions
-    much larger than a tile (the blocks of a `Scan`), or tiles are made again and again.
+    Each request asks for all tiles that hold something of it, one after another. Tiles at the
+    border of a region are asked for again by its neighbour, so ask for regions of several tiles
+    along each axis, such as the blocks of a `Scan`.
 
     Arrays that are not in the reference pass as they are.
 
@@ -43,8 +44,8 @@ class Blend(BatchFilter):
         By how much neighbouring tiles overlap: world units, one number or one for each axis; at
         most half a tile.
     cache_size
-        How many tiles are kept for the next request of the same batch. For blocks of a `Scan` that
-        are not much larger than tiles; each process keeps its own.
+        How many tiles are kept for the next request of the same batch, such as the next block of
+        a `Scan`. Each process keeps its own.
 
     Raises
     ------
@@ -68,7 +69,7 @@ class Blend(BatchFilter):
     True
     """
 
-    def __init__(self, reference: BatchRequest, overlap: Any, *, cache_size: int = 0) -> None:
+    def __init__(self, reference: BatchRequest, overlap: Any, *, cache_size: int = 8) -> None:
         if cache_size < 0:
             raise ValueError(f"cache_size counts tiles, got {cache_size}")
         self.reference = reference.clone()
