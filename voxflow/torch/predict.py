@@ -127,7 +127,6 @@ class Predict(BatchFilter):
         self._check_options()
         self.reach = self.context
         self._turns: TurnedPasses | None = None
-        self._passes = self._new_passes()
 
     def _check_options(self) -> None:
         check_device(self.device)
@@ -154,6 +153,7 @@ class Predict(BatchFilter):
     def setup(self) -> None:
         """Say what the model makes, and load the checkpoint."""
         self.enable_autoskip()
+        self._passes = self._new_passes()
         inputs = [key for key in self.inputs.values() if not self.spec[key].nonspatial]
         self._check_context(inputs)
         specs = {
@@ -263,10 +263,6 @@ class Predict(BatchFilter):
             return self._passes([{n: batch[k] for n, k in self.inputs.items()}], names)[0]
         values = {n: batch[k].view for n, k in self.inputs.items()}
         return self._turns(self._passes, values, names, self.blocks_per_pass)
-
-    def teardown(self) -> None:
-        """The next pipeline puts the model in place again."""
-        self._passes = self._new_passes()
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker puts its own copy of the model in place.

@@ -130,20 +130,24 @@ def noisy(**options):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"num_workers": 2}, {"num_workers": 2, "method": "thread"}]
+    ("block", "cache_size", "options"),
+    [
+        ((7, 5), 0, {}),
+        ((20, 3), 5, {}),
+        ((7, 5), 5, {"num_workers": 2}),
+        ((7, 5), 5, {"num_workers": 2, "method": "thread"}),
+    ],
 )
-@pytest.mark.parametrize("cache_size", [0, 5])
-def test_a_scan_gives_the_same_voxels_for_any_blocks_and_workers(options, cache_size):
+def test_a_scan_gives_the_same_voxels_for_any_blocks_and_workers(block, cache_size, options):
     with gp.build(noisy(), seed=5) as built:
         request = gp.BatchRequest({RAW: built.spec[RAW].roi})
         whole = built.request_batch(request)[RAW]
     size = whole.spec.voxel_size
-    for block in ((7, 5), (20, 3)):
-        reference = gp.BatchRequest({RAW: gp.Roi((0, 0), gp.Coordinate(block) * size)})
-        scan = gp.Scan(reference, progress_callback=gp.ScanCallback(), **options)
-        with gp.build(noisy(cache_size=cache_size) + scan, seed=5) as built:
-            found = built.request_batch(request)[RAW]
-        np.testing.assert_array_equal(found.data, whole.data)
+    reference = gp.BatchRequest({RAW: gp.Roi((0, 0), gp.Coordinate(block) * size)})
+    scan = gp.Scan(reference, progress_callback=gp.ScanCallback(), **options)
+    with gp.build(noisy(cache_size=cache_size) + scan, seed=5) as built:
+        found = built.request_batch(request)[RAW]
+    np.testing.assert_array_equal(found.data, whole.data)
 
 
 def test_tiles_are_kept_for_one_batch_and_not_for_the_next():
