@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -152,11 +152,7 @@ class Passes:
             transfers.computing([block.sent for block in blocks]),
             evaluating(self._model),
             capturing(self._node, model, names) as call,
-            torch.autocast(
-                transfers.device.type,
-                HALVES.get(self._autocast or ""),
-                enabled=self._autocast is not None,
-            ),
+            self._precision(transfers.device),
         ):
             positional, named = arguments(self._together(blocks))
             with self._explaining():
@@ -165,6 +161,11 @@ class Passes:
                 self._hand_out(name, self._widened(outputs[name]), blocks)
         for block in blocks:
             block.done = True
+
+    def _precision(self, device: torch.device) -> AbstractContextManager[Any]:
+        if self._autocast is None:
+            return nullcontext()
+        return torch.autocast(device.type, HALVES[self._autocast])
 
     def _model_on(self, device: torch.device) -> Any:
         tensors = itertools.chain(self._model.parameters(), self._model.buffers())
