@@ -324,3 +324,23 @@ def test_workers_of_a_scan_share_passes_and_predict_the_same(method):
         with gp.build(pipeline() + scan) as built:
             found.append(built.request_batch(request)[OUT].data)
     np.testing.assert_array_equal(*found)
+
+
+def test_autocast_of_the_caller_is_left_as_it_is():
+    with torch.autocast("cpu", torch.bfloat16):
+        half = run(net(), blocks(1, (9, 9)), 1)[0][0]
+    np.testing.assert_array_equal(half, run(net(), blocks(1, (9, 9)), 1, autocast="bfloat16")[0][0])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_gpu_serves_threads(size):
+    model, some = net(3), blocks(24, (20, 24, 22))
+    expected = [run(model, [block], 1)[0][0] for block in some]
+    shared = Passes("Test", model, "cuda", None, None, size)
+    for _ in range(3):
+        calls = [lambda block=block: shared([{0: block}], [0])[0][0] for block in some]
+        found, errors = in_threads(calls)
+        assert not errors
+        for i, array in enumerate(expected):
+            np.testing.assert_allclose(found[i], array, atol=1e-3)
