@@ -271,6 +271,25 @@ class Same(torch.nn.Module):
         return self.net(x[None, None])[0, 0]
 
 
+def test_a_placeholder_says_where_the_input_of_a_tile_is():
+    class Valid(torch.nn.Module):
+        def forward(self, x):
+            return x[3:-3, 2:-2] * 2
+
+    source, data = volume((30, 25), (4, 9.8))
+    size = gp.Coordinate((4, 9.8))
+    inside = gp.Roi(size * gp.Coordinate((3, 2)), size * gp.Coordinate((24, 21)))
+    predict = Predict(Valid(), {0: RAW}, {0: OTHER}, {OTHER: gp.ArraySpec(inside)}, device="cpu")
+    tile = gp.Roi((1, 1), size * gp.Coordinate((8, 9)))
+    around = tile.grow(size * gp.Coordinate((3, 2)), size * gp.Coordinate((3, 2)))
+    reference = gp.BatchRequest({OTHER: tile})
+    reference[RAW] = gp.ArraySpec(around, placeholder=True)
+    with gp.build(source + predict + gp.Blend(reference, size * 2)) as built:
+        assert built.spec[OTHER].roi == inside
+        found = all_of(built, OTHER).data
+    np.testing.assert_array_equal(found, 2 * data[3:-3, 2:-2])
+
+
 def seams(node, stride):
     """Steps of the prediction's error where tiles meet, relative to the steps elsewhere."""
     source, data = volume((96, 80), (1, 1))
