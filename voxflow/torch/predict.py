@@ -93,9 +93,7 @@ class Predict(BatchFilter):
         larger than the inputs, or arrays cannot be turned as `symmetries` say.
     """
 
-    changes_no_result: ClassVar[frozenset[str] | bool] = frozenset(
-        {"compile", "device", "spawn_subprocess"}
-    )
+    changes_no_result: ClassVar[frozenset[str] | bool] = frozenset({"device", "spawn_subprocess"})
 
     def __init__(
         self,

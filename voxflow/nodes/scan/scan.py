@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_AHEAD = 2
-"""How many blocks lie between the thread that makes them and the one that writes them."""
-
 
 class Scan(BatchFilter):
     """Splits a large request into blocks, each the size of a reference request.
@@ -212,11 +209,14 @@ class Scan(BatchFilter):
     @property
     def _service(self) -> Service:
         alone = self.num_workers == 1
+        # Blocks that share a pass of a model are made at once, and one is read meanwhile.
+        passes = [getattr(node, "blocks_per_pass", 0) for node in upstream_of(self)]
+        threads = 1 + max(passes) if any(passes) else 1
         return Service(
             self.label,
-            self.num_workers,
+            threads if alone else self.num_workers,
             "thread" if alone else self.method,
-            _AHEAD if alone else self.cache_size,
+            threads + 1 if alone else self.cache_size,
             self.stall_timeout,
         )
 

@@ -44,8 +44,8 @@ class Service:
     label
         Of the scan, for messages.
     num_workers
-        How many processes or threads make blocks; 1: none but a thread, which works ahead where
-        blocks are written here.
+        How many processes or threads make blocks. One thread works ahead where blocks are written
+        here; else blocks are made one by one.
     method
         How workers start: "forkserver", "spawn", or "thread".
     ahead
@@ -86,10 +86,11 @@ def served(
         If a worker did; errors of blocks are handed out, and the rest goes on.
     """
     head, sinks = split_sinks(upstream)
-    alone = service.num_workers == 1
-    serving = Serving(head, made=service.method == "thread")
+    threads = service.method == "thread"
+    serving = Serving(head, made=threads)
     overlaps = bool(sinks) and available_cpus() > 1
-    if (alone and not overlaps) or (service.method == "thread" and not serving.threadsafe):
+    alone = threads and service.num_workers == 1 and not overlaps
+    if alone or (threads and not serving.threadsafe):
         yield from _one_by_one(upstream, blocks, numbers)
         return
     pool = WorkerPool(

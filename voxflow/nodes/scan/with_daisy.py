@@ -79,11 +79,11 @@ def obstacle(scan: Scan, job: Job) -> str | None:
 
 
 def _not_at_once(writer: DatasetWrite, key: Any, job: Job) -> str | None:
-    covered = job.blocks.covered.get(key)
-    if covered is None:
+    owned = job.blocks.owned(0)
+    if key not in owned:
         return f"{key} is not in the reference"
-    found: str | None = writer.parallel_obstacle(key, job.blocks.stride, covered.begin)
-    return found
+    # What the first block owns ends at a border.
+    return writer.parallel_obstacle(key, job.blocks.stride, owned[key].end)
 
 
 def run_with_daisy(scan: Scan, job: Job, update: Callable[[int], None]) -> None:
