@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .side import Side
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
+K = TypeVar("K", bound="Hashable")
+
+Times = list[tuple[float, float]]
+"""Wall and processor seconds of each round."""
 
 
 @dataclass
@@ -76,26 +84,40 @@ def take_turns(
     **arguments
         passed on.
     """
-    mine: list[tuple[float, float]] = []
-    theirs: dict[str, list[tuple[float, float]]] = {name: [] for name in others}
+    mine: Times = []
+    theirs: dict[str, Times] = {name: [] for name in others}
     for _ in range(rounds):
         mine.append(_seconds(ours, call, counts[0], arguments))
         for name, other in others.items():
             side, function = other if isinstance(other, tuple) else (other, call)
             theirs[name].append(_seconds(side, function, counts[1], arguments))
-    found = {}
-    for name, times in theirs.items():
-        pairs = list(zip(mine, times, strict=True))
-        found[name] = {
-            "ours": median(wall for wall, _ in mine),
-            "theirs": median(wall for wall, _ in times),
-            "ratio": median(b[0] / a[0] for a, b in pairs),
-            "cpu": median(b[1] / max(a[1], 1e-9) for a, b in pairs),
-            "our cpu": median(cpu for _, cpu in mine),
-            "their cpu": median(cpu for _, cpu in times),
-            "spread": sorted(round(b[0] / a[0], 2) for a, b in pairs),
-        }
-    return found
+    return {name: beside(mine, times) for name, times in theirs.items()}
+
+
+def turns(sides: Mapping[K, Side], rounds: int, call: str = "run") -> dict[K, Times]:
+    """Let sides work in turn; wall and processor seconds of each round.
+
+    The pauses of a side, and who comes before it, are the same in each round.
+    """
+    times: dict[K, Times] = {name: [] for name in sides}
+    for _ in range(rounds):
+        for name, side in sides.items():
+            times[name].append(_seconds(side, call, 1, {}))
+    return times
+
+
+def beside(mine: Times, theirs: Times) -> dict[str, Any]:
+    """Medians of two sides that took turns, and of the ratios of pairs."""
+    pairs = list(zip(mine, theirs, strict=True))
+    return {
+        "ours": median(wall for wall, _ in mine),
+        "theirs": median(wall for wall, _ in theirs),
+        "ratio": median(b[0] / a[0] for a, b in pairs),
+        "cpu": median(b[1] / max(a[1], 1e-9) for a, b in pairs),
+        "our cpu": median(cpu for _, cpu in mine),
+        "their cpu": median(cpu for _, cpu in theirs),
+        "spread": sorted(round(b[0] / a[0], 2) for a, b in pairs),
+    }
 
 
 def _seconds(side: Side, call: str, count: int, arguments: dict[str, Any]) -> tuple[float, float]:
