@@ -34,7 +34,7 @@ class Scanned:
         wall = cpu = 0.0
         for _ in range(count):
             anew(self.target, self.empty)
-            pipeline, blocks = self.pipeline()
+            pipeline = self.pipeline()
             with self.gp.build(pipeline):
                 start = time.perf_counter(), family_seconds()
                 pipeline.request_batch(self.gp.BatchRequest())
@@ -43,7 +43,7 @@ class Scanned:
         return {"wall": wall, "cpu": cpu}
 
     def pipeline(self):
-        """Source, context, copy, writer, scan; and how the scan is asked."""
+        """Source, context, copy, writer, scan."""
         gp = self.gp
         raw, out = gp.ArrayKey("RAW"), gp.ArrayKey("OUT")
         reference = gp.BatchRequest()
@@ -56,7 +56,7 @@ class Scanned:
             + gp.ZarrWrite({out: "out"}, str(self.target.parent), self.target.name)
             + gp.Scan(reference, self.workers, progress_callback=quiet(gp), **self.options)
         )
-        return pipeline, reference
+        return pipeline
 
 
 def anew(target, empty):

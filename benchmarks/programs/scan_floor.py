@@ -38,21 +38,23 @@ class Loop:
 
 def blocks(shape, block):
     """Where blocks begin; the first axis varies fastest, as in a scan."""
-    backwards = [range(0, n, size) for n, size in zip(reversed(shape), reversed(block))]
+    backwards = [
+        range(0, n, size) for n, size in zip(reversed(shape), reversed(block), strict=True)
+    ]
     return [tuple(reversed(place)) for place in itertools.product(*backwards)]
 
 
 def copy_block(read, write, shape, begin, block, context):
     """Read with context, zeros around the data, and write what is within."""
-    low = [a - c for a, c in zip(begin, context)]
-    high = [a + n + c for a, n, c in zip(begin, block, context)]
-    inside = tuple(slice(max(0, a), min(n, b)) for a, b, n in zip(low, high, shape))
+    low = [a - c for a, c in zip(begin, context, strict=True)]
+    high = [a + n + c for a, n, c in zip(begin, block, context, strict=True)]
+    inside = tuple(slice(max(0, a), min(n, b)) for a, b, n in zip(low, high, shape, strict=True))
     data = read(inside)
-    around = [(cut.start - a, b - cut.stop) for cut, a, b in zip(inside, low, high)]
+    around = [(cut.start - a, b - cut.stop) for cut, a, b in zip(inside, low, high, strict=True)]
     if any(map(any, around)):
         data = np.pad(data, around)
-    middle = tuple(slice(c, c + n) for c, n in zip(context, block))
-    write(tuple(slice(a, a + n) for a, n in zip(begin, block)), data[middle].copy())
+    middle = tuple(slice(c, c + n) for c, n in zip(context, block, strict=True))
+    write(tuple(slice(a, a + n) for a, n in zip(begin, block, strict=True)), data[middle].copy())
 
 
 def stores(source, target):

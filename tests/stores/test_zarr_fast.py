@@ -8,7 +8,7 @@ import pytest
 import zarr
 
 from voxflow.stores import MissingChunk, open_dataset
-from voxflow.stores.zarr_fast import quick_reader
+from voxflow.stores.zarr_fast import quick_array
 from voxflow.testing.stores import ramp, random_region, run_forked
 
 SHAPE, CHUNKS = (9, 14, 11), (4, 5, 6)
@@ -34,7 +34,7 @@ def make(path, dtype="u8", **options):
 def test_reads_what_zarr_reads(tmp_path, kind, dtype):
     data = make(tmp_path / "a.zarr", dtype, **KINDS[kind])
     dataset = open_dataset(tmp_path / "a.zarr")
-    assert dataset._reader is not None
+    assert dataset._quick is not None
     rng = np.random.default_rng(1)
     for _ in range(10):
         region = random_region(SHAPE, rng)
@@ -81,11 +81,11 @@ def test_a_codec_that_only_zarr_knows(tmp_path):
 def test_what_is_left_to_zarr(tmp_path):
     make(tmp_path / "a.zarr", "c8", **KINDS["v3"])
     array = zarr.open_array(str(tmp_path / "a.zarr"))
-    assert quick_reader(tmp_path / "a.zarr", "", array, "error") is None
+    assert quick_array(tmp_path / "a.zarr", "", array, "error", "r+") is None
     memory = zarr.create_array(zarr.storage.MemoryStore(), shape=(3,), dtype="u1")
-    assert quick_reader({}, "", memory, "error") is None
+    assert quick_array({}, "", memory, "error", "r+") is None
     scalar = zarr.create_array(str(tmp_path / "b.zarr"), shape=(), dtype="u1")
-    assert quick_reader(tmp_path / "b.zarr", "", scalar, "error") is None
+    assert quick_array(tmp_path / "b.zarr", "", scalar, "error", "r+") is None
 
 
 def test_a_fork_does_without(tmp_path):
@@ -96,6 +96,6 @@ def test_a_fork_does_without(tmp_path):
 
     def child():
         assert os.getpid() != here
-        return dataset._reader.read((slice(0, 2),)) is None and np.array_equal(dataset.read(), data)
+        return dataset._quick.read((slice(0, 2),)) is None and np.array_equal(dataset.read(), data)
 
     assert run_forked(child)

@@ -89,7 +89,11 @@ def kvstore_spec(folder: str) -> dict[str, Any]:
 
 
 def make_context() -> Any:
-    """How tensorstore works here: as many threads as we may use, nothing kept, failures retried."""
+    """How tensorstore works here: as many threads as we may use, nothing kept, failures retried.
+
+    Files are handed to the operating system, as zarr and HDF5 do it, and not waited for until they
+    are on the disk.
+    """
     import tensorstore
 
     threads = int(os.environ.get("OMP_NUM_THREADS", "0")) or available_cpus()
@@ -99,6 +103,7 @@ def make_context() -> Any:
             "cache_pool": {"total_bytes_limit": 0},  # chunks are kept by whoever reads through us
             "data_copy_concurrency": {"limit": threads},
             "file_io_concurrency": {"limit": threads},
+            "file_io_sync": False,
             "http_request_retries": retries(),
             "s3_request_retries": retries(),
             "gcs_request_retries": retries(),

@@ -32,7 +32,7 @@ from voxflow.stores.zarr_chunks import (
     chunk_is_stored,
     missing_in_shard,
 )
-from voxflow.stores.zarr_fast import quick_reader
+from voxflow.stores.zarr_fast import quick_array
 from voxflow.stores.zarr_place import describe_store, group_attrs_above, open_store, zarr_names
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class ZarrDataset(StoredDataset):
         self._dtype: np.dtype[Any] = array.dtype.newbyteorder("=")
         self._chunks = tuple(int(size) for size in array.shards or array.chunks)
         self._inner = tuple(int(size) for size in array.chunks)
-        self._reader = quick_reader(store, self._path, array, self._missing)
+        self._quick = quick_array(store, self._path, array, self._missing, mode)
 
     @property
     def chunks(self) -> tuple[int, ...] | None:
@@ -133,7 +133,7 @@ class ZarrDataset(StoredDataset):
         return open_node(store, self._path, "r", self._store)
 
     def _read(self, region: tuple[slice, ...], bounds: Bounds) -> NDArray[Any]:
-        if self._reader is not None and (data := self._reader.read(region)) is not None:
+        if self._quick is not None and (data := self._quick.read(region)) is not None:
             return data.astype(self._dtype, order="C", copy=False)
         # Also where a chunk is not there: what follows says which.
         array = self._array()
@@ -153,7 +153,9 @@ class ZarrDataset(StoredDataset):
         return data
 
     def _write(self, region: tuple[slice, ...], bounds: Bounds, data: NDArray[Any]) -> None:
-        self._array(write=True)[region] = data
+        data = np.asarray(data, self._dtype)
+        if self._quick is None or not self._quick.write(region, data, self.uri):
+            self._array(write=True)[region] = data
 
     def _missing_chunk(self, array: Any, bounds: Bounds, key: str) -> MissingChunk:
         """Look which of the region's chunks are not stored, after reading hit the first of them."""

@@ -1,7 +1,7 @@
-"""Zarr arrays in directories and at URLs, read by tensorstore.
+"""Zarr arrays in directories and at URLs, read and written by tensorstore.
 
-It reads a chunk in a fraction of the time that zarr takes, most of all where chunks are small.
-Metadata, writing, and all other kinds of stores are left to zarr.
+It reads and writes a chunk in a fraction of the time that zarr takes, most of all where chunks are
+small. Metadata, writing to URLs, and all other kinds of stores are left to zarr.
 """
 
 from __future__ import annotations
@@ -24,15 +24,19 @@ from voxflow.stores.remote import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from voxflow.stores.base import MissingChunks
+    from voxflow.stores.base import MissingChunks, Mode
 
-__all__ = ["QuickReader", "quick_reader"]
+__all__ = ["QuickArray", "quick_array"]
 
 _DRIVERS = {2: "zarr", 3: "zarr3"}
 
 
-class QuickReader:
-    """Reads regions of one array; opened at its first use in each process.
+class QuickArray:
+    """Reads and writes regions of one array; opened at its first use in each process.
+
+    A chunk (or shard) is replaced as a whole: its file is written under another name, and renamed.
+    So whenever a process is killed, there is the old chunk or the new one. A name that ends in
+    ``.__lock`` may be left then, which nobody reads.
 
     Parameters
     ----------
@@ -42,10 +46,13 @@ class QuickReader:
         tensorstore's name of the format.
     missing
         what a chunk means that is not there.
+    writes
+        whether it is written to.
     """
 
-    def __init__(self, folder: str, driver: str, missing: MissingChunks) -> None:
+    def __init__(self, folder: str, driver: str, missing: MissingChunks, writes: bool) -> None:
         self._folder, self._driver, self._fill = folder, driver, missing == "fill"
+        self._writes = writes
         self._opened: tuple[int, Any] = (-1, None)
         self._usable = True
 
@@ -54,11 +61,8 @@ class QuickReader:
 
     def read(self, region: tuple[slice, ...]) -> NDArray[Any] | None:
         """A region; None if this reader cannot have it, for whatever reason."""
-        if not self._usable or not in_home():  # in a fork, zarr reads
-            return None
         store = self._store()
         if store is None:
-            self._usable = False
             return None
         try:
             part = store[region]
@@ -71,39 +75,57 @@ class QuickReader:
             return None
         return data
 
+    def write(self, region: tuple[slice, ...], data: NDArray[Any], uri: str) -> bool:
+        """Write a region, of native byte order; False if it is left to zarr."""
+        store = self._store() if self._writes else None
+        if store is None:
+            return False
+        if data.size:
+            try:
+                store[region].write(data).result()
+            except ValueError as error:
+                raise explain(error, uri, "written") from error
+        return True
+
     def _store(self) -> Any:
+        if not self._usable or not in_home():  # in a fork, zarr does it
+            return None
         pid, store = self._opened
         if pid != os.getpid():
-            store = _open(self._folder, self._driver, self._fill)
+            store = self._open()
+            self._usable = store is not None
             self._opened = os.getpid(), store
         return store
 
+    def _open(self) -> Any:
+        import tensorstore
 
-def _open(folder: str, driver: str, fill: bool) -> Any:
-    import tensorstore
-
-    spec = {
-        "driver": driver,
-        "kvstore": kvstore_spec(folder),
-        "fill_missing_data_reads": fill,
-    }
-    try:
-        opened = tensorstore.open(spec, read=True, open=True, context=make_context())
-        return wait_for(opened, folder)
-    except ValueError as error:  # a codec or type that it does not know
-        if is_lost(error):
-            raise explain(error, folder, "read") from error
-        return None
+        spec = {
+            "driver": self._driver,
+            "kvstore": kvstore_spec(self._folder),
+            "fill_missing_data_reads": self._fill,
+            "store_data_equal_to_fill_value": True,
+        }
+        how = {"read": True, "write": self._writes, "context": make_context()}
+        try:
+            return wait_for(tensorstore.open(spec, open=True, **how), self._folder)
+        except ValueError as error:  # a codec or type that it does not know
+            if is_lost(error):
+                raise explain(error, self._folder, "read") from error
+            return None
 
 
-def quick_reader(store: Any, path: str, array: Any, missing: MissingChunks) -> QuickReader | None:
-    """A reader for zarr's array, if it lies in a directory or at a URL that tensorstore knows."""
+def quick_array(
+    store: Any, path: str, array: Any, missing: MissingChunks, mode: Mode
+) -> QuickArray | None:
+    """What stands for zarr's array, if it lies in a directory or at a URL of known kind."""
     if not isinstance(store, (str, os.PathLike)):
         return None
     root = os.fspath(store)
-    if not os.path.isdir(root) and not (is_url(root) and root.startswith(SCHEMES)):
+    is_folder = os.path.isdir(root)
+    if not is_folder and not (is_url(root) and root.startswith(SCHEMES)):
         return None
     driver = _DRIVERS.get(int(array.metadata.zarr_format))
     if driver is None or array.dtype.kind not in "biuf" or not array.ndim:
         return None
-    return QuickReader(join(root, path), driver, missing)
+    return QuickArray(join(root, path), driver, missing, mode == "r+" and is_folder)
