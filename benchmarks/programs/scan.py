@@ -25,7 +25,7 @@ class Scanned:
     def __init__(self, gp, folder, block, context, kind, workers, **options):
         self.gp, self.options = gp, options
         self.block, self.context = gp.Coordinate(block), gp.Coordinate(context)
-        self.source, self.empty = Path(folder, "raw.zarr"), Path(folder, f"empty_{kind}.zarr")
+        self.source, self.empty = Path(folder, "raw.zarr"), Path(folder, "empty.zarr")
         name = f"{gp.__name__}_{kind}_{workers}.zarr"
         self.target, self.workers = Path(folder, name), workers
 

@@ -18,7 +18,7 @@ class Loop:
     """A bare loop over blocks, with what opens the two datasets."""
 
     def __init__(self, folder, block, context, kind, how):
-        self.source, self.empty = Path(folder, "raw.zarr"), Path(folder, f"empty_{kind}.zarr")
+        self.source, self.empty = Path(folder, "raw.zarr"), Path(folder, "empty.zarr")
         self.target = Path(folder, f"{how}_{kind}.zarr")
         self.block, self.context, self.open = block, context, LIBRARIES[how]
 

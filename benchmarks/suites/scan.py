@@ -89,8 +89,8 @@ def volumes(codec: str, block: tuple[int, ...]) -> Iterator[str]:
         with h5py.File(volume()) as file:
             half = file["volumes/raw"][:]
         raw = np.concatenate([half, half[::-1]])
-        for store, name, data in (("raw", "raw", raw), (f"empty_{codec}", "out", None)):
-            group = zarr.open_group(Path(folder, f"{store}.zarr"), mode="w", zarr_format=2)
+        for store, name, data in (("raw.zarr", "raw", raw), ("empty.zarr", "out", None)):
+            group = zarr.open_group(Path(folder, store), mode="w", zarr_format=2)
             array = group.create_array(
                 name, shape=SHAPE, chunks=block, dtype="u1", compressors=CODECS[codec]
             )

@@ -22,6 +22,18 @@ def test_ranges_are_apart_and_empty():
     assert [int(part.bytes[0]) for part in ranges] == [1, 2, 3, 4]
 
 
+def test_a_range_is_filled_from_some_byte_on():
+    arena = Arena(0)
+    begins = [arena.allocate(2 * PAGE) for _ in range(2)]
+    first, second = (arena.map(begin, 2 * PAGE) for begin in begins)
+    data = np.arange(PAGE // 4, dtype=np.uint32).reshape(-1, 8)
+    second.fill(PAGE - 4, data)
+    assert not first.bytes.any()
+    got = second.bytes[PAGE - 4 : PAGE - 4 + data.nbytes].view(np.uint32)
+    np.testing.assert_array_equal(got, data.ravel())
+    assert not second.bytes[: PAGE - 4].any()
+    
+
 def test_far_ranges_cost_nothing():
     arena = Arena(0)
     begin = arena.allocate(1 << 40)

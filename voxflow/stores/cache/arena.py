@@ -45,10 +45,22 @@ class Range:
         What is in it.
     """
 
-    def __init__(self, begin: int, view: mmap.mmap, nbytes: int) -> None:
+    def __init__(self, begin: int, view: mmap.mmap, nbytes: int, memory: SharedMemory) -> None:
         self.begin = begin
+        self._memory = memory
         self.bytes: NDArray[np.uint8] = np.frombuffer(view, np.uint8)[:nbytes]
         self._view = view
+
+    def fill(self, first: int, data: NDArray[Any]) -> None:
+        """Write data that are contiguous from some byte on.
+
+        Of memory that is new, this takes half of the time of writing to `bytes`: the system need
+        not clear it before, nor map it page by page.
+        """
+        view = memoryview(data).cast("B")
+        done = 0
+        while done < len(view):
+            done += os.pwrite(self._memory.fd, view[done:], self.begin + first + done)
 
     def release(self, first: int, nbytes: int) -> None:
         """Give the memory of whole pages back to the system; they hold zeros then."""
@@ -116,7 +128,7 @@ class Arena:
         view = mmap.mmap(self._memory.fd, size, offset=begin)
         # Closing a map would drop all locks that this process has on the file: they stay.
         self._maps.append(view)
-        return Range(begin, view, nbytes)
+        return Range(begin, view, nbytes, self._memory)
 
     # -- the budget -------------------------------------------------------------------------------
 

@@ -128,7 +128,10 @@ class Cells:
         with self._alone_in(self._writing, slot), self.arena.locked(self._place[1] + slot):
             new = not self.marks[slot]
             self.marks[slot] = 0
-            self.cell(slot)[where] = chunk
+            if chunk.shape == self.shape and chunk.dtype == self.dtype and chunk.flags.c_contiguous:
+                self._cells.fill(slot * self.nbytes, chunk)
+            else:
+                self.cell(slot)[where] = chunk
             self._touched[slot] = 0  # what is read but once goes first
             self.marks[slot] = number + 1
         if new:
