@@ -139,10 +139,13 @@ class Pad(BatchFilter):
 
     def _array_source(self, asked: Roi) -> Roi:
         """The part of what is there that is needed; one voxel at least, which tells channels."""
-        indices, voxel_size = self._indices(asked)
+        voxel_size: Coordinate = self.spec[self.key].grid
         there = self._there().snap_to_grid(voxel_size, "shrink")
-        if self.mode == "border-mean" and not there.contains(asked):
+        if there.contains(asked):
+            return asked
+        if self.mode == "border-mean":
             return there
+        indices, _ = self._indices(asked)
         begin = Coordinate(int(i.min()) for i in indices)
         end = Coordinate(int(i.max()) + 1 for i in indices)
         return Roi(begin * voxel_size, (end - begin) * voxel_size)
