@@ -91,8 +91,9 @@ def kvstore_spec(folder: str) -> dict[str, Any]:
 def make_context() -> Any:
     """How tensorstore works here: as many threads as we may use, nothing kept, failures retried.
 
-    Files are handed to the operating system, as zarr and HDF5 do it, and not waited for until they
-    are on the disk.
+    A file is written under a name of its own and renamed, so that a process which is killed leaves
+    the old one or the new one. It is handed to the operating system, as zarr and HDF5 do it, and
+    not waited for until it is on the disk.
     """
     import tensorstore
 
@@ -103,6 +104,8 @@ def make_context() -> Any:
             "cache_pool": {"total_bytes_limit": 0},  # chunks are kept by whoever reads through us
             "data_copy_concurrency": {"limit": threads},
             "file_io_concurrency": {"limit": threads},
+            # With locks, what a killed writer left would be written over, and its end would stay.
+            "file_io_locking": {"mode": "none"},
             "file_io_sync": False,
             "http_request_retries": retries(),
             "s3_request_retries": retries(),

@@ -35,8 +35,8 @@ class QuickArray:
     """Reads and writes regions of one array; opened at its first use in each process.
 
     A chunk (or shard) is replaced as a whole: its file is written under another name, and renamed.
-    So whenever a process is killed, there is the old chunk or the new one. A name that ends in
-    ``.__lock`` may be left then, which nobody reads.
+    So whenever a process is killed, there is the old chunk or the new one. A file whose name ends
+    in ``.__lock`` may be left then, which nobody reads.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ def test_a_range_is_filled_from_some_byte_on():
     got = second.bytes[PAGE - 4 : PAGE - 4 + data.nbytes].view(np.uint32)
     np.testing.assert_array_equal(got, data.ravel())
     assert not second.bytes[: PAGE - 4].any()
-    
+
 
 def test_far_ranges_cost_nothing():
     arena = Arena(0)
