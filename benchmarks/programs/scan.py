@@ -42,6 +42,13 @@ class Scanned:
                 cpu += family_seconds() - start[1]
         return {"wall": wall, "cpu": cpu}
 
+    def peak(self):
+        """Scan once; the most bytes that this process had in memory (Linux)."""
+        self.run()
+        # Not what `resource` says, which counts what the process was forked from.
+        status = Path("/proc/self/status").read_text().splitlines()
+        return 1024 * next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+
     def pipeline(self):
         """Source, context, copy, writer, scan."""
         gp = self.gp

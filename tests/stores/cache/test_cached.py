@@ -1,5 +1,6 @@
 """What is read through the cache is what is in the file, whoever reads, and decoded once."""
 
+import itertools
 import os
 import pickle
 import signal
@@ -159,6 +160,42 @@ def test_what_was_read_lately_stays(counted):
         check(dataset, (slice(8, 24), slice(8 * row, 8 * row + 8)))
     first = [index for index, _ in counted.fetched() if index.startswith("(0, 0,")]
     assert len(first) == 3
+
+
+def test_what_a_scan_comes_back_to_stays(tmp_path):
+    shape, page = (64, 64, 160), 4096  # 8 x 8 x 10 chunks
+    (tmp_path / "log").touch()
+    counted = Counted(str(tmp_path / "log"), shape)
+    dataset = CachedDataset(counted, Arena(5 * 8 * 8 * page))  # of the 10 planes
+    data = ramp(shape, np.uint32)
+    for at in itertools.product(range(0, 160, 16), range(0, 64, 8), range(0, 64, 8)):
+        region = tuple(
+            slice(max(0, begin - 1), min(extent, begin + size + 1))
+            for begin, size, extent in zip(at[::-1], CHUNKS, shape, strict=True)
+        )
+        np.testing.assert_array_equal(dataset.read(region), data[region])
+    fetched = [index for index, _ in counted.fetched()]
+    assert len(set(fetched)) == 640
+    assert len(fetched) < 1.02 * 640
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self"), reason="memory is given back on Linux only")
+def test_a_limit_holds_for_a_while_also_in_workers(counted):
+    arena = Arena(1 << 24)
+    dataset = CachedDataset(counted, arena)
+    check(dataset, ())
+    assert arena.used == 45 * 4096
+    with arena.limited(20 * 4096), arena.limited(10 * 4096):
+        assert arena.used <= 10 * 4096
+        check(dataset, ())
+        assert arena.used <= 10 * 4096
+        assert memory_of(arena) <= 14 * 4096
+        with WorkerPool(Reads(dataset), 1, ahead=1, name="cache") as pool:
+            pool.submit(0)
+            assert isinstance(pool.result(), int)
+        assert arena.used <= 10 * 4096
+    check(dataset, ())
+    assert arena.used == 45 * 4096
 
 
 def test_memory_is_given_back_with_the_dataset(counted):

@@ -101,11 +101,12 @@ class Arena:
         self._maps: list[mmap.mmap] = []
         self._lock = threading.RLock()
         self._members: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._limits: list[int] = []
         self._numbers = self.map(0, PAGE).bytes.view(np.int64)
         _arenas.add(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"budget": self.budget, "_memory": self._memory}
+        return {"budget": self.room, "_memory": self._memory}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -141,6 +142,32 @@ class Arena:
         """Bytes of decoded chunks that there are."""
         return int(self._numbers[_USED])
 
+    @property
+    def room(self) -> int:
+        """Bytes that decoded chunks may take at present."""
+        return min((self.budget, *self._limits))
+
+    @contextlib.contextmanager
+    def limited(self, nbytes: int) -> Iterator[None]:
+        """Keep no more than so much of the budget meanwhile, here and in workers that are started.
+
+        For work that goes through a volume in an order: more than what it comes back to soon would
+        only fill memory.
+
+        Examples
+        --------
+        >>> arena = Arena(4 << 30)
+        >>> with arena.limited(256 << 20):
+        ...     arena.room
+        268435456
+        """
+        self._limits.append(nbytes)
+        try:
+            self.keep_to_budget()
+            yield
+        finally:
+            self._limits.remove(nbytes)
+
     def account(self, nbytes: int) -> None:
         """Say that chunks of so many bytes have been added (or, if negative, given up)."""
         with self.locked(_NUMBERS):
@@ -150,7 +177,7 @@ class Arena:
         """Have members give chunks up until the budget holds, as far as they can."""
         members = list(self._members)
         idle = 0
-        while self.used > self.budget and members and idle < 2 * len(members):
+        while self.used > self.room and members and idle < 2 * len(members):
             member = members.pop(0)
             members.append(member)
             idle = 0 if member.evict() else idle + 1

@@ -103,12 +103,17 @@ class CachedDataset(StoredDataset):
             self._begin([(index, self._number(index)) for index in touched])
 
     def _number(self, index: Index) -> int:
-        return int(np.ravel_multi_index(index, self._counts))
+        return int(self._numbers(np.array([index], np.int64))[0])
+
+    def _numbers(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        # The first axis varies fastest, as in a scan: what a scan has read lately are then numbers
+        # in a row, which share no cell.
+        return np.ravel_multi_index(tuple(indices.T), self._counts, order="F")
 
     def _begin(self, chunks: Sequence[tuple[Index, int]]) -> None:
         # No more than a part of the budget, and one for each cell: chunks that push each other out
         # before they are read would be fetched twice.
-        room = self._cells.arena.budget // 4 // self._cells.nbytes
+        room = self._cells.arena.room // 4 // self._cells.nbytes
         used, me = set[int](), weakref.ref(self)
         for index, number in chunks:
             slot = number % self._cells.count
@@ -122,7 +127,7 @@ class CachedDataset(StoredDataset):
         if not touched:
             return out
         indices = np.array(touched, np.int64)
-        numbers = np.ravel_multi_index(tuple(indices.T), self._counts)
+        numbers = self._numbers(indices)
         marks, slots = self._cells.marks, numbers % self._cells.count
         there = marks[slots] == numbers + 1
         absent = np.flatnonzero(~there)
