@@ -139,7 +139,8 @@ class Pad(BatchFilter):
 
     def _array_source(self, asked: Roi) -> Roi:
         """The part of what is there that is needed; one voxel at least, which tells channels."""
-        voxel_size: Coordinate = self.spec[self.key].grid
+        spec: Any = self.spec[self.key]
+        voxel_size: Coordinate = spec.voxel_size
         there = self._there().snap_to_grid(voxel_size, "shrink")
         if there.contains(asked):
             return asked

@@ -108,7 +108,9 @@ class CachedDataset(StoredDataset):
     def _numbers(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         # The first axis varies fastest, as in a scan: what a scan has read lately are then numbers
         # in a row, which share no cell.
-        return np.ravel_multi_index(tuple(indices.T), self._counts, order="F")
+        places = tuple(indices.T)
+        numbers: NDArray[np.int64] = np.ravel_multi_index(places, self._counts, order="F")
+        return numbers
 
     def _begin(self, chunks: Sequence[tuple[Index, int]]) -> None:
         # No more than a part of the budget, and one for each cell: chunks that push each other out
