@@ -19,6 +19,7 @@ SUITES = {
     "patches": "elastic and rotated",
     "peers": "elastic, flips, intensity",
     "labels": "",
+    "scan": "scan",
     "chain": "idle node",
     "handover": "",
 }
@@ -58,20 +59,20 @@ def draw(results: dict[str, Any]) -> Figure:
 
 
 def _belongs(suite: str, row: dict[str, Any]) -> bool:
-    """Only beside other libraries, and of many sizes only the largest."""
-    alone = any(word in row["baseline"] for word in ("memcpy", "voxflow"))
+    """Only beside other libraries at work, and of many sizes only the largest."""
+    alone = any(word in row["baseline"] for word in ("memcpy", "voxflow", "loop", "one worker"))
     return not alone and (suite != "labels" or "64x256x256" in row["work"])
 
 
 def _label(suite: str, row: dict[str, Any]) -> str:
     parts = [SUITES[suite], row["work"]]
-    if suite in ("peers", "patches"):
+    if suite in ("peers", "patches", "scan"):
         parts.append("beside " + row["baseline"].removesuffix(", subsample 8"))
     return ", ".join(part for part in parts if part)
 
 
 def _kind(suite: str, baseline: str) -> str:
-    if suite == "peers":
+    if suite == "peers" or (suite == "scan" and baseline != "gunpowder"):
         return "another library"
     tuned = "tuned" in baseline or "subsample" in baseline
     return "gunpowder, tuned (subsample 8)" if tuned else "gunpowder"

@@ -36,7 +36,7 @@ KINDS = {
 # Ours beside whom, with how many workers, and what is aimed at.
 GOALS = {
     ("loop over the stores", 1): 0.85,
-    ("tensorstore with its cache", 1): 0.85,
+    ("loop over tensorstore", 1): 0.85,
     ("gunpowder", 1): {"lz4": 4, "zstd-5": 2.5},
     ("gunpowder", 2): {"lz4": 5, "zstd-5": 2.5},
     ("daisy with zarr", 1): 1,
@@ -73,7 +73,7 @@ SIDES: dict[tuple[str, int], tuple[str, str, dict[str, Any]]] = {
     ("voxflow", 1): ("voxflow", "scan", {"workers": 1}),
     ("voxflow", 2): ("voxflow", "scan", {"workers": 2}),
     ("loop over the stores", 1): ("voxflow", "scan_floor", {"how": "stores"}),
-    ("tensorstore with its cache", 1): ("voxflow", "scan_floor", {"how": "tensorstore"}),
+    ("loop over tensorstore", 1): ("voxflow", "scan_floor", {"how": "tensorstore"}),
     ("gunpowder", 1): ("gunpowder", "scan", {"workers": 1}),
     ("gunpowder", 2): ("gunpowder", "scan", {"workers": 2}),
     ("daisy with zarr", 1): ("voxflow", "scan_floor", {"how": "zarr", "workers": 1}),

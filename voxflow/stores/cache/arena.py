@@ -59,7 +59,7 @@ class Range:
         """
         rest = data.reshape(-1).view(np.uint8)
         while rest.size:
-            done = os.pwrite(self._memory.fd, rest, self.begin + first)
+            done = os.pwrite(self._memory.fd, rest.data, self.begin + first)
             first, rest = first + done, rest[done:]
 
     def release(self, first: int, nbytes: int) -> None:
