@@ -146,6 +146,9 @@ class Pad(BatchFilter):
             return asked
         if self.mode == "border-mean":
             return there
+        overlap = asked.intersect(there)
+        if self.mode == "constant" and not overlap.empty:
+            return overlap
         indices, _ = self._indices(asked)
         begin = Coordinate(int(i.min()) for i in indices)
         end = Coordinate(int(i.max()) + 1 for i in indices)
@@ -173,26 +176,29 @@ class Pad(BatchFilter):
     def _filled(self, array: Array, roi: Roi) -> np.ndarray[Any, Any]:
         if array.spec.roi == roi:
             return array.data
+        if self.mode in ("reflect", "symmetric", "edge"):
+            return self._taken(array, roi)
+        spec: Any = array.spec
+        lead = array.shape[: len(array.shape) - roi.dims]
+        shape = (*lead, *(roi.shape / spec.voxel_size))
+        if self.mode == "border-mean":
+            fill = border_mean(array.view, roi.dims)
+            data = np.broadcast_to(fill[(..., *(None,) * roi.dims)], shape).copy()
+        else:
+            data = np.full(shape, self.value, dtype=array.dtype)
+        inside = roi.intersect(spec.roi)
+        if not inside.empty:
+            to = ((inside - roi.offset) / spec.voxel_size).to_slices()
+            of = ((inside - spec.roi.offset) / spec.voxel_size).to_slices()
+            data[(..., *to)] = array.view[(..., *of)]
+        return data
+
+    def _taken(self, array: Array, roi: Roi) -> np.ndarray[Any, Any]:
         indices, voxel_size = self._indices(roi)
         first = array.spec.region.begin / voxel_size
         local = [i - f for i, f in zip(indices, first, strict=True)]
-        lead = len(array.shape) - len(local)
-        if self.mode in ("reflect", "symmetric", "edge"):
-            return array.view[(slice(None),) * lead + np.ix_(*local)]
-        wanted = _voxels(roi, voxel_size)
-        inside = [np.flatnonzero(i == w) for i, w in zip(indices, wanted, strict=True)]
-        shape = (*array.shape[:lead], *(len(w) for w in wanted))
-        if self.mode == "border-mean":
-            fill = border_mean(array.view, len(local))
-            data = np.broadcast_to(fill[(..., *(None,) * len(local))], shape).copy()
-        else:
-            data = np.full(shape, self.value, dtype=array.dtype)
-        if all(len(i) for i in inside):
-            to: Any = (..., *(slice(i[0], i[-1] + 1) for i in inside))
-            source = zip(local, inside, strict=True)
-            of: Any = (..., *(slice(x[i[0]], x[i[-1]] + 1) for x, i in source))
-            data[to] = array.view[of]
-        return data
+        lead = (slice(None),) * (len(array.shape) - len(local))
+        return array.view[lead + np.ix_(*local)]
 
 
 def _part(asked: Roi, there: Roi) -> Roi:
