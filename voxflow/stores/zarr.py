@@ -154,7 +154,13 @@ class ZarrDataset(StoredDataset):
 
     def _write(self, region: tuple[slice, ...], bounds: Bounds, data: NDArray[Any]) -> None:
         data = np.asarray(data, self._dtype)
-        if self._quick is None or not self._quick.write(region, data, self.uri):
+        # Of chunks that are cut off, tensorstore leaves open what is stored behind the end; and it
+        # tells by the time of a file whether a part of it can be changed.
+        whole = all(
+            begin % size == 0 and end % size == 0
+            for (begin, end), size in zip(bounds, self._chunks, strict=True)
+        )
+        if not (whole and self._quick is not None and self._quick.write(region, data, self.uri)):
             self._array(write=True)[region] = data
 
     def _missing_chunk(self, array: Any, bounds: Bounds, key: str) -> MissingChunk:
