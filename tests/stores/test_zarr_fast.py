@@ -16,6 +16,7 @@ from voxflow.stores.zarr_fast import quick_array
 from voxflow.testing.stores import ramp, random_region, run_forked
 
 SHAPE, CHUNKS = (9, 14, 11), (4, 5, 6)
+ONE = tuple(slice(0, size) for size in CHUNKS)
 KINDS = {
     "v2 gzip": {"zarr_format": 2, "compressors": numcodecs.GZip()},
     "v2 blosc": {"zarr_format": 2, "compressors": numcodecs.Blosc("lz4")},
@@ -113,11 +114,8 @@ def tensorstore_reads(path, zarr_format):
     return tensorstore.open(spec, open=True).result().read().result()
 
 
-def left_to_zarr(*_, **__):
-    raise AssertionError("zarr was to write")
-
-
 WRITTEN = {**KINDS, "v2 F": {"zarr_format": 2, "order": "F"}, "v2 /": {"zarr_format": 2}}
+WRITTEN["v3 shards"] = {"zarr_format": 3, "shards": (8, 10, 6)}
 WRITTEN["v2 /"]["chunk_key_encoding"] = {"name": "v2", "separator": "/"}
 
 
@@ -129,12 +127,16 @@ def test_all_read_what_it_writes(tmp_path, kind, dtype, monkeypatch):
         str(path), shape=SHAPE, chunks=CHUNKS, dtype=dtype, fill_value=1, **WRITTEN[kind]
     )
     dataset = open_dataset(path, mode="r+", missing_chunks="fill")
-    monkeypatch.setattr(dataset, "_array", left_to_zarr)
+    quick, quickly = dataset._quick.write, []
+    monkeypatch.setattr(
+        dataset._quick, "write", lambda *given: quickly.append(given[0]) or quick(*given)
+    )
     rng = np.random.default_rng(2)
     expected = np.ones(SHAPE, dataset.dtype)
+    whole = tuple(slice(0, size) for size in dataset.chunks)
     regions = [
-        (slice(0, 4), slice(5, 10), slice(0, 6)),  # one chunk
-        (slice(8, 9), slice(10, 14), slice(6, 11)),  # one at the end
+        whole,
+        (slice(8, 9), slice(10, 14), slice(6, 11)),  # a chunk at the end
         *(random_region(SHAPE, rng) for _ in range(8)),
     ]
     for number, region in enumerate(regions):
@@ -144,6 +146,7 @@ def test_all_read_what_it_writes(tmp_path, kind, dtype, monkeypatch):
         dataset.write(region, given)
         expected[region] = data
         np.testing.assert_array_equal(dataset.read(), expected)
+    assert quickly == [whole]
     np.testing.assert_array_equal(zarr.open_array(str(path), mode="r")[:], expected)
     read = tensorstore_reads(path, array.metadata.zarr_format)
     np.testing.assert_array_equal(read, expected)
@@ -160,15 +163,19 @@ def test_chunks_of_nothing_but_the_fill_value_are_stored(tmp_path, kind):
         **KINDS[kind],
     )
     dataset = open_dataset(tmp_path / "a.zarr", mode="r+")
+    dataset.write(ONE, np.full(CHUNKS, 7, np.uint8))
+    if "shards" not in kind:
+        assert (open_dataset(tmp_path / "a.zarr").read(ONE) == 7).all()  # it is not missing
     dataset.write((), np.full(SHAPE, 7, np.uint8))
-    assert (open_dataset(tmp_path / "a.zarr").read() == 7).all()  # none is missing
+    assert (open_dataset(tmp_path / "a.zarr").read() == 7).all()
 
 
 def test_a_codec_that_only_zarr_knows_is_left_to_it(tmp_path):
     data = make(tmp_path / "a.zarr", "u2", zarr_format=2, compressors=numcodecs.LZMA())
     dataset = open_dataset(tmp_path / "a.zarr", mode="r+")
-    dataset.write((slice(2, 5),), data[:3])
-    data[2:5] = data[:3].copy()
+    for region in (ONE, (slice(2, 5),)):
+        data[region] += 1
+        dataset.write(region, data[region])
     np.testing.assert_array_equal(zarr.open_array(str(tmp_path / "a.zarr"))[:], data)
 
 
@@ -178,11 +185,11 @@ def test_a_fork_writes_without(tmp_path):
     dataset.write((), data)
 
     def child():
-        dataset.write((slice(0, 2),), data[:2] + 1)
+        dataset.write(ONE, data[ONE] + 1)
         return True
 
     assert run_forked(child)
-    data[:2] += 1
+    data[ONE] += 1
     np.testing.assert_array_equal(dataset.read(), data)
 
 

@@ -154,8 +154,8 @@ class ZarrDataset(StoredDataset):
 
     def _write(self, region: tuple[slice, ...], bounds: Bounds, data: NDArray[Any]) -> None:
         data = np.asarray(data, self._dtype)
-        # Of chunks that are cut off, tensorstore leaves open what is stored behind the end; and it
-        # tells by the time of a file whether a part of it can be changed.
+        # Of chunks that are cut off, tensorstore leaves open what is stored behind the end. A part
+        # of one it changes as if it were there as last seen, if the file has the same time.
         whole = all(
             begin % size == 0 and end % size == 0
             for (begin, end), size in zip(bounds, self._chunks, strict=True)

@@ -1,7 +1,7 @@
 """Zarr arrays in directories and at URLs, read and written by tensorstore.
 
 It reads and writes a chunk in a fraction of the time that zarr takes, most of all where chunks are
-small. Metadata, writing to URLs, and all other kinds of stores are left to zarr.
+small. Metadata, parts of chunks, writing to URLs, and all other kinds of stores are left to zarr.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class QuickArray:
         return data
 
     def write(self, region: tuple[slice, ...], data: NDArray[Any], uri: str) -> bool:
-        """Write a region, of native byte order; False if it is left to zarr."""
+        """Write whole chunks, of native byte order; False if it is left to zarr."""
         store = self._store() if self._writes else None
         if store is None:
             return False
