@@ -82,7 +82,7 @@ class QuickArray:
             return False
         if data.size:
             try:
-                store[region].write(data).result()
+                wait_for(store[region].write(data), self._folder, data.nbytes)
             except ValueError as error:
                 raise explain(error, uri, "written") from error
         return True
