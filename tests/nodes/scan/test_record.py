@@ -1,8 +1,9 @@
 """What a scan writes down of its blocks."""
 
 import json
-import multiprocessing
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -75,23 +76,25 @@ def test_only_one_scan_at_a_time(tmp_path):
     Record(tmp_path, 10).lock()
 
 
-def _hold(folder, locked):
-    Record(folder, 10).lock()
-    locked.set()
-    while True:
-        os.sched_yield()
+HOLD = """
+import sys
+from voxflow.nodes.scan.record import Record
+Record(sys.argv[1], 10).lock()
+print("locked", flush=True)
+sys.stdin.read()
+"""
 
 
 def test_a_scan_that_was_killed_holds_no_lock(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    locked = context.Event()
-    holder = context.Process(target=_hold, args=(tmp_path, locked), daemon=True)
-    holder.start()
-    assert locked.wait(30)
-    with pytest.raises(OutputMismatch):
-        Record(tmp_path, 10).lock()
-    holder.kill()
-    holder.join()
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, tmp_path], stdin=pipe, stdout=pipe
+    ) as holder:
+        assert holder.stdout.readline() == b"locked\n"
+        with pytest.raises(OutputMismatch):
+            Record(tmp_path, 10).lock()
+        holder.kill()
+        holder.wait()
     record = Record(tmp_path, 10)
     record.lock()
     record.close()
