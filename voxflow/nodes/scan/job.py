@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from voxflow.nodes.scan.blocks import in_tubes
 from voxflow.nodes.scan.failures import ScanFailed, Streak, failure, table
 from voxflow.nodes.scan.manifest import changes, make_manifest, other_versions, seeded_as
 from voxflow.nodes.scan.outputs import exists
@@ -147,8 +148,8 @@ class Job:
         return self.done == len(self.blocks)
 
     def pending(self) -> Iterator[int]:
-        """The blocks that are not done yet, in order."""
-        for number in self.blocks.numbers:
+        """The blocks that are not done yet, neighbours soon after one another."""
+        for number in in_tubes(self.blocks.counts):
             if not self.is_done(number) and number not in self.left_out:
                 yield number
 

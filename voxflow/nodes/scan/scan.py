@@ -26,8 +26,13 @@ if TYPE_CHECKING:
 
     from voxflow.nodes.scan.serve import Outcome
     from voxflow.pipeline.data import BatchRequest
+    from voxflow.pipeline.engine.planning import NodePlan
 
 logger = logging.getLogger(__name__)
+
+_CACHE_BYTES = 256 << 20
+_CACHE_BLOCKS = 4
+"""A scan keeps decoded chunks of so many bytes, or for so many blocks, if that is more."""
 
 
 class Scan(BatchFilter):
@@ -142,10 +147,11 @@ class Scan(BatchFilter):
         if len(request) == 0:
             self._warn_of_gaps(blocks)
         batch = Batch()
-        if outputs:
-            self._fill(open_job(self, blocks, request, outputs))
-        else:
-            batch = self._gather(blocks, request)
+        with default_arena().limited(self._cache_bytes(blocks)):
+            if outputs:
+                self._fill(open_job(self, blocks, request, outputs))
+            else:
+                batch = self._gather(blocks, request)
         # Whoever made the blocks: nodes from outside go on from one state.
         seed_globals(request)
         return batch
@@ -182,9 +188,16 @@ class Scan(BatchFilter):
         for writer in writers_of(upstream_of(self)):
             writer.finish()
 
+    def _cache_bytes(self, blocks: ScanBlocks) -> int:
+        """How much a scan keeps of decoded chunks: what neighbours share, not more of more data."""
+        return max(_CACHE_BYTES, _CACHE_BLOCKS * self._planned(blocks).memory().bytes)
+
+    def _planned(self, blocks: ScanBlocks) -> NodePlan:
+        block = blocks.request(blocks.numbers[0])
+        return plan(self.get_upstream_provider(), block, own_nodes_only=True)
+
     def _forecast(self, job: Job) -> str:
-        upstream = self.get_upstream_provider()
-        first = plan(upstream, job.blocks.request(job.blocks.numbers[0]), own_nodes_only=True)
+        first = self._planned(job.blocks)
         service = self._service
         # A block that is made, those that wait, and one that is written.
         memory = scan_memory(first, service.ahead + 1, default_arena().budget)

@@ -15,6 +15,7 @@ from voxflow.nodes.sinks.dataset_write import DatasetWrite
 from voxflow.nodes.sinks.sink import Sink, writers_upstream
 from voxflow.nodes.sources.dataset_source import DatasetSource
 from voxflow.pipeline.engine import BatchProvider
+from voxflow.pipeline.engine.legacy_random import is_foreign
 from voxflow.pipeline.engine.workers import (
     WorkerDied,
     WorkerPool,
@@ -87,10 +88,8 @@ def served(
     """
     head, sinks = split_sinks(upstream)
     threads = service.method == "thread"
-    serving = Serving(head, made=threads)
-    overlaps = bool(sinks) and available_cpus() > 1
-    alone = threads and service.num_workers == 1 and not overlaps
-    if alone or (threads and not serving.threadsafe):
+    serving = Serving(head, made=threads, borrowed=threads)
+    if threads and not _overlaps(serving, sinks, service.num_workers):
         yield from _one_by_one(upstream, blocks, numbers)
         return
     pool = WorkerPool(
@@ -117,6 +116,15 @@ def served(
             outcome = _outcome(top, block)
             delivered.drop_rest()
             yield number, outcome
+
+
+def _overlaps(serving: Serving, sinks: list[Sink], num_threads: int) -> bool:
+    """Whether threads are of use, and may serve."""
+    if num_threads > 1:
+        return serving.threadsafe
+    # Nodes from outside draw from the global random state: one thread alone may have them.
+    alone = serving.threadsafe or not any(map(is_foreign, sinks))
+    return bool(sinks) and available_cpus() > 1 and alone
 
 
 def _one_by_one(

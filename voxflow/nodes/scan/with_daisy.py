@@ -151,7 +151,7 @@ def _do_all(run: Callable[[Groups], tuple[list[int], str]], scan: Scan, job: Job
 
 def _caps(num_workers: int) -> dict[str, str]:
     """What the workers of one machine share: its processors, and the memory for decoded chunks."""
-    share = default_arena().budget // num_workers
+    share = default_arena().room // num_workers
     return {**thread_caps(num_workers), "VOXFLOW_CACHE_BYTES": str(share)}
 
 
