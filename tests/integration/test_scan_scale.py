@@ -1,4 +1,4 @@
-"""Scans of large volumes take no more memory than those of small ones; many blocks leave nothing."""
+"""Scans of large volumes take the memory of small ones; many blocks and workers leave nothing."""
 
 import os
 import shutil
@@ -109,8 +109,10 @@ def test_misaligned_blocks_are_written_as_one_process_writes_them(tmp_path, work
         block = rng.integers(5, 12, 3)
         chunks = tuple(map(int, rng.integers(3, 9, 3)))
         data = rng.integers(0, 2**60, shape).astype(np.uint64)
-        place = gp.ArraySpec(gp.Roi((40, -8, 12), gp.Coordinate(shape) * (40, 4, 4)), (40, 4, 4))
-        reference = gp.BatchRequest({RAW: gp.Roi((0, 0, 0), gp.Coordinate(block) * (40, 4, 4))})
+        voxel_size = gp.Coordinate(40, 4, 4)
+        whole = gp.Roi((40, -8, 12), gp.Coordinate(shape) * voxel_size)
+        place = gp.ArraySpec(whole, voxel_size)
+        reference = gp.BatchRequest({RAW: gp.Roi((0, 0, 0), gp.Coordinate(block) * voxel_size)})
         for count in (1, workers):
             folder = tmp_path / f"{seed}-{count}"
             pipeline = gp.ArraySource(RAW, gp.Array(data, place)) + gp.ZarrWrite(
