@@ -155,12 +155,17 @@ class Job:
 
     def refresh(self) -> None:
         """Learn what workers have done."""
+        if self.record is not None:
+            self.record.refresh()
+            self._succeeded = self.record.count - self.done_before
+
+    def learn_failures(self) -> None:
+        """Learn which blocks failed in workers."""
         if self.record is None:
             return
-        self.record.refresh()
-        self._succeeded = self.record.count - self.done_before
-        failed = {e["block"]: e for e in self.record.notes("failed")}
-        self.failures = {n: e for n, e in failed.items() if not self.is_done(n)}
+        self.refresh()
+        failed = {entry["block"]: entry for entry in self.record.notes("failed")}
+        self.failures = {n: entry for n, entry in failed.items() if not self.is_done(n)}
 
     def is_done(self, number: int) -> bool:
         """Whether a block is done."""

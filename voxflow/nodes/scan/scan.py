@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -43,7 +44,8 @@ class Scan(BatchFilter):
     put together from the blocks. Blocks lie on a grid that begins where the data begin, whatever
     region is asked for; the last one along each axis is moved back inside, and a voxel belongs to
     the first block that holds it. So the same voxel comes from the same block, whether a part or
-    the whole is scanned, and no block is computed twice. The first axis varies fastest.
+    the whole is scanned, and no block is computed twice. The first axis varies fastest; where
+    outputs are filled, blocks are done in tubes a few blocks wide.
 
     What an empty request writes can be interrupted at any time: the same scan goes on where it was,
     and returns at once if all is done. A record of the blocks that are done is kept beside the
@@ -174,19 +176,36 @@ class Scan(BatchFilter):
 
     def _fill(self, job: Job) -> None:
         """Fill the outputs."""
+        workers_write = not job.finished and self._workers_write(job)
         if not job.finished:
-            self.progress_callback.plan(self._forecast(job))
+            self.progress_callback.plan(self._forecast(job, workers_write))
         self.progress_callback.start(len(job.blocks))
         try:
             self.progress_callback.update(job.done)
-            if not job.finished:
-                self._run(job)
+            if workers_write:
+                run_with_daisy(self, job, self.progress_callback.update)
+            elif not job.finished:
+                run_here(job, partial(self._serve, job), self.progress_callback.update)
         finally:
             self.progress_callback.stop()
             job.close()
         job.conclude()
         for writer in writers_of(upstream_of(self)):
             writer.finish()
+
+    def _serve(self, job: Job, numbers: Iterable[int]) -> Generator[Outcome, None, None]:
+        return served(self.get_upstream_provider(), job.blocks, numbers, self._service)
+
+    def _workers_write(self, job: Job) -> bool:
+        """Whether workers write what they make."""
+        if self.num_workers == 1 and self.worker_command is None:
+            return False
+        reason = obstacle(self, job)
+        if reason is not None and self.worker_command is not None:
+            raise ValueError(f"{self.label} cannot start workers elsewhere: {reason}")
+        if reason is not None:
+            logger.info("%s: this process writes what its workers make: %s", self.label, reason)
+        return reason is None
 
     def _cache_bytes(self, blocks: ScanBlocks) -> int:
         """How much a scan keeps of decoded chunks: what neighbours share, not more of more data."""
@@ -196,28 +215,15 @@ class Scan(BatchFilter):
         block = blocks.request(blocks.numbers[0])
         return plan(self.get_upstream_provider(), block, own_nodes_only=True)
 
-    def _forecast(self, job: Job) -> str:
-        first = self._planned(job.blocks)
-        service = self._service
+    def _forecast(self, job: Job, workers_write: bool) -> str:
+        service, cache, where = self._service, default_arena().room, "this process"
+        if workers_write:
+            service, cache = Service(self.label), cache // self.num_workers
+            where = f"each of {self.num_workers} workers"
         # A block that is made, those that wait, and one that is written.
-        memory = scan_memory(first, service.ahead + 1, default_arena().budget)
+        memory = scan_memory(self._planned(job.blocks), service.ahead + 1, cache, where)
         left = len(job.blocks) - job.done
         return f"{self.label}: {left} of {len(job.blocks)} blocks to do; {memory}"
-
-    def _run(self, job: Job) -> None:
-        if self.num_workers > 1 or self.worker_command is not None:
-            reason = obstacle(self, job)
-            if reason is None:
-                run_with_daisy(self, job, self.progress_callback.update)
-                return
-            if self.worker_command is not None:
-                raise ValueError(f"{self.label} cannot start workers elsewhere: {reason}")
-            logger.info("%s: this process writes what its workers make: %s", self.label, reason)
-
-        def serve(numbers: Iterable[int]) -> Generator[Outcome, None, None]:
-            return served(self.get_upstream_provider(), job.blocks, numbers, self._service)
-
-        run_here(job, serve, self.progress_callback.update)
 
     @property
     def _service(self) -> Service:

@@ -281,7 +281,7 @@ class _Watch:
     def __exit__(self, *error: object) -> None:
         self._over.set()
         self._thread.join()
-        self._job.refresh()
+        self._job.learn_failures()
 
     def _watch(self) -> None:
         while not self._over.wait(_TICK):

@@ -59,11 +59,14 @@ class MemoryBound:
         How many blocks are on their way at once.
     cache_bytes
         How much is kept of decoded chunks.
+    where
+        Which process that is, for the text.
     """
 
     block: Memory
     in_flight: int = 1
     cache_bytes: int = 0
+    where: str = "this process"
 
     @property
     def bytes(self) -> int:
@@ -76,11 +79,13 @@ class MemoryBound:
         parts[0] += " each" if self.in_flight > 1 else ""
         if self.cache_bytes:
             parts.append(f"{format_size(self.cache_bytes)} of decoded chunks")
-        said = f"at most about {format_size(self.bytes)} in this process: {', '.join(parts)}"
+        said = f"at most about {format_size(self.bytes)} in {self.where}: {', '.join(parts)}"
         return "\n".join([said, *(f"  ({text})" for text in self.block.assumed)])
 
 
-def scan_memory(plan: NodePlan, in_flight: int = 1, cache_bytes: int = 0) -> MemoryBound:
+def scan_memory(
+    plan: NodePlan, in_flight: int = 1, cache_bytes: int = 0, where: str = "this process"
+) -> MemoryBound:
     """How much memory a process holds at most that serves blocks like a planned one.
 
     Parameters
@@ -91,6 +96,8 @@ def scan_memory(plan: NodePlan, in_flight: int = 1, cache_bytes: int = 0) -> Mem
         How many blocks are on their way at once, those that wait to be written included.
     cache_bytes
         How much is kept of decoded chunks.
+    where
+        Which process that is, for the text.
 
     Raises
     ------
@@ -107,7 +114,7 @@ def scan_memory(plan: NodePlan, in_flight: int = 1, cache_bytes: int = 0) -> Mem
         raise ValueError(
             f"in_flight has to be at least 1, cache_bytes 0 or more, got {in_flight}, {cache_bytes}"
         )
-    return MemoryBound(memory_of(plan), in_flight, cache_bytes)
+    return MemoryBound(memory_of(plan), in_flight, cache_bytes, where)
 
 
 def memory_of(plan: NodePlan) -> Memory:
