@@ -114,5 +114,5 @@ def test_mistakes_are_told(monkeypatch):
     with pytest.raises(RuntimeError, match="takes an empty request"):
         served(source(RAW, DATA, (2, 3)) + node, reference)
     monkeypatch.setitem(sys.modules, "daisy", None)
-    with pytest.raises(ImportError, match=r'pip install "voxflow\[daisy\]"'):
+    with pytest.raises(ImportError, match=r'pip install "voxflow\[scan\]"'):
         DaisyRequestBlocks(reference, {RAW: "read_roi"})

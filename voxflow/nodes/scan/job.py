@@ -14,7 +14,7 @@ from voxflow.nodes.scan.outputs import exists
 from voxflow.nodes.scan.record import MANIFEST, Record, read_manifest, write_manifest
 from voxflow.pipeline.engine.notes import add_note
 from voxflow.pipeline.engine.workers import WorkerDied
-from voxflow.stores import OutputMismatch
+from voxflow.stores import OutputMismatch, ReadOnly, StoreUnreachable, StoreUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 __all__ = ["Job", "ScanPolicy", "open_job", "run_here", "worth_retrying"]
+
+
+_FOR_ALL = (ReadOnly, StoreUnreachable, StoreUnusable)
+"""Errors that no other block would be spared: a full disk, a server that has gone."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +209,7 @@ class Job:
         if not worth_retrying(error):
             self.left_out.add(number)
         self._first = self._first or error
-        if getattr(error, "stops", False):
+        if getattr(error, "stops", False) or isinstance(error, _FOR_ALL):
             raise error
         if worth_retrying(error) and self._streak.add(entry):
             add_note(

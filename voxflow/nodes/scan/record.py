@@ -101,7 +101,9 @@ class Record:
         """
         if self._lock is not None:
             return
-        file = os.open(self._place("lock"), os.O_RDWR | os.O_CREAT, 0o666)
+        path = self._place("lock")
+        with disk_errors(str(self.folder), "written"):
+            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -114,9 +116,10 @@ class Record:
         except OSError:  # a file system without locks
             os.close(file)
             return
-        os.ftruncate(file, 0)
-        os.write(file, f"host {socket.gethostname()}, process {os.getpid()}".encode())
         self._lock = file
+        with disk_errors(str(self.folder), "written"):
+            os.ftruncate(file, 0)
+            os.write(file, f"host {socket.gethostname()}, process {os.getpid()}".encode())
 
     def mark_done(self, number: int) -> None:
         """Note that the data of a block are written."""
