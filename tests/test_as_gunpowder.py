@@ -396,7 +396,7 @@ def test_levels_and_handlers_of_its_loggers_are_those_of_ours(tmp_path):
         logging.getLogger("gunpowder.nodes.scan").setLevel(logging.DEBUG)
         logging.getLogger("gunpowder.torch.nodes.train").setLevel(logging.ERROR)
         logging.getLogger("gunpowder").addHandler(logging.NullHandler())
-        import voxflow.nodes.scan.scan as ours
+        import voxflow.nodes.scanning.scan as ours
         assert ours.logger.isEnabledFor(logging.DEBUG)
         assert not logging.getLogger("voxflow.torch.train").isEnabledFor(logging.WARNING)
         assert logging.getLogger("voxflow").handlers

@@ -114,11 +114,11 @@ from .nodes.flow.splits import balanced_weights, k_folds, train_valid_split
 from .nodes.flow.epoch_provider import EpochProvider
 from .nodes.flow.precache import PreCache
 from .nodes.flow.random_provider import RandomProvider
-from .nodes.scan.failures import ScanFailed
-from .nodes.scan.function import ScanReport, scan
-from .nodes.scan.job import ScanPolicy
-from .nodes.scan.scan import Scan
-from .nodes.scan.callback import ScanCallback
+from .nodes.scanning.failures import ScanFailed
+from .nodes.scanning.function import ScanReport, scan
+from .nodes.scanning.job import ScanPolicy
+from .nodes.scanning.scan import Scan
+from .nodes.scanning.callback import ScanCallback
 from .nodes.flow.stack import Stack
 from .nodes.sinks.hdf5_write import Hdf5Write
 from .nodes.sinks.print_profiling_stats import PrintProfilingStats

@@ -48,7 +48,7 @@ def workers_of(folder):
     found = []
     for process in psutil.process_iter(["cmdline"]):
         line = process.info["cmdline"] or []
-        if "voxflow.nodes.scan.worker" in line and any(str(folder) in part for part in line):
+        if "voxflow.nodes.scanning.worker" in line and any(str(folder) in part for part in line):
             found.append(process)
     return found
 

@@ -23,15 +23,11 @@ class Serving:
     made
         Make all voxels here, as in a thread that works ahead. If not, they are made where they are
         looked at, or where they are sent from.
-    borrowed
-        The global random state is borrowed already, by a thread that waits for this one and leaves
-        it alone meanwhile.
     """
 
-    def __init__(self, provider: Any, made: bool = False, borrowed: bool = False) -> None:
+    def __init__(self, provider: Any, made: bool = False) -> None:
         self.provider = provider
         self.made = made
-        self.borrowed = borrowed
         self._nodes = upstream_of(provider)
         self.foreign = any(map(is_foreign, self._nodes))
 
@@ -57,7 +53,7 @@ class Serving:
 
     def __call__(self, request: BatchRequest) -> Batch:
         """The batch for a request."""
-        with borrowed_state(self.foreign and not self.borrowed):
+        with borrowed_state(self.foreign):
             batch: Batch = self.provider.request_batch(request)
         if self.made:
             batch.make()

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from voxflow.nodes.flow.serving import upstream_of
-from voxflow.nodes.scan.groups import Groups, make_groups
-from voxflow.nodes.scan.launch import start_worker, write_script
-from voxflow.nodes.scan.serve import Service, served
+from voxflow.nodes.scanning.groups import Groups, make_groups
+from voxflow.nodes.scanning.launch import start_worker, write_script
+from voxflow.nodes.scanning.serve import Service, served
 from voxflow.nodes.sinks.dataset_write import DatasetWrite
 from voxflow.pipeline.engine.workers import WorkerDied, thread_caps
 from voxflow.pipeline.engine.workers.failures import rethrow
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from voxflow.nodes.scan.job import Job
-    from voxflow.nodes.scan.scan import Scan
+    from voxflow.nodes.scanning.job import Job
+    from voxflow.nodes.scanning.scan import Scan
 
 __all__ = ["obstacle", "run_with_daisy"]
 
@@ -115,11 +115,10 @@ def run_with_daisy(scan: Scan, job: Job, update: Callable[[int], None]) -> None:
         if job.finished:
             return
     job.begin()
-    assert job.record is not None
-    folder = job.record.folder / "work"
+    folder = job.recorded.folder / "work"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    job.record.go()
+    job.recorded.go()
     try:
         write_script(folder / "worker.sh", folder / "work")
         caps = _caps(scan.num_workers) if local else {}
@@ -200,7 +199,7 @@ def _do_one(scan: Scan, job: Job) -> None:
 
 
 def _write_work(scan: Scan, job: Job, groups: Groups, folder: Path) -> None:
-    from voxflow.nodes.scan.worker import Work
+    from voxflow.nodes.scanning.worker import Work
 
     service = Service(scan.label, stall_timeout=scan.stall_timeout)
     work = Work(scan.get_upstream_provider(), job.blocks, groups, job.policy, service)
@@ -213,8 +212,7 @@ def _run_blockwise(
     import daisy.v2 as daisy
     from daisy import logging as daisy_logging
 
-    record = job.record
-    assert record is not None
+    record = job.recorded
     done = record.done.copy()
     done[sorted(job.left_out)] = 1
     seconds = job.policy.timeout or 10 * scan.stall_timeout
@@ -260,8 +258,7 @@ def _run_blockwise(
 
 def _told(job: Job, scan: Scan) -> None:
     """Raise what a worker told that made all of them stop."""
-    assert job.record is not None
-    stopped = job.record.stopped()
+    stopped = job.recorded.stopped()
     if stopped is not None:
         rethrow(stopped, f"a worker of {scan.label}")
 

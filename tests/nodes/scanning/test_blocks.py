@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import voxflow as gp
 from tests.helpers import asking
-from voxflow.nodes.scan.blocks import ScanBlocks, in_tubes
+from voxflow.nodes.scanning.blocks import ScanBlocks, in_tubes
 
 RAW, OUT = gp.ArrayKey("RAW"), gp.ArrayKey("OUT")
 

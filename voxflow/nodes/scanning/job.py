@@ -7,11 +7,11 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from voxflow.nodes.scan.blocks import in_tubes
-from voxflow.nodes.scan.failures import ScanFailed, Streak, failure, table
-from voxflow.nodes.scan.manifest import changes, make_manifest, other_versions, seeded_as
-from voxflow.nodes.scan.outputs import exists
-from voxflow.nodes.scan.record import MANIFEST, Record, read_manifest, write_manifest
+from voxflow.nodes.scanning.blocks import in_tubes
+from voxflow.nodes.scanning.failures import ScanFailed, Streak, failure, table
+from voxflow.nodes.scanning.manifest import changes, make_manifest, other_versions, seeded_as
+from voxflow.nodes.scanning.outputs import exists
+from voxflow.nodes.scanning.record import MANIFEST, Record, read_manifest, write_manifest
 from voxflow.pipeline.engine.notes import add_note
 from voxflow.pipeline.engine.workers import WorkerDied
 from voxflow.stores import OutputMismatch, ReadOnly, StoreUnreachable, StoreUnusable
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from voxflow.nodes.scan.blocks import ScanBlocks
-    from voxflow.nodes.scan.scan import Scan
-    from voxflow.nodes.scan.serve import Outcome
+    from voxflow.nodes.scanning.blocks import ScanBlocks
+    from voxflow.nodes.scanning.scan import Scan
+    from voxflow.nodes.scanning.serve import Outcome
     from voxflow.nodes.sinks.places import Output
     from voxflow.pipeline.data import Batch, BatchRequest
 
@@ -140,6 +140,19 @@ class Job:
         # The one that counts comes last.
         for place in reversed(self.places):
             write_manifest(place, self.manifest)
+
+    @property
+    def recorded(self) -> Record:
+        """The record.
+
+        Raises
+        ------
+        RuntimeError
+            If there is none.
+        """
+        if self.record is None:
+            raise RuntimeError("this job is not written down anywhere, as its workers need")
+        return self.record
 
     @property
     def done(self) -> int:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxflow.nodes.scan.record import Record, read_manifest, write_manifest
+from voxflow.nodes.scanning.record import Record, read_manifest, write_manifest
 from voxflow.pipeline.engine.workers.failures import capture
 from voxflow.stores import OutputMismatch, StoreUnusable
 
@@ -78,7 +78,7 @@ def test_only_one_scan_at_a_time(tmp_path):
 
 HOLD = """
 import sys
-from voxflow.nodes.scan.record import Record
+from voxflow.nodes.scanning.record import Record
 Record(sys.argv[1], 10).lock()
 print("locked", flush=True)
 sys.stdin.read()

@@ -1,6 +1,6 @@
 """A worker of a scan: does the blocks that daisy hands out, and writes them.
 
-``python -m voxflow.nodes.scan.worker WORK CONTEXT``
+``python -m voxflow.nodes.scanning.worker WORK CONTEXT``
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from voxflow.nodes.scan.groups import Groups
-from voxflow.nodes.scan.job import Job, ScanPolicy
-from voxflow.nodes.scan.launch import PARENT
-from voxflow.nodes.scan.record import Record
-from voxflow.nodes.scan.serve import Service, served
+from voxflow.nodes.scanning.groups import Groups
+from voxflow.nodes.scanning.job import Job, ScanPolicy
+from voxflow.nodes.scanning.launch import PARENT
+from voxflow.nodes.scanning.record import Record
+from voxflow.nodes.scanning.serve import Service, served
 from voxflow.pipeline.engine.legacy_random import borrowed_state
 from voxflow.pipeline.engine.workers.failures import capture
 from voxflow.pipeline.engine.workers.lifeline import end_with
@@ -24,7 +24,7 @@ from voxflow.pipeline.engine.workers.limits import cap_loaded_libraries
 from voxflow.pipeline.engine.workers.work_file import read_work
 
 if TYPE_CHECKING:
-    from voxflow.nodes.scan.blocks import ScanBlocks
+    from voxflow.nodes.scanning.blocks import ScanBlocks
 
 __all__ = ["Work", "work_off"]
 

@@ -3,7 +3,7 @@
 A folder with
 
 ``manifest.json``
-    what the job is: see `voxflow.nodes.scan.manifest`;
+    what the job is: see `voxflow.nodes.scanning.manifest`;
 ``done-*.log``
     the numbers of the blocks that are done, as they were done, 8 bytes each. Every process appends
     to a file of its own, so that no two write to one file, on whatever file system. What is cut off

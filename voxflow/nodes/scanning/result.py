@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from voxflow.nodes.scan.graphs import united
+from voxflow.nodes.scanning.graphs import united
 from voxflow.pipeline.data import Array, Batch, BatchRequest, Graph
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxflow.nodes.scan.groups import Groups, make_groups
+from voxflow.nodes.scanning.groups import Groups, make_groups
 
 
 @given(st.integers(1, 200), st.integers(1, 40), st.data())

@@ -3,7 +3,7 @@
 import pickle
 
 import voxflow as gp
-from voxflow.nodes.scan.failures import Streak, failure, table
+from voxflow.nodes.scanning.failures import Streak, failure, table
 
 
 def entry(number, error):

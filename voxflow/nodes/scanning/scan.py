@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from voxflow.nodes.flow.serving import upstream_of
-from voxflow.nodes.scan.blocks import ScanBlocks
-from voxflow.nodes.scan.callback import ScanBar, ScanCallback
-from voxflow.nodes.scan.job import Job, ScanPolicy, open_job, run_here
-from voxflow.nodes.scan.outputs import outputs_of, writers_of
-from voxflow.nodes.scan.result import ScanResult
-from voxflow.nodes.scan.serve import Service, check_workers, served
-from voxflow.nodes.scan.with_daisy import obstacle, run_with_daisy
+from voxflow.nodes.scanning.blocks import ScanBlocks
+from voxflow.nodes.scanning.callback import ScanBar, ScanCallback
+from voxflow.nodes.scanning.job import Job, ScanPolicy, open_job, run_here
+from voxflow.nodes.scanning.outputs import outputs_of, writers_of
+from voxflow.nodes.scanning.result import ScanResult
+from voxflow.nodes.scanning.serve import Service, check_workers, served
+from voxflow.nodes.scanning.with_daisy import obstacle, run_with_daisy
 from voxflow.pipeline.data import Batch
 from voxflow.pipeline.engine import BatchFilter, RequestRefused, scan_memory
 from voxflow.pipeline.engine.legacy_random import seed_globals
@@ -25,7 +25,7 @@ from voxflow.stores.cache.arena import default_arena
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-    from voxflow.nodes.scan.serve import Outcome
+    from voxflow.nodes.scanning.serve import Outcome
     from voxflow.pipeline.data import BatchRequest
     from voxflow.pipeline.engine.planning import NodePlan
 

@@ -27,7 +27,7 @@ def write_script(path: Path, work: Path) -> None:
     imports = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     # -P: what lies in the current folder comes first only if it does so here.
-    words = [sys.executable, *flags, "-P", "-m", "voxflow.nodes.scan.worker", str(work)]
+    words = [sys.executable, *flags, "-P", "-m", "voxflow.nodes.scanning.worker", str(work)]
     command = shlex.join(words)
     path.write_text(f'#!/bin/sh\nexport PYTHONPATH={shlex.quote(imports)}\nexec {command} "$@"\n')
     path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)

@@ -15,7 +15,6 @@ from voxflow.nodes.sinks.dataset_write import DatasetWrite
 from voxflow.nodes.sinks.sink import Sink, writers_upstream
 from voxflow.nodes.sources.dataset_source import DatasetSource
 from voxflow.pipeline.engine import BatchProvider
-from voxflow.pipeline.engine.legacy_random import is_foreign
 from voxflow.pipeline.engine.workers import (
     WorkerDied,
     WorkerPool,
@@ -27,8 +26,8 @@ from voxflow.stores.place import locate
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-    from voxflow.nodes.scan.blocks import ScanBlocks
-    from voxflow.nodes.scan.scan import Scan
+    from voxflow.nodes.scanning.blocks import ScanBlocks
+    from voxflow.nodes.scanning.scan import Scan
     from voxflow.pipeline.data import Batch, BatchRequest
 
 
@@ -88,7 +87,7 @@ def served(
     """
     head, sinks = split_sinks(upstream)
     threads = service.method == "thread"
-    serving = Serving(head, made=threads, borrowed=threads)
+    serving = Serving(head, made=threads)
     if threads and not _overlaps(serving, sinks, service.num_workers):
         yield from _one_by_one(upstream, blocks, numbers)
         return
@@ -119,12 +118,9 @@ def served(
 
 
 def _overlaps(serving: Serving, sinks: list[Sink], num_threads: int) -> bool:
-    """Whether threads are of use, and may serve."""
-    if num_threads > 1:
-        return serving.threadsafe
-    # Nodes from outside draw from the global random state: one thread alone may have them.
-    alone = serving.threadsafe or not any(map(is_foreign, sinks))
-    return bool(sinks) and available_cpus() > 1 and alone
+    """Whether threads are of use, and may serve: not if nodes draw from global random state."""
+    useful = num_threads > 1 or (bool(sinks) and available_cpus() > 1)
+    return serving.threadsafe and useful
 
 
 def _one_by_one(

@@ -9,7 +9,7 @@ import pytest
 
 import voxflow as gp
 from tests.helpers import left_behind, source
-from voxflow.nodes.scan.job import Job
+from voxflow.nodes.scanning.job import Job
 from voxflow.stores import OutputMismatch, open_dataset
 
 RAW = gp.ArrayKey("RAW")
@@ -96,7 +96,7 @@ def test_any_order_and_any_workers_give_the_same_files(
 
         monkeypatch.setattr(Job, "pending", shuffled)
         # Workers are handed what they do; so here they are not daisy's.
-        monkeypatch.setattr("voxflow.nodes.scan.scan.obstacle", lambda *_: "shuffled")
+        monkeypatch.setattr("voxflow.nodes.scanning.scan.obstacle", lambda *_: "shuffled")
     report = scan(pipeline(tmp_path), num_workers=workers)
     assert (report.blocks, report.done_before) == (BLOCKS, 0)
     assert contents(tmp_path) == whole
@@ -142,7 +142,8 @@ def test_failed_blocks_are_told_and_done_when_the_cause_is_gone(tmp_path, name, 
     (fails / bad[1]).unlink()
     report = scan(pipeline(tmp_path, name, fails=fails), num_workers=workers)
     assert report.done_before == BLOCKS - 1
-    assert len(asked(fails)) == BLOCKS - 2 + 2 + 2 + 1 + 2 + 1  # what is well ran once
+    # What is well ran once, but for a block of a group that another worker took over.
+    assert 0 <= len(asked(fails)) - (BLOCKS - 2 + 2 + 2 + 1 + 2 + 1) <= 2 * (workers - 1)
 
     fails.joinpath("asked").unlink()
     whole = tmp_path / "whole"

@@ -9,7 +9,7 @@ import pytest
 
 import voxflow as gp
 from tests.helpers import asking, left_behind, source
-from voxflow.nodes.scan.blocks import ScanBlocks
+from voxflow.nodes.scanning.blocks import ScanBlocks
 
 RAW, OUT = gp.ArrayKey("RAW"), gp.ArrayKey("OUT")
 POINTS = gp.GraphKey("points")
@@ -353,7 +353,7 @@ def PlaceNoiseHere():
 
 def segments():
     # What others keep there for a while is not ours.
-    return {name for name in os.listdir("/dev/shm") if not name.startswith("tmp")}
+    return {name for name in os.listdir("/dev/shm") if not name.startswith(("tmp", "sem."))}
 
 
 @pytest.mark.parametrize("kind", ["kill", "leave", "stop", "raise"])

@@ -7,7 +7,7 @@ import pytest
 
 import voxflow as gp
 from tests.helpers import asking
-from voxflow.nodes.scan.graphs import united
+from voxflow.nodes.scanning.graphs import united
 
 POINTS = gp.GraphKey("points")
 

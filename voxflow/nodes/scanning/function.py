@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from voxflow.nodes.scan.callback import ScanBar, ScanCallback
-from voxflow.nodes.scan.outputs import outputs_of, settle, writers_of
-from voxflow.nodes.scan.record import Record
-from voxflow.nodes.scan.scan import Scan
+from voxflow.nodes.scanning.callback import ScanBar, ScanCallback
+from voxflow.nodes.scanning.outputs import outputs_of, settle, writers_of
+from voxflow.nodes.scanning.record import Record
+from voxflow.nodes.scanning.scan import Scan
 from voxflow.pipeline.data import BatchRequest
 from voxflow.pipeline.engine import Pipeline, build
 from voxflow.stores.base import parse_choice
 
 if TYPE_CHECKING:
-    from voxflow.nodes.scan.job import ScanPolicy
-    from voxflow.nodes.scan.outputs import Exist
+    from voxflow.nodes.scanning.job import ScanPolicy
+    from voxflow.nodes.scanning.outputs import Exist
 
 __all__ = ["ScanReport", "scan"]
 
@@ -111,6 +111,7 @@ def scan(
     Examples
     --------
     >>> import tempfile
+    >>> import numpy as np
     >>> import voxflow as gp
     >>> raw = gp.ArrayKey("RAW")
     >>> volume = np.arange(60, dtype=np.uint8).reshape(6, 10)

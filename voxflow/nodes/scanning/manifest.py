@@ -13,7 +13,7 @@ from voxflow.pipeline.engine.describe import describe, differences
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from voxflow.nodes.scan.blocks import ScanBlocks
+    from voxflow.nodes.scanning.blocks import ScanBlocks
 
 __all__ = ["changes", "make_manifest", "other_versions", "seeded_as"]
 
