@@ -250,7 +250,7 @@ def test_what_was_seen_through_star_imports_is_seen(tmp_path):
         import gunpowder.nodes.scan
         from types import ModuleType
 
-        for name in ("random_location", "scan", "astype", "batch_filter", "ext", "graph", "torch"):
+        for name in ("random_location", "astype", "batch_filter", "ext", "graph", "torch"):
             assert isinstance(getattr(gp, name), ModuleType), name
         assert gp.random_location.RandomLocation is gp.RandomLocation is gp.nodes.RandomLocation
         assert callable(gp.build) and gp.build is not gunpowder.build.__class__
