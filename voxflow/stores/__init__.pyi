@@ -5,6 +5,7 @@ from .drivers import Level
 from .errors import (
     DataMismatch,
     DatasetNotFound,
+    DiskFull,
     MetadataConflict,
     MetadataMissing,
     MissingChunk,
@@ -37,6 +38,7 @@ __all__ = [
     "DataMismatch",
     "Dataset",
     "DatasetNotFound",
+    "DiskFull",
     "Exist",
     "Format",
     "Geometry",

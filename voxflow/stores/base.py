@@ -203,8 +203,8 @@ class StoredDataset(ABC):
             If the region is not inside the dataset.
         DataMismatch
             If the data have another shape or dtype.
-        StoreUnusable
-            If the disk is full.
+        DiskFull
+            If there is no room.
         """
         if self.mode == "r":
             raise ReadOnly(f"{self.uri} is open for reading only: open it with mode='r+' to write")

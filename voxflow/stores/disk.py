@@ -7,7 +7,7 @@ import errno
 import os
 from collections.abc import Iterator
 
-from voxflow.stores.errors import ReadOnly, StoreError, StoreUnusable
+from voxflow.stores.errors import DiskFull, ReadOnly, StoreError
 
 __all__ = ["disk_errors", "need_room"]
 
@@ -29,7 +29,7 @@ def disk_errors(uri: str, doing: str) -> Iterator[None]:
 
     Raises
     ------
-    StoreUnusable
+    DiskFull
         If the disk is full.
     ReadOnly
         If it may not be written to.
@@ -40,7 +40,7 @@ def disk_errors(uri: str, doing: str) -> Iterator[None]:
     ...     raise OSError(errno.ENOSPC, "No space left on device")
     Traceback (most recent call last):
     ...
-    voxflow.stores.errors.StoreUnusable: a.zarr:raw cannot be written: the disk is full. ...
+    voxflow.stores.errors.DiskFull: a.zarr:raw cannot be written: the disk is full. ...
     """
     try:
         yield
@@ -48,7 +48,7 @@ def disk_errors(uri: str, doing: str) -> Iterator[None]:
         raise
     except OSError as error:
         if error.errno in _FULL:
-            raise StoreUnusable(
+            raise DiskFull(
                 f"{uri} cannot be {doing}: the disk is full. Make room, and run it again ({error})"
             ) from error
         if error.errno in _REFUSED:

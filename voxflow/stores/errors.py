@@ -6,6 +6,7 @@
     ├── StoreNotFound       there is no such file                        (also FileNotFoundError)
     ├── DatasetNotFound     no such dataset in the file         (also KeyError and RuntimeError)
     ├── StoreUnusable       not a file of that format, locked, not ours to write (also OSError)
+    │   └── DiskFull        no room for what is to be written
     ├── StoreUnreachable    a server that does not answer, or no longer  (also ConnectionError)
     ├── ReadOnly            a write to what was opened for reading      (also PermissionError)
     ├── MissingChunk        a chunk that should be read is not stored            (also OSError)
@@ -23,6 +24,7 @@ from voxflow.pipeline.engine.errors import VoxflowError
 __all__ = [
     "DataMismatch",
     "DatasetNotFound",
+    "DiskFull",
     "MetadataConflict",
     "MetadataMissing",
     "MissingChunk",
@@ -54,6 +56,10 @@ class DatasetNotFound(StoreError, KeyError, RuntimeError):
 
 class StoreUnusable(StoreError, OSError):
     """The file is there but cannot be used so: another format, locked, or not writable."""
+
+
+class DiskFull(StoreUnusable):
+    """There is no room for what is to be written."""
 
 
 class StoreUnreachable(StoreError, ConnectionError):

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from voxflow.pipeline.engine.workers.limits import available_cpus
-from voxflow.stores.errors import ReadOnly, StoreError, StoreUnreachable, StoreUnusable
+from voxflow.stores.errors import DiskFull, ReadOnly, StoreError, StoreUnreachable, StoreUnusable
 from voxflow.stores.patience import VARIABLE, limit_silence, patience, retries, settle
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def explain(error: Exception, uri: str, doing: str) -> StoreError:
             f"a server is waited for, now {patience():g} ({text})"
         )
     if _FULL.search(text):
-        return StoreUnusable(
+        return DiskFull(
             f"{uri} cannot be {doing}: the disk is full. Make room, and run it again ({text})"
         )
     if is_url(uri) and doing in ("made", "written") and text.startswith("NOT_FOUND"):

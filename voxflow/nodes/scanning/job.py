@@ -14,7 +14,7 @@ from voxflow.nodes.scanning.outputs import exists
 from voxflow.nodes.scanning.record import MANIFEST, Record, read_manifest, write_manifest
 from voxflow.pipeline.engine.notes import add_note
 from voxflow.pipeline.engine.workers import WorkerDied
-from voxflow.stores import OutputMismatch, ReadOnly, StoreUnreachable, StoreUnusable
+from voxflow.stores import DiskFull, OutputMismatch, ReadOnly, StoreUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 __all__ = ["Job", "ScanPolicy", "open_job", "run_here", "worth_retrying"]
 
 
-_FOR_ALL = (ReadOnly, StoreUnreachable, StoreUnusable)
+_FOR_ALL = (DiskFull, ReadOnly, StoreUnreachable)
 """Errors that no other block would be spared: a full disk, a server that has gone."""
 
 

@@ -21,6 +21,7 @@ from voxflow.pipeline.engine.workers import WorkerDied, thread_caps
 from voxflow.pipeline.engine.workers.failures import rethrow
 from voxflow.pipeline.engine.workers.work_file import write_work
 from voxflow.stores.cache.arena import default_arena
+from voxflow.stores.disk import disk_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,10 +118,12 @@ def run_with_daisy(scan: Scan, job: Job, update: Callable[[int], None]) -> None:
     job.begin()
     folder = job.recorded.folder / "work"
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    with disk_errors(str(folder), "made"):
+        folder.mkdir(parents=True)
     job.recorded.go()
     try:
-        write_script(folder / "worker.sh", folder / "work")
+        with disk_errors(str(folder), "written"):
+            write_script(folder / "worker.sh", folder / "work")
         caps = _caps(scan.num_workers) if local else {}
         start = partial(start_worker, str(folder / "worker.sh"), scan.worker_command, caps)
         _do_all(
@@ -203,7 +206,8 @@ def _write_work(scan: Scan, job: Job, groups: Groups, folder: Path) -> None:
 
     service = Service(scan.label, stall_timeout=scan.stall_timeout)
     work = Work(scan.get_upstream_provider(), job.blocks, groups, job.policy, service)
-    write_work(folder / "work", work)
+    with disk_errors(str(folder), "written"):
+        write_work(folder / "work", work)
 
 
 def _run_blockwise(
