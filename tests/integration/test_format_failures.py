@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 
@@ -25,7 +24,7 @@ from tests.integration.test_formats import (
     png,
     read,
 )
-from tests.stores.servers import Line, Moods, moody_server, s3_server
+from tests.stores.servers import Line, Moods, moody_server
 from voxflow.stores import (
     Geometry,
     MissingChunk,
@@ -79,21 +78,6 @@ def test_a_truncated_file(tmp_path, kind):
         read(store, path)
     file.write_bytes(whole)
     np.testing.assert_array_equal(read(store, path)[1], DATA)
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 6 MB, and its free space as a function."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(disk)]
-    if os.geteuid() != 0 or shutil.which("mount") is None or subprocess.call(mount):
-        pytest.skip("no file systems can be mounted here")
-    try:
-        yield disk
-    finally:
-        gp.stores.close_all()
-        subprocess.check_call(["umount", "-l", str(disk)])
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -225,13 +209,6 @@ def test_a_server_that_hangs_in_the_middle(tmp_path, monkeypatch, kind):
         monkeypatch.delenv(VARIABLE)
         copy(source, *target)
     np.testing.assert_array_equal(read(*target)[1], DATA)
-
-
-@pytest.fixture(scope="module")
-def s3_port():
-    pytest.importorskip("moto")
-    with s3_server() as port:
-        yield port
 
 
 @pytest.mark.parametrize("kind", ["zarr", "n5", "precomputed"])

@@ -13,7 +13,7 @@ import torch
 
 import voxflow as gp
 from tests.helpers import left_behind
-from voxflow.nodes.scan.job import Job
+from voxflow.nodes.scanning.job import Job
 from voxflow.stores import open_dataset
 
 RAW, OUT = gp.ArrayKey("RAW"), gp.ArrayKey("OUT")
@@ -81,7 +81,7 @@ def shuffle(seed):
 
     Gives back what was there.
     """
-    import voxflow.nodes.scan.scan as module
+    import voxflow.nodes.scanning.scan as module
 
     pending, obstacle = Job.pending, module.obstacle
 
@@ -159,7 +159,7 @@ def test_any_order_and_workers_and_a_kill_give_the_same_files(
     kill_one(tmp_path, blend, workers, order)
     assert contents(tmp_path) != contents(whole[blend])
     if order == "shuffled":
-        import voxflow.nodes.scan.scan as module
+        import voxflow.nodes.scanning.scan as module
 
         # So that both are put back at the end.
         monkeypatch.setattr(Job, "pending", Job.pending)
