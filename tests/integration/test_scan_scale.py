@@ -1,6 +1,8 @@
 """Scans of large volumes take the memory of small ones; many blocks and workers leave nothing."""
 
+import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import psutil
 import pytest
 
 import voxflow as gp
+from tests.helpers import left_behind
 from voxflow.stores import open_dataset
 
 SCRIPT = Path(__file__).parent / "scripts" / "scan_large.py"
@@ -28,71 +31,102 @@ def memory_folder():
 
 
 def most_memory(folder, shape):
-    """What a scan of a volume takes, and what it said beforehand, in MB."""
+    """What a scan of a volume takes, in MB: in all, above what it had, and as it said."""
     folder = f"{folder}/{shape}"
     os.mkdir(folder)
     subprocess.run([sys.executable, SCRIPT, folder, shape, "make"], check=True)
     found = subprocess.run(
         [sys.executable, SCRIPT, folder, shape], check=True, capture_output=True, text=True
     )
-    *_, last = found.stdout.splitlines()
+    said, *_, last = found.stdout.splitlines()
     a, b = (open_dataset(f"{folder}/{name}.zarr", name) for name in ("raw", "out"))
     part = (slice(100, 150), slice(500, 700), slice(-300, None))
     part = tuple(slice(*cut.indices(n)[:2]) for cut, n in zip(part, a.shape, strict=True))
     np.testing.assert_array_equal(a.read(part), b.read(part))
     shutil.rmtree(folder)
-    return int(last), found.stdout
+    before, most = map(int, last.split())
+    number, unit = re.search(r"at most about ([\d.]+) (MiB|GiB)", said).groups()
+    return most, most - before, float(number) * {"MiB": 1, "GiB": 1024}[unit]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_memory_does_not_depend_on_the_volume(memory_folder):
-    small, _ = most_memory(memory_folder, "256x1024x1024")
-    large, said = most_memory(memory_folder, "512x2048x2048")
-    print(f"256x1024x1024: {small} MB, 512x2048x2048: {large} MB; {said.splitlines()[0]}")
-    assert abs(large - small) < 0.1 * small
+    small, large = (most_memory(memory_folder, s) for s in ("256x1024x1024", "512x2048x2048"))
+    for name, (most, above, said) in (("256x1024x1024", small), ("512x2048x2048", large)):
+        print(f"{name}: {most} MB, {above} above what it had; at most {said:.0f} it said")
+        assert above < said
+    assert abs(large[0] - small[0]) < 0.1 * small[0]
+    assert large[2] == small[2]
 
 
-def blocks_of_one(folder, count, workers):
+def blocks_of_one(folder, count, chunks):
     side = round(count ** (1 / 2))
-    data = np.arange(side * side, dtype=np.uint32).reshape(side, side)
+    data = np.arange(1, side * side + 1, dtype=np.uint32).reshape(side, side)
     source = gp.ArraySource(RAW, data, spec=gp.ArraySpec(voxel_size=(1, 1)))
-    pipeline = source + gp.ZarrWrite({RAW: "raw"}, folder, "out.zarr", chunks=(side, 1))
+    pipeline = source + gp.ZarrWrite({RAW: "raw"}, folder, "out.zarr", chunks=chunks)
     reference = gp.BatchRequest({RAW: gp.Roi((0, 0), (1, 1))})
     return pipeline, reference, data
 
 
 class Watch(gp.ScanCallback):
-    """Looks at this process and its family now and then."""
+    """Looks at this process, its family, and a folder now and then."""
 
-    def __init__(self):
+    def __init__(self, folder, every=500):
+        self.folder, self.every = folder, every
         self.seen = []
+        self.following = every
 
     def update(self, num_processed):
-        if num_processed % 500 == 0:
-            me = psutil.Process()
-            self.seen.append(
-                (me.memory_info().rss, me.num_fds(), me.num_threads(), len(me.children()))
-            )
+        if num_processed >= self.following:
+            self.following = num_processed + self.every
+            family = [psutil.Process(), *psutil.Process().children(recursive=True)]
+            with contextlib.suppress(psutil.NoSuchProcess):  # a worker that ends just now
+                self.seen.append(
+                    (
+                        sum(member.memory_info().rss for member in family),
+                        sum(member.num_fds() for member in family),
+                        sum(member.num_threads() for member in family),
+                        len(family),
+                        sum(1 for _ in self.folder.rglob("*")),
+                        len(os.listdir("/dev/shm")),
+                    )
+                )
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_ten_thousand_blocks_leave_nothing(tmp_path):
-    pipeline, reference, data = blocks_of_one(tmp_path, 10**4, 1)
-    watch = Watch()
+@pytest.mark.parametrize(
+    ("workers", "chunks"),
+    [(1, (100, 1)), (2, (100, 1)), (2, (1, 1))],
+    ids=["one", "two hand over", "two write"],
+)
+def test_ten_thousand_blocks_leave_nothing(tmp_path, workers, chunks):
+    pipeline, reference, data = blocks_of_one(tmp_path, 10**4, chunks)
+    watch = Watch(tmp_path / "out.zarr" / "raw" / ".scan")
     before = set(os.listdir("/dev/shm"))
-    report = gp.scan(pipeline, reference, progress=watch)
+    report = gp.scan(pipeline, reference, num_workers=workers, progress=watch)
     assert report.blocks == 10**4
     np.testing.assert_array_equal(open_dataset(tmp_path / "out.zarr", "raw").read(), data)
-    memory, files, threads, children = map(np.array, zip(*watch.seen[2:], strict=True))
-    print(f"memory {memory[0] >> 20} to {memory[-1] >> 20} MB, files {files.min()}-{files.max()}")
+    # The first are from before all workers are there, the last from when they end.
+    seen = watch.seen[3:-1]
+    assert len(seen) > 5
+    memory, files, threads, family, notes, shared = map(np.array, zip(*seen, strict=True))
+    print(
+        f"{report.seconds:.0f} s; memory {memory[0] >> 20} to {memory[-1] >> 20} MB, "
+        f"files {files.min()}-{files.max()}, threads {threads.min()}-{threads.max()}, "
+        f"processes {family.min()}-{family.max()}, in the record {notes.min()}-{notes.max()}, "
+        f"in shared memory {shared.min()}-{shared.max()}"
+    )
     assert memory[-1] - memory[0] < 20 << 20
-    assert np.ptp(files) <= 2
-    assert np.ptp(threads) <= 2
-    assert np.ptp(children) == 0
-    assert len(os.listdir(report.record)) <= 4
+    assert np.ptp(files) <= 4
+    assert np.ptp(threads) <= 4
+    assert np.ptp(family) == 0
+    assert np.ptp(notes) <= 2
+    assert np.ptp(shared) <= 2
+    assert sum(path.is_file() for path in report.record.rglob("*")) <= 4 + 4 * workers
     assert set(os.listdir("/dev/shm")) <= before
+    assert left_behind() == []
 
 
 @pytest.mark.parametrize(

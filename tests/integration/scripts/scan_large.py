@@ -1,9 +1,10 @@
-"""Scans a volume with a model that copies; prints the most memory that was taken, in MB."""
+"""Scans a volume with a model that copies; prints the memory before, and the most, in MB."""
 
 import resource
 import sys
 
 import numpy as np
+import psutil
 
 import voxflow as gp
 from voxflow.stores import Geometry, create_dataset
@@ -60,5 +61,6 @@ pipeline = (
     + Copy()
     + gp.ZarrWrite({out: "out"}, folder, "out.zarr", "blosc:lz4")
 )
+before = psutil.Process().memory_info().rss >> 20
 gp.scan(pipeline, reference, progress=Forecast())
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print(before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
