@@ -17,14 +17,17 @@ block, context = gp.Coordinate(64, 128, 128), gp.Coordinate(8, 32, 32)
 class Copy(gp.BatchFilter):
     """Looks at some context, and gives back the middle."""
 
+    def __init__(self, context):
+        self.context = context
+
     def setup(self):
         spec = self.spec[raw].copy()
-        spec.roi = spec.roi.grow(-context, -context)
+        spec.roi = spec.roi.grow(-self.context, -self.context)
         self.provides(out, spec)
 
     def prepare(self, request):
         needed = gp.BatchRequest()
-        needed[raw] = gp.ArraySpec(request[out].roi.grow(context, context))
+        needed[raw] = gp.ArraySpec(request[out].roi.grow(self.context, self.context))
         return needed
 
     def process(self, batch, request):
@@ -41,26 +44,35 @@ class Forecast(gp.ScanCallback):
         print(text)
 
 
-if len(sys.argv) > 3:  # make the volume
+def make(name, shape):
     geometry = Geometry(gp.Coordinate(40, 4, 4), gp.Coordinate(0, 0, 0))
     options = {"geometry": geometry, "chunks": tuple(block), "compression": "blosc:lz4"}
-    dataset = create_dataset(f"{folder}/raw.zarr", "raw", shape, np.uint8, **options)
+    dataset = create_dataset(f"{folder}/{name}.zarr", "raw", shape, np.uint8, **options)
     slab = np.add.outer(np.arange(64), np.add.outer(np.arange(shape[1]), np.arange(shape[2])))
     for z in range(0, shape[0], 64):
         dataset.write((slice(z, z + 64),), (slab + z).astype(np.uint8))
+
+
+def scan(name, target, progress):
+    voxel_size = gp.Coordinate(40, 4, 4)
+    reference = gp.BatchRequest()
+    reference.add(raw, (block + context * 2) * voxel_size)
+    reference.add(out, block * voxel_size)
+    pipeline = (
+        gp.ZarrSource(f"{folder}/{name}.zarr", {raw: "raw"})
+        + gp.Pad(raw, context * voxel_size)
+        + Copy(context * voxel_size)
+        + gp.ZarrWrite({out: "out"}, folder, f"{target}.zarr", "blosc:lz4")
+    )
+    gp.scan(pipeline, reference, progress=progress)
+
+
+if len(sys.argv) > 3:
+    make("raw", shape)
+    make("small", tuple(block))
     sys.exit()
 
-voxel_size = gp.Coordinate(40, 4, 4)
-block, context = block * voxel_size, context * voxel_size
-reference = gp.BatchRequest()
-reference.add(raw, block + context * 2)
-reference.add(out, block)
-pipeline = (
-    gp.ZarrSource(f"{folder}/raw.zarr", {raw: "raw"})
-    + gp.Pad(raw, context)
-    + Copy()
-    + gp.ZarrWrite({out: "out"}, folder, "out.zarr", "blosc:lz4")
-)
+scan("small", "small_out", gp.ScanCallback())  # libraries take some room, too, once
 before = psutil.Process().memory_info().rss >> 20
-gp.scan(pipeline, reference, progress=Forecast())
+scan("raw", "out", Forecast())
 print(before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
