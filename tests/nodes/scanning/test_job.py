@@ -1,7 +1,10 @@
 """Scans that fill outputs: they go on, refuse what differs, and say what failed."""
 
+import itertools
 import json
 import random
+import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,8 @@ import pytest
 import voxflow as gp
 from tests.helpers import left_behind, source
 from voxflow.nodes.scanning.job import Job
+from voxflow.nodes.scanning.record import write_manifest
+from voxflow.pipeline.engine import UnhealthyBlock
 from voxflow.stores import OutputMismatch, open_dataset
 
 RAW = gp.ArrayKey("RAW")
@@ -184,8 +189,6 @@ def test_a_job_that_differs_is_refused_with_the_difference(tmp_path, name):
 
 
 def test_an_output_that_was_removed_is_made_again(tmp_path, whole, caplog):
-    import shutil
-
     scan(pipeline(tmp_path))
     shutil.rmtree(tmp_path / "out.zarr")
     assert scan(pipeline(tmp_path)).done_before == 0
@@ -194,6 +197,149 @@ def test_an_output_that_was_removed_is_made_again(tmp_path, whole, caplog):
     (tmp_path / "out.hdf").unlink()
     assert scan(pipeline(tmp_path, "out.hdf")).done_before == 0
     assert "was removed or replaced" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["out.zarr", "out.hdf"])
+def test_what_a_kill_left_of_a_record_counts_for_nothing(tmp_path, whole, name):
+    scan(pipeline(tmp_path, name))
+    (manifest,) = tmp_path.rglob("manifest.json")
+    manifest.unlink()
+    logs = {path: path.read_bytes() for path in manifest.parent.glob("done-*.log")}
+    assert logs
+    for path in tmp_path.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    manifest.parent.mkdir(parents=True)
+    for path, data in logs.items():
+        path.write_bytes(data)
+    scan(pipeline(tmp_path, name))
+    filled = open_dataset(tmp_path / name, "volumes/raw").read()
+    np.testing.assert_array_equal(filled != 0, True)
+    if name == "out.zarr":
+        assert contents(tmp_path) == whole
+
+
+@pytest.mark.parametrize("name", ["out.zarr", "out.hdf"])
+def test_a_kill_while_an_output_is_replaced_leaves_nothing_that_counts(tmp_path, monkeypatch, name):
+    scan(pipeline(tmp_path, name))
+
+    def killed(self):
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr("voxflow.nodes.sinks.dataset_write.DatasetWrite.remove", killed)
+        with pytest.raises(SystemExit):
+            scan(pipeline(tmp_path, name), exist="overwrite")
+    assert scan(pipeline(tmp_path, name)).done_before == 0
+
+
+def test_an_output_that_is_being_written_is_not_replaced(tmp_path, whole):
+    class Other(gp.ScanCallback):
+        refused = 0
+
+        def update(self, num_processed):
+            if num_processed == 3:
+                with pytest.raises(OutputMismatch, match="another scan writes"):
+                    scan(pipeline(tmp_path), exist="overwrite")
+                self.refused += 1
+
+    other = Other()
+    gp.scan(pipeline(tmp_path), REFERENCE, seed=5, progress=other)
+    assert other.refused
+    assert contents(tmp_path) == whole
+
+
+def test_of_two_scans_that_begin_at_once_one_is_refused(tmp_path):
+    record = tmp_path / "out.hdf.scan/volumes/raw"
+
+    class OfAnotherProcess(gp.ScanCallback):
+        def start(self, num_total):
+            write_manifest(record, {"job": "another"})
+
+    with pytest.raises(OutputMismatch, match="another scan has begun"):
+        gp.scan(pipeline(tmp_path, "out.hdf"), REFERENCE, progress=OfAnotherProcess())
+    assert json.loads((record / "manifest.json").read_text()) == {"job": "another"}
+    assert not list(record.glob("done-*"))
+
+
+def test_an_error_lets_go_of_the_output(tmp_path):
+    class Late(gp.ScanCallback):
+        def start(self, num_total):
+            raise ZeroDivisionError
+
+    scan(pipeline(tmp_path))
+    with pytest.raises(ZeroDivisionError) as info:
+        gp.scan(pipeline(tmp_path), REFERENCE, seed=5, progress=Late())
+    assert info.value is not None
+    assert scan(pipeline(tmp_path)).done_before == BLOCKS
+
+
+def test_an_error_that_is_kept_keeps_no_thread(tmp_path):
+    class Bad(gp.ScanCallback):
+        def update(self, num_processed):
+            if num_processed > 2:
+                raise ZeroDivisionError
+
+    before = {thread.name for thread in threading.enumerate()}
+    with pytest.raises(ZeroDivisionError) as info:
+        gp.scan(pipeline(tmp_path), REFERENCE, seed=5, progress=Bad(), num_workers=2)
+    assert info.value is not None
+    left = {thread.name for thread in threading.enumerate()} - before
+    assert not [name for name in left if name.startswith(("voxflow", "Scan"))]
+    assert left_behind() == []
+    assert scan(pipeline(tmp_path)).done_before > 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_many_blocks_that_fail_here_and_there_are_all_told(tmp_path, workers):
+    fails = tmp_path / "fails"
+    fails.mkdir()
+    places = itertools.product((0, 200, 360), (0, 32, 64, 88), (0, 32, 60))
+    indices = itertools.product(range(3), range(4), range(3))
+    for place, index in zip(places, indices, strict=True):
+        if sum(index) % 3 == 1:
+            (fails / str(place)).touch()
+    policy = gp.ScanPolicy(budget=5)
+    with pytest.raises(gp.ScanFailed, match=f"12 of {BLOCKS} blocks failed, {BLOCKS - 12} are"):
+        scan(pipeline(tmp_path, fails=fails), num_workers=workers, policy=policy)
+
+
+class Skips(gp.BatchFilter):
+    """Says of some blocks, or of all, that they are not worth another try."""
+
+    def __init__(self, *places):
+        self.places = places
+
+    def process(self, batch, request):
+        begin = tuple(map(int, request[RAW].roi.begin))
+        if not self.places or begin in self.places:
+            raise UnhealthyBlock(f"nothing is in {begin}")
+
+
+def skipping(folder, *places):
+    data = np.ones(SHAPE)
+    writer = gp.ZarrWrite({RAW: "raw"}, folder, "out.zarr")
+    return source(RAW, data, (40, 4, 4)) + Skips(*places) + writer
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_first_block_can_be_skipped(tmp_path, workers):
+    # With a time limit, workers are handed one block at a time.
+    policy = gp.ScanPolicy(timeout=60)
+    for _ in range(2):
+        with pytest.raises(gp.ScanFailed, match=f"1 of {BLOCKS} blocks failed, {BLOCKS - 1} are"):
+            scan(skipping(tmp_path, (0, 0, 0)), num_workers=workers, policy=policy)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_all_blocks_can_be_skipped(tmp_path, workers):
+    with pytest.raises(UnhealthyBlock, match=r"nothing is in \(0, 0, 0\)"):
+        scan(skipping(tmp_path), num_workers=workers)
+
+
+def test_blocks_of_which_nothing_is_known_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(Job, "pending", lambda self: iter(range(BLOCKS - 3)))
+    with pytest.raises(gp.ScanFailed, match=f"3 of {BLOCKS} blocks are not done, and nothing"):
+        scan(pipeline(tmp_path))
 
 
 def test_two_outputs_belong_together(tmp_path, caplog):
@@ -206,8 +352,6 @@ def test_two_outputs_belong_together(tmp_path, caplog):
     assert other is not RAW
     scan(both())
     assert scan(both()).done_before == BLOCKS
-    import shutil
-
     shutil.rmtree(tmp_path / "copy.zarr")
     assert scan(both()).done_before == 0
     assert "was removed or replaced" in caplog.text

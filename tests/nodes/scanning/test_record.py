@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxflow.nodes.scanning.record import Record, read_manifest, write_manifest
+from voxflow.nodes.scanning.record import Record, read_manifest, remove_record, write_manifest
 from voxflow.pipeline.engine.workers.failures import capture
 from voxflow.stores import OutputMismatch, StoreUnusable
 
@@ -127,3 +127,56 @@ def test_a_full_disk_is_told_and_spoils_nothing(tmp_path, monkeypatch):
     monkeypatch.undo()
     record.mark_done(800)
     assert np.flatnonzero(Record(tmp_path, 1000).done).tolist() == [600, 800]
+
+
+def test_a_record_is_removed_without_what_else_is_there(tmp_path):
+    folder = tmp_path / ".scan"
+    record = Record(folder, 10)
+    write_manifest(folder, {"job": "1"})
+    record.mark_done(3)
+    record.note("failed", {"block": 4})
+    record.stop(capture(ValueError("enough")))
+    (folder / "logs").mkdir()
+    (folder / "notes.txt").touch()
+    remove_record(folder)
+    assert os.listdir(folder) == ["notes.txt"]
+    remove_record(folder)
+    (folder / "notes.txt").unlink()
+    Record(folder, 10).mark_done(3)
+    remove_record(folder)
+    assert not folder.exists()
+
+
+def test_the_record_of_a_scan_that_runs_is_not_removed(tmp_path):
+    record = Record(tmp_path, 10)
+    record.lock()
+    record.mark_done(3)
+    with pytest.raises(OutputMismatch, match="another scan writes"):
+        remove_record(tmp_path)
+    assert Record(tmp_path, 10).count == 1
+    record.close()
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"name": "an app"}'])
+def test_a_manifest_of_something_else_is_told_and_kept(tmp_path, text):
+    (tmp_path / "manifest.json").write_text(text)
+    for use in (read_manifest, remove_record):
+        with pytest.raises(OutputMismatch, match="not the record of a scan"):
+            use(tmp_path)
+    assert (tmp_path / "manifest.json").read_text() == text
+
+
+def test_what_failed_in_other_processes_is_known(tmp_path):
+    here, there = Record(tmp_path, 10), Record(tmp_path, 10)
+    here.note("failed", {"block": 1})
+    there.note("failed", {"block": 2})
+    assert here.failed_elsewhere() == {2}
+    (log,) = (path for path in tmp_path.glob("failed-*") if '"block": 2' in path.read_text())
+    with open(log, "a") as file:
+        file.write('{"block": 30')
+    assert here.failed_elsewhere() == {2}
+    with open(log, "a") as file:
+        file.write("0}\n")
+    there.note("failed", {"block": 5})
+    assert here.failed_elsewhere() == {2, 300, 5}
+    assert there.failed_elsewhere() == {1}

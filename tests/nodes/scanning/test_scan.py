@@ -219,7 +219,10 @@ def test_keys_outside_of_the_reference_are_refused():
         scanned(pipeline, asking(RAW=((0,), (5,))), asking(OUT=((0,), (5,))))
 
 
-@pytest.mark.parametrize("options", [{"num_workers": 0}, {"cache_size": 0}, {"method": "fork"}])
+@pytest.mark.parametrize(
+    "options",
+    [{"num_workers": 0}, {"cache_size": 0}, {"method": "fork"}, {"worker_command": "sbatch"}],
+)
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         gp.Scan(gp.BatchRequest(), **options)

@@ -132,7 +132,7 @@ def scan(
     writers = writers_of(whole.nodes())
     if not writers:
         raise ValueError("the pipeline writes nothing; put ZarrWrite or another writer at its end")
-    settle(writers, exist)
+    settle(writers, exist, None if record is None else Path(record))
     heard = _Heard(ScanBar() if progress is None else progress)
     started = time.monotonic()
     node = Scan(

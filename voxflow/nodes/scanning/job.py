@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import shutil
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +11,19 @@ from voxflow.nodes.scanning.blocks import in_tubes
 from voxflow.nodes.scanning.failures import ScanFailed, Streak, failure, table
 from voxflow.nodes.scanning.manifest import changes, make_manifest, other_versions, seeded_as
 from voxflow.nodes.scanning.outputs import exists
-from voxflow.nodes.scanning.record import MANIFEST, Record, read_manifest, write_manifest
+from voxflow.nodes.scanning.record import (
+    MANIFEST,
+    Record,
+    read_manifest,
+    remove_record,
+    write_manifest,
+)
 from voxflow.pipeline.engine.notes import add_note
 from voxflow.pipeline.engine.workers import WorkerDied
 from voxflow.stores import DiskFull, OutputMismatch, ReadOnly, StoreUnreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from voxflow.nodes.scanning.blocks import ScanBlocks
@@ -115,6 +121,8 @@ class Job:
         self._streak = Streak(policy.budget)
         self._first: Exception | None = None
         self._succeeded = 0
+        # Workers are given a job that is written down.
+        self._begun = manifest is None
 
     def go_on(self) -> None:
         """Go on with what is written down."""
@@ -122,6 +130,7 @@ class Job:
         if record is None:
             return
         record.lock()
+        self._begun = True
         record.refresh()
         record.compact()
         self.done_before = record.count
@@ -133,13 +142,27 @@ class Job:
             self.left_out.update(failed)
 
     def begin(self) -> None:
-        """Write down what the job is; once the outputs are there."""
-        if self.record is None or self.manifest is None or self.record.begun:
+        """Write down what the job is; once the outputs are there.
+
+        Raises
+        ------
+        OutputMismatch
+            If another scan began with the outputs at the same time.
+        """
+        if self.record is None or self.manifest is None or self._begun:
             return
         self.record.lock()
+        if read_manifest(self.record.folder) is not None:
+            raise OutputMismatch(
+                f"another scan has begun to write this output since this one was started "
+                f"({self.record.folder}); start it again to go on with that"
+            )
         # The one that counts comes last.
         for place in reversed(self.places):
             write_manifest(place, self.manifest)
+        self._begun = True
+        for entry in self.failures.values():
+            self.record.note("failed", entry)
 
     @property
     def recorded(self) -> Record:
@@ -217,6 +240,7 @@ class Job:
                 self.record.note("health", entry)
 
     def _note_failure(self, number: int, error: Exception) -> None:
+        again = number in self.failures or self._failed_elsewhere(number)
         entry = failure(number, self.blocks.owned(number), error)
         self._note(entry)
         if not worth_retrying(error):
@@ -224,7 +248,9 @@ class Job:
         self._first = self._first or error
         if getattr(error, "stops", False) or isinstance(error, _FOR_ALL):
             raise error
-        if worth_retrying(error) and self._streak.add(entry):
+        # Those that failed before are tried one after another: that is no streak.
+        if worth_retrying(error) and not again and self._streak.add(entry):
+            self.refresh()
             add_note(
                 error,
                 f"{self.policy.budget} blocks in a row failed with this error, so the scan "
@@ -232,9 +258,12 @@ class Job:
             )
             raise error
 
+    def _failed_elsewhere(self, number: int) -> bool:
+        return self.record is not None and number in self.record.failed_elsewhere()
+
     def _note(self, entry: dict[str, Any]) -> None:
         self.failures[entry["block"]] = entry
-        if self.record is not None and self.record.begun:
+        if self.record is not None and self._begun:
             self.record.note("failed", entry)
 
     def note_lost(self, number: int, text: str) -> None:
@@ -256,15 +285,21 @@ class Job:
         Raises
         ------
         ScanFailed
-            With a table of the errors.
+            With a table of the errors; or if blocks are not done of which nothing is known.
         Exception
             What the first block raised, if none was done at all.
         """
-        if not self.failures:
+        if not self.failures and self.finished:
             return
         if self._first is not None and not self.done:
             raise self._first
         where = "" if self.record is None else f" (details: {self.record.folder})"
+        if not self.failures:
+            left = len(self.blocks) - self.done
+            raise ScanFailed(
+                f"{left} of {len(self.blocks)} blocks are not done, and nothing is known of "
+                f"them{where}. Run it again to do them"
+            )
         raise ScanFailed(
             f"{len(self.failures)} of {len(self.blocks)} blocks failed, {self.done} are done"
             f"{where}. Run it again to try the failed ones once more.\n"
@@ -333,7 +368,8 @@ def _begun(outputs: Sequence[Output], places: Sequence[Path]) -> dict[str, Any] 
                 "all blocks run again",
                 place,
             )
-            shutil.rmtree(place, ignore_errors=True)
+        # Also without a manifest: what a kill left of a record must not count for another job.
+        remove_record(place)
     return None
 
 
@@ -358,7 +394,7 @@ def _check_same(scan: Scan, place: Path, before: dict[str, Any], now: dict[str, 
 
 def run_here(
     job: Job,
-    serve: Callable[[Iterable[int]], Iterator[Outcome]],
+    serve: Callable[[Iterable[int]], Generator[Outcome, None, None]],
     update: Callable[[int], None],
 ) -> None:
     """Serve all blocks that are not done, and those that fail once more.
@@ -374,10 +410,12 @@ def run_here(
     """
     numbers: Iterable[int] = job.pending()
     for _ in range(1 + job.policy.retries):
-        for number, outcome in serve(numbers):
-            job.note(number, outcome)
-            update(job.done)
-            del outcome
+        # Closed at once, also if an error, which keeps it alive, is looked at later.
+        with closing(serve(numbers)) as outcomes:
+            for number, outcome in outcomes:
+                job.note(number, outcome)
+                update(job.done)
+                del outcome
         numbers = job.to_retry() if job.done else []
         if not numbers:
             break

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING, Any, Literal
 
+from voxflow.nodes.scanning.record import remove_record
 from voxflow.nodes.sinks.dataset_write import DatasetWrite
 from voxflow.nodes.sinks.target import existing_target
 from voxflow.stores import OutputMismatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from voxflow.nodes.sinks.places import Output
 
@@ -36,16 +37,27 @@ def exists(output: Output) -> bool:
     return existing_target(output.store, output.path) is not None
 
 
-def settle(writers: Sequence[DatasetWrite], exist: Exist) -> None:
+def settle(writers: Sequence[DatasetWrite], exist: Exist, record: Path | None = None) -> None:
     """Do what is wanted about outputs that are there, before a pipeline is built.
+
+    Parameters
+    ----------
+    writers
+        Those of the pipeline.
+    exist
+        What is wanted.
+    record
+        A folder for the record that is not that of an output.
 
     Raises
     ------
     OutputMismatch
-        If there are some, and there are to be none.
+        If there are some, and there are to be none; or if a scan writes them at the moment.
     """
     if exist == "resume":
         return
+    if exist == "overwrite" and record is not None:
+        remove_record(record)
     for writer in writers:
         there = [output for output in writer.outputs() if exists(output)]
         if there and exist == "error":
@@ -54,8 +66,9 @@ def settle(writers: Sequence[DatasetWrite], exist: Exist) -> None:
                 "write to another file or name, go on with it (exist='resume') or replace it "
                 "(exist='overwrite')"
             )
+        # Before the data: what a kill leaves of them is not taken for done.
+        for output in writer.outputs():
+            if output.record is not None and exist == "overwrite":
+                remove_record(output.record)
         if there:
             writer.remove()
-        for output in there:
-            if output.record is not None:
-                shutil.rmtree(output.record, ignore_errors=True)

@@ -23,6 +23,7 @@ import json
 import os
 import pickle
 import secrets
+import shutil
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,11 +37,15 @@ from voxflow.stores.disk import disk_errors
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["MANIFEST", "Record", "read_manifest", "write_manifest"]
+__all__ = ["MANIFEST", "Record", "read_manifest", "remove_record", "write_manifest"]
 
 MANIFEST = "manifest.json"
 
 _STOP = "stop"
+
+_TELLING = (MANIFEST, "done-*.log", "failed-*.jsonl", "health-*.jsonl")
+_PASSING = ("done-*.partial", f".{MANIFEST}.*", "stop-*.partial", _STOP, "lock")
+_FOLDERS = ("logs", "work")
 
 _NUMBER = np.dtype("<u8")
 
@@ -78,6 +83,7 @@ class Record:
         self._log: int | None = None
         self._lock: int | None = None
         self._read: dict[str, int] = {}
+        self._elsewhere: set[int] = set()
         self._count = 0
         self.refresh()
 
@@ -85,11 +91,6 @@ class Record:
     def count(self) -> int:
         """How many blocks are done, as of the last `refresh`."""
         return self._count
-
-    @property
-    def begun(self) -> bool:
-        """Whether it is written down what the job is."""
-        return (self.folder / MANIFEST).exists()
 
     def lock(self) -> None:
         """Keep others from working on the same job, until `close` or the end of this process.
@@ -148,9 +149,25 @@ class Record:
     def notes(self, kind: str) -> Iterator[dict[str, Any]]:
         """All that was written down, by whatever process."""
         for path in sorted(self.folder.glob(f"{kind}-*.jsonl")):
-            for line in path.read_text().splitlines():
-                with contextlib.suppress(ValueError):  # cut off by a kill
-                    yield json.loads(line)
+            with open(path) as lines:
+                for line in lines:
+                    with contextlib.suppress(ValueError):  # cut off by a kill
+                        yield json.loads(line)
+
+    def failed_elsewhere(self) -> set[int]:
+        """The blocks that failed in other processes."""
+        for path in self.folder.glob("failed-*.jsonl"):
+            if path.name == f"failed-{self._own}.jsonl":
+                continue
+            with open(path, "rb") as lines:
+                lines.seek(self._read.get(path.name, 0))
+                for line in lines:
+                    if not line.endswith(b"\n"):  # it is being written
+                        break
+                    self._read[path.name] = self._read.get(path.name, 0) + len(line)
+                    with contextlib.suppress(ValueError):  # cut off by a kill
+                        self._elsewhere.add(json.loads(line)["block"])
+        return self._elsewhere
 
     def forget(self, kind: str) -> None:
         """Remove what was written down."""
@@ -232,6 +249,38 @@ def _append(file: int, entry: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def remove_record(folder: Path) -> None:
+    """Remove a record, or what a kill left of one; other files of the folder stay.
+
+    Raises
+    ------
+    OutputMismatch
+        If a scan works with it at the moment, or it is not the record of a scan.
+    """
+    read_manifest(folder)
+    if not any(_found(folder, *_TELLING)):
+        return
+    record = Record(folder, 0)
+    record.lock()
+    try:
+        with disk_errors(str(folder), "removed"):
+            # First, as without it all else counts for nothing.
+            (folder / MANIFEST).unlink(missing_ok=True)
+            for path in _found(folder, *_TELLING, *_PASSING):
+                path.unlink(missing_ok=True)
+            for name in _FOLDERS:
+                shutil.rmtree(folder / name, ignore_errors=True)
+    finally:
+        record.close()
+    with contextlib.suppress(OSError):  # there is something else in it
+        folder.rmdir()
+
+
+def _found(folder: Path, *patterns: str) -> Iterator[Path]:
+    for pattern in patterns:
+        yield from folder.glob(pattern)
+
+
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Write down what the job is; what was there is replaced at once, or not at all."""
     with disk_errors(str(folder), "written"):
@@ -242,9 +291,23 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """What the job is; None if nothing is written down."""
+    """What the job is; None if nothing is written down.
+
+    Raises
+    ------
+    OutputMismatch
+        If what is there was not written by a scan.
+    """
+    path = folder / MANIFEST
     try:
-        found: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+        found: dict[str, Any] = json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except ValueError:
+        found = {}
+    if not isinstance(found, dict) or "job" not in found:
+        raise OutputMismatch(
+            f"{path} is there, and is not the record of a scan; remove it, or give record= another "
+            "folder"
+        )
     return found

@@ -12,6 +12,7 @@ from voxflow.nodes.flow.serving import upstream_of
 from voxflow.nodes.scanning.blocks import ScanBlocks
 from voxflow.nodes.scanning.callback import ScanBar, ScanCallback
 from voxflow.nodes.scanning.job import Job, ScanPolicy, open_job, run_here
+from voxflow.nodes.scanning.launch import FIELD
 from voxflow.nodes.scanning.outputs import outputs_of, writers_of
 from voxflow.nodes.scanning.result import ScanResult
 from voxflow.nodes.scanning.serve import Service, check_workers, served
@@ -121,6 +122,11 @@ class Scan(BatchFilter):
             )
         if method not in ("forkserver", "spawn", "thread"):
             raise ValueError(f"method has to be 'forkserver', 'spawn' or 'thread', got {method!r}")
+        if worker_command is not None and FIELD not in worker_command:
+            raise ValueError(
+                f"worker_command has to say where the worker's own command goes, as in "
+                f"'sbatch --wait {FIELD}', got {worker_command!r}"
+            )
         self.reference = reference.clone()
         self.num_workers = num_workers
         self.cache_size = cache_size
@@ -128,7 +134,7 @@ class Scan(BatchFilter):
         self.method = method
         self.stall_timeout = stall_timeout
         self.policy = ScanPolicy() if policy is None else policy
-        self.record = None if record is None else Path(record)
+        self.record = None if record is None else Path(record).absolute()
         self.worker_command = worker_command
 
     def setup(self) -> None:
@@ -176,6 +182,14 @@ class Scan(BatchFilter):
 
     def _fill(self, job: Job) -> None:
         """Fill the outputs."""
+        with closing(job):
+            self._do(job)
+            job.conclude()
+            for writer in writers_of(upstream_of(self)):
+                writer.finish()
+
+    def _do(self, job: Job) -> None:
+        """Do the blocks that are not done."""
         workers_write = not job.finished and self._workers_write(job)
         if not job.finished:
             self.progress_callback.plan(self._forecast(job, workers_write))
@@ -188,10 +202,6 @@ class Scan(BatchFilter):
                 run_here(job, partial(self._serve, job), self.progress_callback.update)
         finally:
             self.progress_callback.stop()
-            job.close()
-        job.conclude()
-        for writer in writers_of(upstream_of(self)):
-            writer.finish()
 
     def _serve(self, job: Job, numbers: Iterable[int]) -> Generator[Outcome, None, None]:
         return served(self.get_upstream_provider(), job.blocks, numbers, self._service)

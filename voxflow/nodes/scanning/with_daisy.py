@@ -7,6 +7,7 @@ import logging
 import shutil
 import threading
 import time
+from contextlib import closing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from voxflow.nodes.scanning.launch import start_worker, write_script
 from voxflow.nodes.scanning.serve import Service, served
 from voxflow.nodes.sinks.dataset_write import DatasetWrite
 from voxflow.pipeline.engine.workers import WorkerDied, thread_caps
-from voxflow.pipeline.engine.workers.failures import rethrow
+from voxflow.pipeline.engine.workers.failures import capture, rethrow
 from voxflow.pipeline.engine.workers.work_file import write_work
 from voxflow.stores.cache.arena import default_arena
 from voxflow.stores.disk import disk_errors
@@ -113,7 +114,7 @@ def run_with_daisy(scan: Scan, job: Job, update: Callable[[int], None]) -> None:
     if local and not job.done:
         _do_one(scan, job)
         update(job.done)
-        if job.finished:
+        if job.finished or not job.done:
             return
     job.begin()
     folder = job.recorded.folder / "work"
@@ -136,7 +137,9 @@ def run_with_daisy(scan: Scan, job: Job, update: Callable[[int], None]) -> None:
 
 def _do_all(run: Callable[[Groups], tuple[list[int], str]], scan: Scan, job: Job) -> None:
     if not job.done:
-        first = next(job.pending())
+        first = next(job.pending(), None)
+        if first is None:
+            return
         lost, error = run(Groups(first, first + 1, 1))
         if not job.done:
             if first in lost:
@@ -159,11 +162,17 @@ def _caps(num_workers: int) -> dict[str, str]:
 
 def _end_workers(folder: str) -> None:
     """Wait until all workers that were started here have ended; those that do not are killed."""
-    workers = [c for c in psutil.Process().children() if any(folder in w for w in _words(c))]
+    workers = _workers(folder)
     _, alive = psutil.wait_procs(workers, timeout=_PATIENCE)
     for worker in alive:
         worker.kill()
     psutil.wait_procs(alive, timeout=_PATIENCE)
+
+
+def _workers(folder: str) -> list[psutil.Process]:
+    """The workers that were started here."""
+    children = psutil.Process().children()
+    return [child for child in children if any(folder in word for word in _words(child))]
 
 
 def _words(process: psutil.Process) -> list[str]:
@@ -194,11 +203,13 @@ def _run_round(
 
 
 def _do_one(scan: Scan, job: Job) -> None:
-    service = Service(scan.label)
-    numbers = job.pending()
-    for number, outcome in served(scan.get_upstream_provider(), job.blocks, numbers, service):
-        if job.note(number, outcome):
-            return
+    # The next ones are for the workers: none is made ahead.
+    service = Service(scan.label, ahead=1)
+    upstream = scan.get_upstream_provider()
+    with closing(served(upstream, job.blocks, job.pending(), service)) as outcomes:
+        for number, outcome in outcomes:
+            if job.note(number, outcome):
+                return
 
 
 def _write_work(scan: Scan, job: Job, groups: Groups, folder: Path) -> None:
@@ -272,6 +283,8 @@ class _Watch:
 
     def __init__(self, job: Job, update: Callable[[int], None]) -> None:
         self._job, self._update = job, update
+        self._workers = str(job.recorded.folder / "work")
+        self._error: Exception | None = None
         self._since: dict[int, float] = {}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="voxflow-scan", daemon=True)
@@ -283,24 +296,32 @@ class _Watch:
         self._over.set()
         self._thread.join()
         self._job.learn_failures()
+        if self._error is not None:
+            raise self._error
 
     def _watch(self) -> None:
         while not self._over.wait(_TICK):
-            self._job.refresh()
-            self._update(self._job.done)
             self._end_stopped()
+            try:
+                self._job.refresh()
+                self._update(self._job.done)
+            except Exception as error:
+                # Raised when the workers have ended; those go on to be watched.
+                self._error = self._error or error
+                self._job.recorded.stop(capture(error))
 
     def _end_stopped(self) -> None:
         now = time.monotonic()
         self._since = {
             child.pid: self._since.get(child.pid, now)
-            for child in psutil.Process().children()
+            for child in _workers(self._workers)
             if _status(child) == psutil.STATUS_STOPPED
         }
         for pid, since in self._since.items():
             if now - since > _STOPPED:
                 logger.warning("worker %d has been stopped for %.0f s: it is ended", pid, _STOPPED)
-                psutil.Process(pid).kill()
+                with suppress(psutil.Error):
+                    psutil.Process(pid).kill()
 
 
 def _status(process: psutil.Process) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,9 +88,10 @@ def _done(work: Work, job: Job, group: int) -> bool:
     numbers = [n for n in work.groups.numbers(group) if not record.done[n]]
     failed = False
     try:
-        for number, outcome in served(work.upstream, work.blocks, numbers, work.service):
-            done = job.note(number, outcome)
-            failed = failed or not (done or number in job.left_out)
+        with closing(served(work.upstream, work.blocks, numbers, work.service)) as outcomes:
+            for number, outcome in outcomes:
+                done = job.note(number, outcome)
+                failed = failed or not (done or number in job.left_out)
     except Exception as error:
         record.stop(capture(error))
         return False
