@@ -1,5 +1,6 @@
 """Scans that are killed, again and again, end with the same files as one that is not."""
 
+import os
 import random
 import signal
 import subprocess
@@ -14,8 +15,8 @@ import pytest
 SCRIPT = Path(__file__).parent / "scripts" / "scan_killed.py"
 
 
-def start(folder, workers, pause):
-    command = [sys.executable, str(SCRIPT), str(folder), str(workers), str(pause)]
+def start(folder, workers, pause, *more):
+    command = [sys.executable, str(SCRIPT), str(folder), str(workers), str(pause), *more]
     return subprocess.Popen(
         command,
         start_new_session=True,
@@ -130,3 +131,31 @@ def test_a_finished_scan_returns_at_once(tmp_path):
     assert output.split() == [str(blocks), str(blocks)]
     begun, _ = runs(tmp_path / "whole")
     assert set(begun.values()) == {1}
+
+
+@pytest.mark.parametrize(("workers", "kind"), [(1, "zarr"), (2, "zarr"), (2, "hdf")])
+@pytest.mark.parametrize("everyone", [True, False], ids=["terminal", "one"])
+def test_an_interrupt_leaves_nothing_and_can_go_on(tmp_path, workers, kind, everyone):
+    more = ("hdf",) if kind == "hdf" else ()
+    process = start(tmp_path, workers, 0.3, *more)
+    end = time.monotonic() + 30
+    while not (tmp_path / "runs").exists() or len((tmp_path / "runs").read_text()) < 150:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    members = family(process)
+    if everyone:  # as a terminal does
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.send_signal(signal.SIGINT)
+    process.communicate(timeout=15)
+    assert process.returncode != 0
+    _, alive = psutil.wait_procs(members, timeout=5)
+    assert not alive
+    process = start(tmp_path, workers, 0.0, *more)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    blocks, before = map(int, output.split())
+    assert 0 < before < blocks
+    begun, _ = runs(tmp_path)
+    assert len(begun) == blocks
+    assert max(begun.values()) <= 2

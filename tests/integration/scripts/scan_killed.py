@@ -1,6 +1,7 @@
 """Scans a volume; every block that is run leaves a line. Killed and started again by a test."""
 
 import os
+import signal
 import sys
 import time
 
@@ -8,6 +9,8 @@ import numpy as np
 
 import voxflow as gp
 
+# Whatever the shell that started the tests has set.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 folder, workers, pause = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 raw = gp.ArrayKey("RAW")
 
@@ -28,12 +31,16 @@ class Leave(gp.BatchFilter):
 
 shape = (24, 70, 50)
 data = np.arange(np.prod(shape), dtype=np.uint32).reshape(shape)
+if len(sys.argv) > 4:
+    writer = gp.Hdf5Write({raw: "volumes/raw"}, folder, "out.hdf")
+else:
+    writer = gp.ZarrWrite({raw: "volumes/raw"}, folder, "out.zarr", "blosc")
 pipeline = (
     gp.ArraySource(raw, data, spec=gp.ArraySpec(voxel_size=(40, 4, 4)))
     + gp.AsType(raw, np.float32)
     + gp.NoiseAugment(raw, clip=False, var=1.0)
     + Leave()
-    + gp.ZarrWrite({raw: "volumes/raw"}, folder, "out.zarr", "blosc")
+    + writer
 )
 reference = gp.BatchRequest({raw: gp.Roi((0, 0, 0), (8 * 40, 16 * 4, 16 * 4))})
 report = gp.scan(
