@@ -22,14 +22,20 @@ PARENT = "VOXFLOW_SCAN_PARENT"
 def write_script(path: Path, work: Path) -> None:
     """Write the script that is a worker, given a daisy context.
 
-    It starts this interpreter with this process's import path.
+    It starts this interpreter in this process's folder, where relative paths are the same ones, and
+    with its import path.
     """
     imports = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     # -P: what lies in the current folder comes first only if it does so here.
     words = [sys.executable, *flags, "-P", "-m", "voxflow.nodes.scanning.worker", str(work)]
     command = shlex.join(words)
-    path.write_text(f'#!/bin/sh\nexport PYTHONPATH={shlex.quote(imports)}\nexec {command} "$@"\n')
+    path.write_text(
+        "#!/bin/sh\n"
+        f"cd {shlex.quote(os.getcwd())} || exit 1\n"
+        f"export PYTHONPATH={shlex.quote(imports)}\n"
+        f'exec {command} "$@"\n'
+    )
     path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
 
 

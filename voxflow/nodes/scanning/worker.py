@@ -10,6 +10,7 @@ import signal
 import sys
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ from voxflow.pipeline.engine.workers.limits import cap_loaded_libraries
 from voxflow.pipeline.engine.workers.work_file import read_work
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from voxflow.nodes.scanning.blocks import ScanBlocks
 
 __all__ = ["Work", "work_off"]
@@ -57,26 +60,31 @@ class Work:
 
 def work_off(path: Path) -> None:
     """Do blocks until there are no more; where daisy is, stands in the environment."""
-    import daisy
-    from daisy.block import BlockStatus
-
-    record = Record(path.parent.parent, 0)
     try:
         work: Work = read_work(path)
-    except BaseException as error:
-        record.stop(capture(error))
-        raise
+    except Exception as error:
+        # The others cannot either: each that ended would be replaced, so hand all blocks back.
+        Record(path.parent.parent, 0).stop(capture(error))
+        _serve_daisy(lambda group: False)
+        return
     cap_loaded_libraries()
     record = Record(path.parent.parent, work.blocks.total)
     job = Job(work.blocks, work.policy, record)
-    client = daisy.Client(daisy.Context.from_env())
     with borrowed_state(True):
-        while True:
-            with client.acquire_block() as block:
-                if block is None:
-                    return
-                if not _done(work, job, int(block.write_roi.offset[0])):
-                    block.status = BlockStatus.FAILED
+        _serve_daisy(partial(_done, work, job))
+
+
+def _serve_daisy(do: Callable[[int], bool]) -> None:
+    import daisy
+    from daisy.block import BlockStatus
+
+    client = daisy.Client(daisy.Context.from_env())
+    while True:
+        with client.acquire_block() as block:
+            if block is None:
+                return
+            if not do(int(block.write_roi.offset[0])):
+                block.status = BlockStatus.FAILED
 
 
 def _done(work: Work, job: Job, group: int) -> bool:

@@ -1,0 +1,110 @@
+"""What the main process does while daisy's workers fill the outputs."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import voxflow as gp
+from tests.helpers import left_behind, source
+from voxflow.nodes.scanning import with_daisy
+from voxflow.stores import open_dataset
+
+RAW = gp.ArrayKey("RAW")
+REFERENCE = gp.BatchRequest({RAW: gp.Roi((0, 0), (4, 4))})
+BLOCKS = 5 * 6
+
+
+class Leave(gp.BatchFilter):
+    """Leaves a line for every block, with the process that made it."""
+
+    def __init__(self, folder, pause=0.0):
+        self.folder = str(folder)
+        self.pause = pause
+
+    def process(self, batch, request):
+        with open(Path(self.folder) / "made", "a") as file:
+            file.write(f"{os.getpid()} {tuple(map(int, request[RAW].roi.begin))}\n")
+        time.sleep(self.pause)
+
+
+class LoadsOnlyHere(gp.BatchFilter):
+    """Cannot be given to another process."""
+
+    def __init__(self):
+        self.process_id = os.getpid()
+
+    def __setstate__(self, state):
+        if os.getpid() != state["process_id"]:
+            raise LookupError("there is no such thing here")
+        self.__dict__.update(state)
+
+    def process(self, batch, request):
+        pass
+
+
+def scan(folder, node, name="out.zarr", **options):
+    data = np.arange(20 * 24).reshape(20, 24)
+    nodes = source(RAW, data, (1, 1)) + node + gp.ZarrWrite({RAW: "raw"}, folder, name)
+    options.setdefault("progress", gp.ScanCallback())
+    options.setdefault("num_workers", 2)
+    report = gp.scan(nodes, REFERENCE, **options)
+    np.testing.assert_array_equal(open_dataset(Path(folder) / name, "raw").read(), data)
+    return report
+
+
+def test_this_process_makes_the_first_block_and_no_more(tmp_path):
+    scan(tmp_path, Leave(tmp_path))
+    made = [line.split(" ")[0] for line in (tmp_path / "made").read_text().splitlines()]
+    assert made.count(str(os.getpid())) == 1
+    assert len(made) == BLOCKS
+
+
+def test_what_no_worker_can_load_is_told_at_once(tmp_path):
+    policy = gp.ScanPolicy(restarts=1)
+    with pytest.raises(LookupError, match="there is no such thing here"):
+        scan(tmp_path, LoadsOnlyHere(), policy=policy)
+    assert left_behind() == []
+
+
+def test_a_callback_that_raises_stops_the_workers(tmp_path):
+    class Bad(gp.ScanCallback):
+        def update(self, num_processed):
+            if num_processed > 3:
+                raise ZeroDivisionError("cannot draw")
+
+    with pytest.raises(ZeroDivisionError, match="cannot draw"):
+        scan(tmp_path, Leave(tmp_path, 0.2), progress=Bad())
+    made = (tmp_path / "made").read_text().splitlines()
+    assert len(made) < BLOCKS
+    assert left_behind() == []
+    assert scan(tmp_path, Leave(tmp_path, 0.2)).done_before > 3
+
+
+def test_only_workers_that_are_stopped_are_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(with_daisy, "_STOPPED", 0.2)
+    with subprocess.Popen(["sleep", "60"]) as other:
+        try:
+            other.send_signal(signal.SIGSTOP)
+            scan(tmp_path, Leave(tmp_path, 0.2))
+            assert other.poll() is None
+        finally:
+            other.kill()
+
+
+@pytest.mark.parametrize("name", ["out.zarr", 'it\'s a "name" {command} $HOME.zarr'])
+def test_names_and_folders_may_be_anything(tmp_path, monkeypatch, name):
+    folder = tmp_path / 'a folder\'s "name"'
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    # Relative, and workers that begin elsewhere.
+    command = "env -C / DAISY_HOST=127.0.0.1 {command}"
+    monkeypatch.setenv("DAISY_HOST", "127.0.0.1")
+    scan(".", Leave("."), name, worker_command=command, record="the record")
+    assert (folder / "made").exists()
+    assert (folder / "the record" / "manifest.json").exists()
+    scan(".", Leave("."), name, num_workers=2, record="the record")
