@@ -13,7 +13,7 @@ import pytest
 import voxflow as gp
 from tests.helpers import left_behind, source
 from voxflow.nodes.scanning.job import Job
-from voxflow.nodes.scanning.record import write_manifest
+from voxflow.nodes.scanning.record import Record, write_manifest
 from voxflow.pipeline.engine import UnhealthyBlock
 from voxflow.stores import OutputMismatch, open_dataset
 
@@ -340,6 +340,27 @@ def test_blocks_of_which_nothing_is_known_are_told(tmp_path, monkeypatch):
     monkeypatch.setattr(Job, "pending", lambda self: iter(range(BLOCKS - 3)))
     with pytest.raises(gp.ScanFailed, match=f"3 of {BLOCKS} blocks are not done, and nothing"):
         scan(pipeline(tmp_path))
+
+
+def test_tracebacks_of_many_failed_blocks_stay_in_the_record(tmp_path, monkeypatch):
+    monkeypatch.setattr("voxflow.nodes.scanning.job._TRACEBACKS", 2)
+    fails = tmp_path / "fails"
+    fails.mkdir()
+    for x in (0, 32, 60):
+        (fails / f"(0, 32, {x})").touch()
+    with pytest.raises(gp.ScanFailed) as info:
+        scan(pipeline(tmp_path, fails=fails), policy=gp.ScanPolicy(retries=0))
+    assert [bool(entry["traceback"]) for entry in info.value.failures] == [True, True, False]
+    record = Record(tmp_path / "out.zarr/volumes/raw/.scan", 0)
+    assert [bool(entry["traceback"]) for entry in record.notes("failed")] == [True] * 3
+
+
+def test_what_was_found_of_a_block_is_told_once(tmp_path):
+    report = scan(pipeline(tmp_path))
+    record = Record(report.record, 0)
+    for text in ("first", "last"):
+        record.note("health", {"block": 3, "array": "RAW", "text": text})
+    assert [entry["text"] for entry in scan(pipeline(tmp_path)).health] == ["last"]
 
 
 def test_two_outputs_belong_together(tmp_path, caplog):

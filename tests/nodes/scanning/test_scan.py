@@ -10,6 +10,7 @@ import pytest
 import voxflow as gp
 from tests.helpers import asking, left_behind, source
 from voxflow.nodes.scanning.blocks import ScanBlocks
+from voxflow.nodes.scanning.callback import ScanBar
 
 RAW, OUT = gp.ArrayKey("RAW"), gp.ArrayKey("OUT")
 POINTS = gp.GraphKey("points")
@@ -260,6 +261,17 @@ def test_callbacks_hear_the_end_of_a_scan_that_failed():
     with pytest.raises(OSError, match="no more"):
         scanned(image((10,)) + Fail(), asking(RAW=((0,), (4,))), progress_callback=quiet)
     assert quiet.told == [("start", 3), ("update", 1), ("stop",)]
+
+
+def test_the_bar_does_not_count_what_earlier_runs_did(capsys):
+    bar = ScanBar()
+    bar.start(1000)
+    bar.update(900)
+    bar.update(901)
+    inner = bar._bar
+    bar.stop()
+    assert (inner.n, inner.initial) == (901, 900)
+    assert "901/1000" in capsys.readouterr().err
 
 
 def test_there_is_a_bar_by_default(capsys):

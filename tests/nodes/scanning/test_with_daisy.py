@@ -96,6 +96,23 @@ def test_only_workers_that_are_stopped_are_ended(tmp_path, monkeypatch):
             other.kill()
 
 
+class Deadly(gp.BatchFilter):
+    """Takes the process with it where it makes one of the blocks."""
+
+    def process(self, batch, request):
+        if request[RAW].roi.begin == (4, 4):
+            os._exit(3)
+
+
+def test_a_block_that_takes_its_worker_with_it_is_told_in_one_line(tmp_path):
+    with pytest.raises(gp.ScanFailed, match=f"1 of {BLOCKS} blocks failed") as info:
+        scan(tmp_path, Deadly(), policy=gp.ScanPolicy(retries=0))
+    (failure,) = info.value.failures
+    assert failure["type"] == "WorkerDied"
+    assert "exited with code 3" in failure["text"]
+    assert "\n" not in failure["text"]
+
+
 @pytest.mark.parametrize("name", ["out.zarr", 'it\'s a "name" {command} $HOME.zarr'])
 def test_names_and_folders_may_be_anything(tmp_path, monkeypatch, name):
     folder = tmp_path / 'a folder\'s "name"'

@@ -51,9 +51,14 @@ class ScanBar(ScanCallback):
     def start(self, num_total: int) -> None:
         """Show the bar."""
         self._bar = tqdm(desc="Scan, chunks processed", total=num_total)
+        self._told = False
 
     def update(self, num_processed: int) -> None:
         """Move the bar on."""
+        if not self._told and num_processed > 1:
+            # Done by earlier runs: they say nothing about how fast this one is.
+            self._bar.initial = self._bar.n = num_processed
+        self._told = True
         self._bar.update(num_processed - self._bar.n)
 
     def stop(self) -> None:

@@ -25,7 +25,8 @@ class ScanFailed(VoxflowError, RuntimeError):
     ----------
     failures
         For each block that failed: its ``block`` number, its ``regions`` (world units), the
-        ``type`` and ``text`` of the error, and its ``traceback``.
+        ``type`` and ``text`` of the error, and its ``traceback`` (where thousands failed, that of
+        the later ones is in the record alone).
     """
 
     failures: list[dict[str, Any]]

@@ -147,8 +147,16 @@ def scan(
         built.request_batch(BatchRequest())
     places = (output.record for output in outputs_of(writers))
     folder = node.record or next((place for place in places if place is not None), None)
-    health = () if folder is None else tuple(Record(folder, 0).notes("health"))
-    return ScanReport(heard.blocks, heard.before, time.monotonic() - started, health, folder)
+    seconds = time.monotonic() - started
+    return ScanReport(heard.blocks, heard.before, seconds, _health(folder), folder)
+
+
+def _health(folder: Path | None) -> Sequence[dict[str, Any]]:
+    """What was found about each block, once: one that a kill hit may have been noted twice."""
+    if folder is None:
+        return ()
+    notes = Record(folder, 0).notes("health")
+    return tuple({(note["block"], note["array"]): note for note in notes}.values())
 
 
 class _Heard(ScanCallback):

@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 __all__ = ["Job", "ScanPolicy", "open_job", "run_here", "worth_retrying"]
 
 
+_TRACEBACKS = 1000
+"""Of how many failed blocks the tracebacks are kept in memory."""
+
 _FOR_ALL = (DiskFull, ReadOnly, StoreUnreachable)
 """Errors that no other block would be spared: a full disk, a server that has gone."""
 
@@ -204,8 +207,10 @@ class Job:
         if self.record is None:
             return
         self.refresh()
-        failed = {entry["block"]: entry for entry in self.record.notes("failed")}
-        self.failures = {n: entry for n, entry in failed.items() if not self.is_done(n)}
+        self.failures = {}
+        for entry in self.record.notes("failed"):
+            if not self.is_done(entry["block"]):
+                self._remember(entry)
 
     def is_done(self, number: int) -> bool:
         """Whether a block is done."""
@@ -262,9 +267,15 @@ class Job:
         return self.record is not None and number in self.record.failed_elsewhere()
 
     def _note(self, entry: dict[str, Any]) -> None:
-        self.failures[entry["block"]] = entry
+        self._remember(entry)
         if self.record is not None and self._begun:
             self.record.note("failed", entry)
+
+    def _remember(self, entry: dict[str, Any]) -> None:
+        # Those of all blocks of a large scan would not fit into memory; the record has them.
+        if len(self.failures) >= _TRACEBACKS:
+            entry = {**entry, "traceback": ""}
+        self.failures[entry["block"]] = entry
 
     def note_lost(self, number: int, text: str) -> None:
         """Note that a block failed, of which nobody could tell."""

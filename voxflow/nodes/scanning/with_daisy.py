@@ -268,7 +268,9 @@ def _run_blockwise(
         daisy_logging.set_log_basedir(before)
     update(job.done)
     _told(job, scan)
-    return str(states[scan.label].last_worker_error or "nothing is known")
+    # Its last line: what comes before is daisy's own traceback.
+    told = str(states[scan.label].last_worker_error or "").strip().splitlines()
+    return told[-1].strip() if told else "nothing is known"
 
 
 def _told(job: Job, scan: Scan) -> None:

@@ -43,3 +43,14 @@ def test_what_lives_in_a_script_comes_by_value(tmp_path):
     )
     assert found.stdout.startswith("21 ")
     assert str(script) in found.stdout
+
+
+def test_work_that_is_replaced_stays_for_those_who_have_it(tmp_path):
+    before, after = np.arange(10**6), np.arange(10, 20)
+    write_work(tmp_path / "work", {"large": before})
+    work = read_work(tmp_path / "work")
+    for array in (after, np.zeros(10**6, before.dtype), after):
+        write_work(tmp_path / "work", {"large": array})
+        np.testing.assert_array_equal(read_work(tmp_path / "work")["large"], array)
+    np.testing.assert_array_equal(work["large"], before)
+    assert not list(tmp_path.glob("*.partial"))

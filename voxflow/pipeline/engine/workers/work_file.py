@@ -27,17 +27,21 @@ def write_work(path: Path, work: Any) -> None:
     """
     packed = pack_by_value(work)
     apart = path.with_name(f"{path.name}.arrays")
+    partial = path.with_name(f"{path.name}.partial")
     nbytes = 0
 
     def memory(size: int) -> memoryview:
         nonlocal nbytes
         nbytes = size
+        # A new file: somebody may have the one that was there in memory.
+        apart.unlink(missing_ok=True)
         with open(apart, "wb+") as file:
             os.posix_fallocate(file.fileno(), 0, size)
             return memoryview(mmap.mmap(file.fileno(), size))
 
     stream, parts = place_packed(packed, memory)
-    path.write_bytes(pickle.dumps((sys.argv, stream, parts, nbytes)))
+    partial.write_bytes(pickle.dumps((sys.argv, stream, parts, nbytes)))
+    partial.replace(path)
 
 
 def read_work(path: Path) -> Any:
