@@ -71,13 +71,14 @@ def test_what_no_worker_can_load_is_told_at_once(tmp_path):
     assert left_behind() == []
 
 
-def test_a_callback_that_raises_stops_the_workers(tmp_path):
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
+def test_a_callback_that_raises_stops_the_workers(tmp_path, error):
     class Bad(gp.ScanCallback):
         def update(self, num_processed):
             if num_processed > 3:
-                raise ZeroDivisionError("cannot draw")
+                raise error("cannot draw")
 
-    with pytest.raises(ZeroDivisionError, match="cannot draw"):
+    with pytest.raises(error, match="cannot draw"):
         scan(tmp_path, Leave(tmp_path, 0.2), progress=Bad())
     made = (tmp_path / "made").read_text().splitlines()
     assert len(made) < BLOCKS

@@ -286,7 +286,7 @@ class _Watch:
     def __init__(self, job: Job, update: Callable[[int], None]) -> None:
         self._job, self._update = job, update
         self._workers = str(job.recorded.folder / "work")
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._since: dict[int, float] = {}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="voxflow-scan", daemon=True)
@@ -307,7 +307,7 @@ class _Watch:
             try:
                 self._job.refresh()
                 self._update(self._job.done)
-            except Exception as error:
+            except BaseException as error:
                 # Raised when the workers have ended; those go on to be watched.
                 self._error = self._error or error
                 self._job.recorded.stop(capture(error))
