@@ -323,7 +323,8 @@ def test_workers_of_a_scan_share_passes_and_predict_the_same(method):
         scan = gp.Scan(reference, progress_callback=gp.ScanCallback(), **options)
         with gp.build(pipeline() + scan) as built:
             found.append(built.request_batch(request)[OUT].data)
-    np.testing.assert_array_equal(*found)
+    # Where a block lies in a pass decides which of its voxels are the last ones of a vector loop.
+    np.testing.assert_allclose(*found, rtol=1e-6)
 
 
 def test_autocast_of_the_caller_is_left_as_it_is():
