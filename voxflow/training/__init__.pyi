@@ -1,0 +1,3 @@
+from .when import Every, Moment
+
+__all__ = ["Every", "Moment"]
