@@ -1,10 +1,13 @@
+import math
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,6 +16,7 @@ from voxflow.torch.checkpoint import (
     Checkpoint,
     checkpoint_path,
     latest_checkpoint,
+    link_checkpoint,
     load_checkpoint,
     remove_unfinished,
     save_checkpoint,
@@ -143,3 +147,55 @@ def test_only_what_the_dead_left_is_removed(tmp_path):
     assert not dead.exists()
     assert own.exists()
     assert other.exists()
+
+
+def test_states_of_others_come_back(tmp_path):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
+    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, [2, 2, 5])
+    extra = {
+        "clock": {"active_seconds": np.float64(1.5), "n": np.int64(3), "ok": np.bool_(True)},
+        "nested": [(1, "a", None, b"x"), {2: torch.ones(2)}, math.inf],
+        "scheduler": scheduler.state_dict(),
+        "ids": 2**64 - 1,
+    }
+    save_checkpoint(tmp_path / "a", Checkpoint(WEIGHTS, extra=extra))
+    found = load_checkpoint(tmp_path / "a").extra
+    assert found["clock"] == {"active_seconds": 1.5, "n": 3, "ok": True}
+    assert [type(v) for v in found["clock"].values()] == [float, int, bool]
+    assert found["nested"][0] == (1, "a", None, b"x")
+    assert torch.equal(found["nested"][1][2], torch.ones(2))
+    assert found["nested"][2] == math.inf
+    assert found["ids"] == 2**64 - 1
+    assert found["scheduler"] == scheduler.state_dict()
+    assert type(found["scheduler"]["milestones"]) is Counter
+    save_checkpoint(tmp_path / "a", Checkpoint(WEIGHTS))
+    assert load_checkpoint(tmp_path / "a").extra == {}
+
+
+def test_states_that_could_not_be_loaded_are_refused_before_anything_is_written(tmp_path):
+    save_checkpoint(tmp_path / "a", Checkpoint(WEIGHTS))
+    with pytest.raises(TypeError, match=r"extra\['hooks'\]\[1\] is a object"):
+        save_checkpoint(tmp_path / "a", Checkpoint({}, extra={"hooks": [1, object()]}))
+    with pytest.raises(TypeError, match="a key of extra is a Path|a key of extra is a PosixPath"):
+        save_checkpoint(tmp_path / "a", Checkpoint({}, extra={tmp_path: 1}))
+    assert load_checkpoint(tmp_path / "a").model.keys() == WEIGHTS.keys()
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_second_name_is_given_in_one_step(tmp_path, monkeypatch, links):
+    def no_link(*_):
+        raise OSError("no links here")
+
+    if not links:
+        monkeypatch.setattr(os, "link", no_link)
+    save_checkpoint(tmp_path / "a", Checkpoint(WEIGHTS, iteration=1))
+    save_checkpoint(tmp_path / "b", Checkpoint({}, iteration=2))
+    link_checkpoint(tmp_path / "a", tmp_path / "b")
+    link_checkpoint(tmp_path / "a", tmp_path / "b")
+    assert load_checkpoint(tmp_path / "b").iteration == 1
+    assert (tmp_path / "a").samefile(tmp_path / "b") == links
+    # A new one under the first name leaves the second as it is.
+    save_checkpoint(tmp_path / "a", Checkpoint({}, iteration=3))
+    assert load_checkpoint(tmp_path / "b").iteration == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]

@@ -6,15 +6,19 @@ import contextlib
 import glob
 import os
 import re
+import shutil
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from voxflow.pipeline.data import RunPosition
 
 _FORMAT = 1
+_PLAIN = (bool, int, float, complex, str, bytes)
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,9 @@ class Checkpoint:
         The next batch of the run; None if it is not known.
     statistics
         What `Normalize` knew of the arrays, by the name of the array: for prediction.
+    extra
+        States of whatever else takes part in the training: numbers, texts, tensors, None, and
+        lists, tuples and dicts of these.
     """
 
     model: dict[str, Any]
@@ -43,6 +50,7 @@ class Checkpoint:
     rng: dict[str, torch.Tensor] | None = None
     position: RunPosition | None = None
     statistics: dict[str, dict[str, float]] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
@@ -54,8 +62,14 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
         The file. An older one is replaced in one step.
     checkpoint
         What to write.
+
+    Raises
+    ------
+    TypeError
+        If `extra` holds what could not be loaded without running code. Nothing is written then.
     """
     path = Path(path)
+    extra = _loadable(checkpoint.extra, "extra")
     path.parent.mkdir(parents=True, exist_ok=True)
     position = checkpoint.position
     fields = {
@@ -66,6 +80,7 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
         "rng": checkpoint.rng,
         "position": None if position is None else [position.seed, position.index],
         "statistics": checkpoint.statistics,
+        "extra": extra,
     }
     # The leading dot keeps an unfinished file out of the search for checkpoints.
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -80,6 +95,28 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
         partial.unlink(missing_ok=True)
 
 
+def _loadable(value: Any, where: str) -> Any:
+    """The same of types that ``weights_only=True`` knows; numbers of numpy become Python's."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, torch.Tensor) or type(value) in _PLAIN:
+        return value
+    if isinstance(value, dict):
+        made = {
+            _loadable(key, f"a key of {where}"): _loadable(of, f"{where}[{key!r}]")
+            for key, of in value.items()
+        }
+        # Schedulers count in these.
+        return type(value)(made) if type(value) in (Counter, OrderedDict) else made
+    if isinstance(value, list | tuple):
+        items = [_loadable(of, f"{where}[{i}]") for i, of in enumerate(value)]
+        return tuple(items) if isinstance(value, tuple) else items
+    raise TypeError(
+        f"{where} is a {type(value).__name__}, and a checkpoint holds numbers, texts, tensors, and "
+        "lists, tuples and dicts of these. Give what it can be made of"
+    )
+
+
 def _sync_folder(folder: Path) -> None:
     # So that the new name outlives a power cut; not every file system can do it.
     with contextlib.suppress(OSError):
@@ -88,6 +125,23 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def link_checkpoint(path: Path, other: Path) -> None:
+    """Give a checkpoint a second name, in one step. The file is copied where there are no links."""
+    partial = other.with_name(f".{other.name}.{os.getpid()}.part")
+    partial.unlink(missing_ok=True)
+    try:
+        try:
+            os.link(path, partial)
+        except OSError:
+            shutil.copyfile(path, partial)
+            with partial.open("rb+") as file:
+                os.fsync(file.fileno())
+        partial.replace(other)
+        _sync_folder(other.parent)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def remove_unfinished(basename: str | Path) -> None:
@@ -99,7 +153,12 @@ def remove_unfinished(basename: str | Path) -> None:
         What the names of the files begin with, folders included.
     """
     base = checkpoint_path(basename, "")
-    for path in base.parent.glob(f".{glob.escape(base.name)}*.part"):
+    remove_unfinished_in(base.parent, base.name)
+
+
+def remove_unfinished_in(folder: Path, start: str = "") -> None:
+    """Remove unfinished files of processes that are no more, of names that begin with `start`."""
+    for path in folder.glob(f".{glob.escape(start)}*.part"):
         writer = path.name.split(".")[-2]
         if not (writer.isdecimal() and _alive(int(writer))):
             path.unlink(missing_ok=True)
@@ -168,6 +227,7 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
         rng=fields.get("rng"),
         position=None if position is None else RunPosition(*position),
         statistics=fields.get("statistics") or {},
+        extra=fields.get("extra") or {},
     )
 
 

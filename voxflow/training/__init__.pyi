@@ -1,4 +1,5 @@
 from .improvement import Improvement
+from .keeping import Keeper, load_newest_checkpoint
 from .stopping import (
     EarlyStopping,
     MaxActiveHours,
@@ -13,6 +14,8 @@ __all__ = [
     "EarlyStopping",
     "Every",
     "Improvement",
+    "Keeper",
+    "load_newest_checkpoint",
     "MaxActiveHours",
     "MaxSteps",
     "MaxWallHours",
