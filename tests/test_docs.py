@@ -112,6 +112,7 @@ def test_reference_names_the_whole_face():
         voxflow.pipeline.engine.workers,
         voxflow.stores,
         voxflow.torch,
+        voxflow.training,
     ],
 )
 def test_reference_names_all_of_a_room(room):

@@ -4,6 +4,7 @@
 from . import models, nodes, ops, pipeline, stores, testing, torch
 from . import contrib
 from . import as_gunpowder, ext, jax, tensorflow, zoo
+from . import training
 from .version_info import version
 
 # What flows
@@ -251,6 +252,7 @@ __all__ = [
     "testing",
     "torch",
     "train_valid_split",
+    "training",
     "UnhealthyBlock",
     "UnhealthyStop",
     "Unsqueeze",

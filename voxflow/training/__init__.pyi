@@ -1,3 +1,8 @@
+# The face of the room: each public name and the file it comes from.
+
+from .clock import Clock
+from .curves import Series, ema, history, sma, to_csv
+from .events import Event, EventLog, read_events
 from .improvement import Improvement
 from .keeping import Keeper, load_newest_checkpoint
 from .stopping import (
@@ -11,8 +16,13 @@ from .stopping import (
 from .when import Every, Moment
 
 __all__ = [
+    "Clock",
     "EarlyStopping",
+    "ema",
+    "Event",
+    "EventLog",
     "Every",
+    "history",
     "Improvement",
     "Keeper",
     "load_newest_checkpoint",
@@ -21,5 +31,9 @@ __all__ = [
     "MaxWallHours",
     "Moment",
     "NonFiniteMetric",
+    "read_events",
+    "Series",
+    "sma",
     "StopRule",
+    "to_csv",
 ]
