@@ -61,6 +61,17 @@ def test_cut_off_anywhere(tmp_path_factory, values, data):
     assert losses(folder) == [(number, values[number]) for number in there] + [(99, "more")]
 
 
+def test_cut_off_where_it_looks_whole(tmp_path):
+    with EventLog(tmp_path) as log:
+        log.record(1, {"loss": 1})
+        log.record(2, {"loss": {"a": 2}})
+    file = tmp_path / FILE_NAME
+    file.write_bytes(file.read_bytes()[:-2])
+    with EventLog(tmp_path) as log:
+        log.record(3, {"loss": 3})
+    assert losses(tmp_path) == [(1, 1), (3, 3)]
+
+
 def _end(whole, number):
     return sum(len(line) + 1 for line in whole.splitlines()[: number + 1]) - 1
 

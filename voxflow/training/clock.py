@@ -66,16 +66,14 @@ class Clock:
     def paused(self) -> Iterator[None]:
         """Do not count the time of a ``with`` block. Pauses may overlap, also from threads."""
         with self._lock:
-            if self._pauses == 0:
-                self._counted = self._active()
+            self._counted = self._active()
             self._pauses += 1
         try:
             yield
         finally:
             with self._lock:
                 self._pauses -= 1
-                if self._pauses == 0:
-                    self._since = self._monotonic()
+                self._since = self._monotonic()
 
     def state_dict(self) -> dict[str, float]:
         """What a checkpoint keeps."""
