@@ -5,6 +5,8 @@ from .curves import Series, ema, history, sma, to_csv
 from .events import Event, EventLog, read_events
 from .improvement import Improvement
 from .keeping import Keeper, load_newest_checkpoint
+from .plateau import Plateau
+from .schedules import Decay, Linear, Schedule, Updates
 from .stopping import (
     EarlyStopping,
     MaxActiveHours,
@@ -17,6 +19,7 @@ from .when import Every, Moment
 
 __all__ = [
     "Clock",
+    "Decay",
     "EarlyStopping",
     "ema",
     "Event",
@@ -25,15 +28,19 @@ __all__ = [
     "history",
     "Improvement",
     "Keeper",
+    "Linear",
     "load_newest_checkpoint",
     "MaxActiveHours",
     "MaxSteps",
     "MaxWallHours",
     "Moment",
     "NonFiniteMetric",
+    "Plateau",
     "read_events",
+    "Schedule",
     "Series",
     "sma",
     "StopRule",
     "to_csv",
+    "Updates",
 ]
