@@ -435,3 +435,24 @@ def test_workers_go_when_the_parent_is_killed(tmp_path):
 def test_refuses_numbers_that_make_no_sense(options, text):
     with pytest.raises(ValueError, match=text):
         gp.PreCache(**options)
+
+
+@pytest.mark.parametrize(("workers", "method"), [(2, "forkserver"), (2, "thread"), (0, "thread")])
+def test_a_restart_forgets_what_was_made_ahead_and_keeps_the_batches(workers, method):
+    def batches(restarts):
+        pipeline = make_pipeline(workers, method)
+        found = []
+        with gp.build(pipeline, seed=3):
+            cache = pipeline.output
+            for i in range(8):
+                if i in restarts:
+                    cache.restart()
+                    cache.restart()
+                    assert method == "thread" or not children()
+                found.append(pipeline.request_batch(request())[RAW].data.copy())
+        cache.restart()
+        return found
+
+    for one, other in zip(batches(()), batches((0, 3, 4)), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not left_behind()

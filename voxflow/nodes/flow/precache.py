@@ -106,6 +106,18 @@ class PreCache(BatchFilter):
         if state is not None:
             state.stop()
 
+    def restart(self) -> None:
+        """Forget what was made ahead, after a node upstream was changed.
+
+        Workers have copies of the nodes. With the next request they start anew, with the nodes as
+        they are then, so that it is the first one to see the change, whoever makes the batch.
+        Without workers, and before `setup`, there is nothing to do.
+        """
+        state: _Ahead | None = self.__dict__.get("_state")
+        if state is not None:
+            with state.lock:
+                state.stop()
+
     def upstream_requests(self, request: BatchRequest) -> list[tuple[Any, BatchRequest]]:
         """The same request."""
         return [(self.get_upstream_provider(), self._asked(request))]

@@ -45,7 +45,7 @@ def describe(pipeline: Any) -> dict[str, Any]:
     ('Grow', {'by': [4, 4], 'times': 2})
     """
     nodes = list(_nodes(pipeline))
-    labels = dict(zip(map(_id, nodes), _labels([node for node, _ in nodes]), strict=True))
+    labels = dict(zip(map(_id, nodes), labels_of([node for node, _ in nodes]), strict=True))
     seen = {_id(entry): entry for entry in nodes}
     return {
         "nodes": [
@@ -117,7 +117,7 @@ def _id(entry: tuple[Any, list[Any]]) -> int:
     return id(entry[0])
 
 
-def _labels(nodes: list[Any]) -> list[str]:
+def labels_of(nodes: list[Any]) -> list[str]:
     """Their labels, also before they are set up."""
     if all(node._engine_in_use for node in nodes):
         return [node._engine_label for node in nodes]
