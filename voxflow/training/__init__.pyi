@@ -6,6 +6,7 @@ from .events import Event, EventLog, read_events
 from .improvement import Improvement
 from .keeping import Keeper, load_newest_checkpoint
 from .plateau import Plateau
+from .scheduled import Scheduled
 from .schedules import Decay, Linear, Schedule, Updates
 from .stopping import (
     EarlyStopping,
@@ -38,6 +39,7 @@ __all__ = [
     "Plateau",
     "read_events",
     "Schedule",
+    "Scheduled",
     "Series",
     "sma",
     "StopRule",

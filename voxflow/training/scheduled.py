@@ -1,0 +1,119 @@
+"""Schedules at work: they set what they are bound to, before each step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from voxflow.training.schedules import Schedule
+
+__all__ = ["Scheduled"]
+
+
+class Settable(Protocol):
+    """What has values under dotted names, such as ``"optimizer.lr"``: a session."""
+
+    def get(self, path: str) -> Any:
+        """The present value."""
+
+    def set(self, path: str, value: Any) -> Any:
+        """Change it."""
+
+
+class Result(Protocol):
+    """What a step came to."""
+
+    @property
+    def number(self) -> int:
+        """1 for the first step."""
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """What was measured at it, by name."""
+
+
+class Scheduled:
+    """Sets values by schedules: a hook of a session.
+
+    A value that somebody else sets meanwhile, by whatever means, is where its schedule goes on
+    from. Nothing is set at steps at which nothing changes.
+
+    Parameters
+    ----------
+    schedules
+        By what they set, such as ``{"optimizer.lr": Decay(0.95), "model.dropout": ...}``.
+
+    Raises
+    ------
+    LookupError
+        At the begin, if there is nothing of that name to be set.
+    """
+
+    def __init__(self, schedules: Mapping[str, Schedule]) -> None:
+        self.schedules = dict(schedules)
+        # By name: where the schedule began, since which step, and what it has set last.
+        self._begun: dict[str, tuple[Any, int | None, Any]] = {}
+
+    def begin(self, session: Settable, step: int = 0) -> None:
+        """Set what holds before the next step.
+
+        Parameters
+        ----------
+        session
+            Has the values.
+        step
+            How many steps were done, in a run that goes on.
+        """
+        for path, schedule in self.schedules.items():
+            now = session.get(path)
+            initial, since, _ = self._begun.get(path, (now, None, now))
+            self._set(session, path, schedule.value(step, initial, since), initial, since)
+
+    def after_step(self, session: Settable, step: Result) -> None:
+        """Set what holds for the next step."""
+        for path, schedule in self.schedules.items():
+            observe = getattr(schedule, "observe", None)
+            if observe is not None:
+                observe(step.number, step.metrics)
+            initial, since, last = self._begun[path]
+            now = session.get(path)
+            if now != last:
+                initial, since = now, step.number
+            self._set(session, path, schedule.value(step.number, initial, since), initial, since)
+
+    def _set(
+        self, session: Settable, path: str, value: Any, initial: Any, since: int | None
+    ) -> None:
+        if value != session.get(path):
+            session.set(path, value)
+        # As it reads now, since some things round what they are set to.
+        self._begun[path] = initial, since, session.get(path)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run goes on from."""
+        states = {
+            path: schedule.state_dict()
+            for path, schedule in self.schedules.items()
+            if hasattr(schedule, "state_dict")
+        }
+        return {
+            "begun": {path: [begun[0], begun[1]] for path, begun in self._begun.items()},
+            "schedules": states,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from an earlier part of the run; `begin` sets the values.
+
+        A schedule that the earlier part did not have begins from what is there.
+        """
+        self._begun = {
+            path: (initial, since, initial)
+            for path, (initial, since) in state["begun"].items()
+            if path in self.schedules
+        }
+        for path, kept in state["schedules"].items():
+            schedule = self.schedules.get(path)
+            if schedule is not None and hasattr(schedule, "load_state_dict"):
+                schedule.load_state_dict(kept)
