@@ -123,3 +123,11 @@ def test_a_schedule_that_is_new_begins_from_what_is_there():
     hook.load_state_dict(old.state_dict())
     hook.begin(values, 5)
     assert values.get("mom") == pytest.approx(0.5)
+    assert list(hook.state_dict()["begun"]) == ["mom"]
+
+
+def test_what_a_step_has_measured_counts_for_the_next():
+    values, hook = Things(weight=1.0), Scheduled({"weight": Plateau("valid", 0.5, 1)})
+    hook.begin(values)
+    seen = run(hook, values, 1, 3, errors=[1.0, 1.0, 0.5])
+    assert [found["weight"] for found in seen] == [1, 1, 0.5, 0.5]

@@ -16,6 +16,7 @@ from .stopping import (
     NonFiniteMetric,
     StopRule,
 )
+from .torch_schedule import TorchSchedule
 from .when import Every, Moment
 
 __all__ = [
@@ -44,5 +45,6 @@ __all__ = [
     "sma",
     "StopRule",
     "to_csv",
+    "TorchSchedule",
     "Updates",
 ]
