@@ -46,7 +46,7 @@ def test_what_is_recorded_is_read(tmp_path_factory, steps):
 @given(values=st.lists(JSON, min_size=1, max_size=8), data=st.data())
 def test_cut_off_anywhere(tmp_path_factory, values, data):
     folder = tmp_path_factory.mktemp("run")
-    with EventLog(folder) as log:
+    with EventLog(folder, Hands().clock()) as log:
         for step, value in enumerate(values):
             log.record(step, {"loss": value})
     file = folder / FILE_NAME
