@@ -9,7 +9,7 @@ import textwrap
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxflow.torch.checkpoint import Checkpoint, load_checkpoint
@@ -101,6 +101,7 @@ def test_what_is_due_at_one_step_is_written_once(tmp_path, monkeypatch):
     assert there(tmp_path) == {"last.pt": 60, "step-50.pt": 50}
 
 
+@settings(max_examples=15)
 @given(
     st.dictionaries(st.integers(1, 30), st.floats(0, 1), max_size=12),
     st.integers(1, 29),

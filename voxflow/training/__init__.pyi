@@ -6,6 +6,7 @@ from .events import Event, EventLog, read_events
 from .improvement import Improvement
 from .keeping import Keeper, load_newest_checkpoint
 from .plateau import Plateau
+from .plots import Plotter, plot_history
 from .scheduled import Scheduled
 from .schedules import Decay, Linear, Schedule, Updates
 from .stopping import (
@@ -38,6 +39,8 @@ __all__ = [
     "Moment",
     "NonFiniteMetric",
     "Plateau",
+    "plot_history",
+    "Plotter",
     "read_events",
     "Schedule",
     "Scheduled",
