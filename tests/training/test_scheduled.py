@@ -66,6 +66,15 @@ def test_what_is_set_by_hand_is_where_it_goes_on_from():
     assert [found["lr"] for found in seen] == [1] * 4 + [0.5] * 2 + [8] * 2 + [4] * 4 + [2]
 
 
+def test_what_is_due_right_after_a_change_by_hand_still_comes():
+    both = {"lr": Decay(0.5, every=4), "drop": Updates([(8, 0.4)])}
+    values, hook = things(), Scheduled(both)
+    hook.begin(values)
+    seen = run(hook, values, 1, 9, by_hand=[(8, "lr", 8.0), (8, "drop", 0.9)])
+    assert [found["lr"] for found in seen[-2:]] == [4, 4]
+    assert [found["drop"] for found in seen[-2:]] == [0.4, 0.4]
+
+
 def test_nothing_is_set_where_nothing_changes():
     values, hook = things(), Scheduled({"lr": Decay(0.5, every=4)})
     hook.begin(values)

@@ -1,5 +1,6 @@
 import copy
 import logging
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import voxflow as gp
 from tests.helpers import children, left_behind
 from voxflow.pipeline.engine import describe
 from voxflow.torch.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from voxflow.training import Decay, Linear, Scheduled, Updates
 from voxflow.training.targets import Targets, UnknownTarget
 
 RAW = gp.ArrayKey("RAW")
@@ -376,3 +378,30 @@ def test_values_are_plain(net):
     targets = Targets({"model": net})
     targets.set("model.mixing", np.float64(0.5).item())
     assert type(targets.get("model.mixing")) is float
+
+
+def test_schedules_set_targets(net):
+    optimizer = of_optimizer(momentum=0.9)
+    targets = Targets({"model": net, "optimizer": optimizer, "augment": make_pipeline()})
+    bound = {
+        "optimizer.lr": Decay(0.5, every=10),
+        "optimizer.momentum": Linear(0.0, 20, every=10),
+        "model.dropout": Updates([(10, [0.1, 0.2]), (20, 0.0)]),
+        "augment.plus.amount": Updates([(15, 3.0)]),
+    }
+    hook = Scheduled(bound)
+    hook.begin(targets)
+    seen = {}
+    for number in range(1, 21):
+        hook.after_step(targets, SimpleNamespace(number=number, metrics={}))
+        now = [targets.get(path) for path in bound]
+        if not seen or seen[max(seen)] != now:
+            seen[number] = now
+    assert seen == {
+        1: [0.1, 0.9, 0.5, 1.0],
+        10: [0.05, 0.45, [0.1, 0.2], 1.0],
+        15: [0.05, 0.45, [0.1, 0.2], 3.0],
+        20: [0.025, 0.0, 0.0, 3.0],
+    }
+    with pytest.raises(UnknownTarget, match="did you mean model.dropout"):
+        Scheduled({"model.droput": Decay(0.5)}).begin(targets)

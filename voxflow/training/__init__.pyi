@@ -17,6 +17,7 @@ from .stopping import (
     NonFiniteMetric,
     StopRule,
 )
+from .targets import Targets, UnknownTarget
 from .torch_schedule import TorchSchedule
 from .when import Every, Moment
 
@@ -47,7 +48,9 @@ __all__ = [
     "Series",
     "sma",
     "StopRule",
+    "Targets",
     "to_csv",
     "TorchSchedule",
+    "UnknownTarget",
     "Updates",
 ]

@@ -80,7 +80,8 @@ class Scheduled:
             initial, since, last = self._begun[path]
             now = session.get(path)
             if now != last:
-                initial, since = now, step.number
+                # It was set for this step, so that what is due after the step still comes.
+                initial, since = now, step.number - 1
             self._set(session, path, schedule.value(step.number, initial, since), initial, since)
 
     def _set(
