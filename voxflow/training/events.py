@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import threading
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -220,10 +221,10 @@ def read_events(
         ) from error
     wanted = None if names is None else {*names, RESUMED}
     events = [
-        Event._make(map(fields.__getitem__, Event._fields))
+        event
         for first in range(0, len(lines), _LINES)
-        for fields in _decoded(lines[first : first + _LINES])
-        if wanted is None or fields["name"] in wanted
+        for event in _decoded(lines[first : first + _LINES])
+        if wanted is None or event.name in wanted
     ]
     if not overtaken:
         events = _history(events)
@@ -237,6 +238,8 @@ def log_file(path: str | Path) -> Path:
 
 
 def _history(events: list[Event]) -> list[Event]:
+    if RESUMED not in map(itemgetter(Event._fields.index("name")), events):
+        return events
     kept, last = [], float("inf")
     for event in reversed(events):
         if event.step > last:
@@ -247,14 +250,18 @@ def _history(events: list[Event]) -> list[Event]:
     return kept[::-1]
 
 
-def _decoded(lines: list[bytes]) -> Iterator[dict[str, Any]]:
+def _decoded(lines: list[bytes]) -> Iterator[Event]:
     whole = [line for line in lines if line.startswith(b"{") and line.endswith(b"}")]
     try:
         # Many at once is three times as fast as one by one.
         found = json.loads(b"[" + b",".join(whole) + b"]")
     except ValueError:
         found = [_or_none(line) for line in whole]
-    return (fields for fields in found if fields is not None and fields.keys() >= _FIELDS)
+    try:
+        rows = list(map(_values, found))
+    except (KeyError, TypeError):
+        rows = [_values(fields) for fields in found if fields and fields.keys() >= _FIELDS]
+    return map(Event._make, rows)
 
 
 def _or_none(line: bytes) -> Any:
@@ -275,4 +282,5 @@ def _plain(value: Any) -> Any:
 
 
 _FIELDS = frozenset(Event._fields)
+_values = itemgetter(*Event._fields)
 _encode = json.JSONEncoder(default=_plain, separators=(",", ":")).encode

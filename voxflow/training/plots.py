@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import io
 import logging
 import os
@@ -304,6 +305,8 @@ def _main() -> None:
     parser.add_argument("folder")
     given = parser.parse_args()
     os.nice(10)
+    # A million events are a million objects, which would be gone through again and again.
+    gc.disable()
     plot_history(given.path, given.folder)
 
 
