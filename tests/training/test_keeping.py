@@ -249,3 +249,12 @@ def test_mistakes_are_told(tmp_path):
     for name in ("", "../x", ".x", "a/b"):
         with pytest.raises(ValueError, match="no folders"):
             Keeper(tmp_path).save(name, Checkpoint({}))
+
+
+def test_hours_go_on_after_a_resume(tmp_path):
+    first = Keeper(tmp_path, last=Every(steps=5), every=Every(hours=1.0))
+    train(first, stop=15, seconds=361.0)
+    second = Keeper(tmp_path, last=Every(steps=5), every=Every(hours=1.0))
+    second.load_state_dict(load_checkpoint(tmp_path / "last.pt").extra["keeper"])
+    train(second, start=15, stop=21, seconds=361.0)
+    assert there(tmp_path) == {"hours-1.pt": 10, "hours-2.pt": 20, "last.pt": 20}

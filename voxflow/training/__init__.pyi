@@ -5,6 +5,7 @@ from .curves import Series, ema, history, sma, to_csv
 from .events import Event, EventLog, read_events
 from .improvement import Improvement
 from .keeping import Keeper, load_newest_checkpoint
+from .loggers import CsvLogger, Loggers, ScalarLogger, TensorBoardLogger
 from .plateau import Plateau
 from .plots import Plotter, plot_history
 from .scheduled import Scheduled
@@ -23,6 +24,7 @@ from .when import Every, Moment
 
 __all__ = [
     "Clock",
+    "CsvLogger",
     "Decay",
     "EarlyStopping",
     "ema",
@@ -34,6 +36,7 @@ __all__ = [
     "Keeper",
     "Linear",
     "load_newest_checkpoint",
+    "Loggers",
     "MaxActiveHours",
     "MaxSteps",
     "MaxWallHours",
@@ -43,12 +46,14 @@ __all__ = [
     "plot_history",
     "Plotter",
     "read_events",
+    "ScalarLogger",
     "Schedule",
     "Scheduled",
     "Series",
     "sma",
     "StopRule",
     "Targets",
+    "TensorBoardLogger",
     "to_csv",
     "TorchSchedule",
     "UnknownTarget",

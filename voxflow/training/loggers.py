@@ -1,0 +1,168 @@
+"""Where else the numbers of a training go: TensorBoard, tables, services."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from voxflow.torch.summary import open_summary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["CsvLogger", "Loggers", "ScalarLogger", "TensorBoardLogger"]
+
+logger = logging.getLogger(__name__)
+
+
+class ScalarLogger(Protocol):
+    """Takes numbers of a training, such as an adapter of a tracking service."""
+
+    def log_scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Take the numbers of a step, by name."""
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+
+
+class Loggers:
+    """Hands numbers to several loggers. One that fails is told once, and left out from then on.
+
+    Parameters
+    ----------
+    loggers
+        The loggers.
+
+    Attributes
+    ----------
+    failed
+        What was left out, and why, since somebody looked last: for the log of the run.
+    """
+
+    def __init__(self, loggers: Iterable[ScalarLogger] = ()) -> None:
+        self._loggers = list(loggers)
+        self.failed: list[str] = []
+
+    def log_scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Hand on the numbers of a step. Nothing is raised."""
+        for each in list(self._loggers):
+            try:
+                each.log_scalars(step, values)
+            except Exception as error:
+                self._leave_out(each, error)
+
+    def close(self) -> None:
+        """Close all, also those that were left out. Nothing is raised."""
+        for each in self._loggers:
+            try:
+                each.close()
+            except Exception as error:
+                self._tell(each, error)
+        self._loggers.clear()
+
+    def _leave_out(self, each: ScalarLogger, error: Exception) -> None:
+        self._loggers.remove(each)
+        self._tell(each, error)
+        try:
+            each.close()
+        except Exception:
+            logger.debug("%s cannot be closed either", type(each).__name__, exc_info=True)
+
+    def _tell(self, each: ScalarLogger, error: Exception) -> None:
+        why = f"{type(each).__name__} failed ({type(error).__name__}: {error})"
+        self.failed.append(why)
+        logger.warning("%s and is left out; training goes on", why)
+
+
+class TensorBoardLogger:
+    """Writes numbers for TensorBoard.
+
+    Parameters
+    ----------
+    folder
+        Where to.
+    step
+        How many steps were done: what is there of later ones is dropped.
+
+    Raises
+    ------
+    ImportError
+        If TensorBoard is not installed.
+    """
+
+    def __init__(self, folder: str | Path, step: int = 0) -> None:
+        self._writer: Any = open_summary(folder, step)
+
+    def log_scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Take the numbers of a step. ``validation.loss`` is shown beside ``validation.iou``."""
+        for name, value in values.items():
+            self._writer.add_scalar(name.replace(".", "/"), value, step)
+
+    def close(self) -> None:
+        """Write what waits."""
+        self._writer.close()
+
+
+class CsvLogger:
+    """Writes a table: a row for each step at which there is something, a column for each name.
+
+    Rows can be read as soon as they are there. A name that turns up later gets a column, and the
+    table is written anew. (The log of a run has all events; this is a table of some.)
+
+    Parameters
+    ----------
+    path
+        The file. A table that is there is gone on with.
+    names
+        Which numbers; None: all.
+    step
+        How many steps were done: rows of later ones are dropped.
+    """
+
+    def __init__(
+        self, path: str | Path, names: Iterable[str] | None = None, *, step: int = 0
+    ) -> None:
+        self.path = Path(path)
+        self._names = None if names is None else list(names)
+        self._columns = ["step", *(self._names or ())]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.exists():
+            self._write_anew([row for row in self._rows() if int(row["step"]) <= step])
+
+    def log_scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Write the row of a step."""
+        row = {n: v for n, v in values.items() if self._names is None or n in self._names}
+        if not row:
+            return
+        new = [name for name in row if name not in self._columns]
+        if new or not self.path.exists():
+            self._columns += new
+            self._write_anew(self._rows() if self.path.exists() else [])
+        with self.path.open("a", newline="") as file:
+            csv.DictWriter(file, self._columns).writerow({"step": step, **row})
+
+    def close(self) -> None:
+        """Nothing is open between rows."""
+
+    def _rows(self) -> list[dict[str, str]]:
+        with self.path.open(newline="") as file:
+            reader = csv.DictReader(file)
+            # A row that was cut off has not all of its cells.
+            rows = [row for row in reader if None not in row.values() and None not in row]
+            found = [name for name in reader.fieldnames or () if name not in self._columns]
+        self._columns += found
+        return [row for row in rows if row.get("step", "").isdecimal()]
+
+    def _write_anew(self, rows: list[dict[str, str]]) -> None:
+        partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        try:
+            with partial.open("w", newline="") as file:
+                writer = csv.DictWriter(file, self._columns)
+                writer.writeheader()
+                writer.writerows(rows)
+            partial.replace(self.path)
+        finally:
+            partial.unlink(missing_ok=True)
