@@ -1,10 +1,13 @@
 from .checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, save_checkpoint
+from .conjugate import NonlinearCG
 from .losses import lazy_nll
+from .nonfinite import NonFiniteLoss
 from .predict import Predict
 from .recipes.make import make_on
+from .step_options import StepOptions
 from .tensors import to_tensor
 from .to_device import ToDevice
-from .train import NonFiniteLoss, Train
+from .train import Train
 
 __all__ = [
     "Checkpoint",
@@ -13,8 +16,10 @@ __all__ = [
     "load_checkpoint",
     "make_on",
     "NonFiniteLoss",
+    "NonlinearCG",
     "Predict",
     "save_checkpoint",
+    "StepOptions",
     "to_tensor",
     "ToDevice",
     "Train",

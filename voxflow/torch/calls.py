@@ -114,7 +114,10 @@ class Outputs:
 
 @contextmanager
 def capturing(
-    node: str, model: torch.nn.Module, names: Iterable[Name]
+    node: str,
+    model: torch.nn.Module,
+    names: Iterable[Name],
+    run: Callable[..., Any] | None = None,
 ) -> Iterator[Callable[..., Outputs]]:
     """Call a module and see what comes out of it and of its submodules.
 
@@ -129,10 +132,13 @@ def capturing(
         The module.
     names
         What is to be seen.
+    run
+        What is called in the module's place, such as the module compiled.
     """
     modules = dict(model.named_modules())
     hooked: dict[str, Any] = {}
     caller = threading.get_ident()
+    called = model if run is None else run
 
     def keep(name: str) -> Callable[..., None]:
         def hook(module: Any, args: Any, result: Any) -> None:
@@ -144,7 +150,7 @@ def capturing(
 
     def call(*args: Any, **kwargs: Any) -> Outputs:
         outputs = Outputs(node, model, hooked)
-        result = model(*args, **kwargs)
+        result = called(*args, **kwargs)
         if isinstance(result, torch.Tensor):
             result = (result,)
         if not isinstance(result, tuple | list):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -14,15 +14,9 @@ from voxflow.nodes.flow.model_outputs import made_array, output_spec
 from voxflow.nodes.sinks.target import claim_place, release
 from voxflow.nodes.values.normalize import statistics_upstream
 from voxflow.pipeline.data import ArrayKey, ArraySpec, Batch, BatchRequest, RunPosition
-from voxflow.pipeline.engine import BatchFilter, PipelineRequestError
-from voxflow.torch.calls import (
-    Name,
-    Outputs,
-    arguments,
-    capturing,
-    checked_arguments,
-    checked_names,
-)
+from voxflow.pipeline.engine import BatchFilter
+from voxflow.torch.buffers import copied_buffers, put_back
+from voxflow.torch.calls import checked_names
 from voxflow.torch.checkpoint import (
     Checkpoint,
     checkpoint_path,
@@ -34,26 +28,23 @@ from voxflow.torch.checkpoint import (
     save_checkpoint,
 )
 from voxflow.torch.devices import choose_device
+from voxflow.torch.forward import Forward
+from voxflow.torch.step import OfStep, Step
 from voxflow.torch.summary import open_summary
-from voxflow.torch.tensors import to_array, to_tensor
+from voxflow.torch.tensors import to_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from voxflow.torch.calls import Name
+
 logger = logging.getLogger(__name__)
 
-
-class NonFiniteLoss(PipelineRequestError, FloatingPointError):
-    """The loss is infinite or not a number. The model was not changed by the batch.
-
-    Attributes
-    ----------
-    batch
-        What went into the model and the loss.
-    token
-        What it takes to make the batch again, with this pipeline or with one without `Train`.
-    """
+_REMEDY = (
+    "What went in is error.batch; to make it again, replay(error.token) on the pipeline without "
+    "this node."
+)
 
 
 class Train(BatchFilter):
@@ -116,6 +107,10 @@ class Train(BatchFilter):
     # Workers would each train a copy of their own.
     writes: ClassVar[bool] = True
 
+    model = OfStep()
+    loss = OfStep()
+    optimizer = OfStep()
+
     def __init__(
         self,
         model: torch.nn.Module,
@@ -137,19 +132,18 @@ class Train(BatchFilter):
             raise ValueError(
                 f"save_every and log_every have to be at least 1, got {save_every}, {log_every}"
             )
-        self.model = model
-        self.loss = loss
-        self.optimizer = optimizer
-        self.inputs = checked_arguments("inputs", inputs)
-        self.outputs = checked_names("outputs", outputs)
-        self.loss_inputs = checked_arguments("loss_inputs", loss_inputs)
+        self.device = choose_device(device)
+        self._forward = Forward(inputs, outputs, loss_inputs, self.device, self.name)
+        self._step = Step(self._forward, model, loss, optimizer, remedy=_REMEDY)
+        self.inputs = self._forward.inputs
+        self.outputs = self._forward.outputs
+        self.loss_inputs = self._forward.loss_inputs
         self.gradients = checked_names("gradients", gradients or {})
         self.array_specs = dict(array_specs or {})
         self.checkpoint_basename = checkpoint_basename
         self.save_every = save_every
         self.log_dir = log_dir
         self.log_every = log_every
-        self.device = choose_device(device)
         self.iteration = 0
         self.summary_writer: Any = None
         # What follows the last batch of the run, whatever else was trained on since.
@@ -160,7 +154,7 @@ class Train(BatchFilter):
 
     def setup(self) -> None:
         """Say what the model makes, and load the latest checkpoint."""
-        inputs = [key for key in self._from_upstream() if not self.spec[key].nonspatial]
+        inputs = [key for key in self._forward.needed() if not self.spec[key].nonspatial]
         for key in [*self.outputs.values(), *self.gradients.values()]:
             self.provides(key, output_spec(self, key, self.array_specs, inputs))
         self.model.to(self.device)
@@ -226,7 +220,7 @@ class Train(BatchFilter):
     def prepare(self, request: BatchRequest) -> BatchRequest:
         """Need all inputs of the model and of the loss."""
         needed = BatchRequest()
-        for key in self._from_upstream():
+        for key in self._forward.needed():
             if key not in request:
                 raise KeyError(
                     f"{self.name()} needs {key}, which is not in the request; ask for it with "
@@ -248,7 +242,7 @@ class Train(BatchFilter):
             restore_rng(self._rng)
             self._rng = None
         made = self._computed(batch, request)
-        self.optimizer.step()
+        self._step.update()
         self.iteration += 1
         made.iteration = self.iteration
         self._log(float(made.loss), time.time() - start)
@@ -269,103 +263,22 @@ class Train(BatchFilter):
 
     def _computed(self, batch: Batch, request: BatchRequest) -> Batch:
         """The outputs, the loss and its gradients, which the parameters have, too."""
-        buffers = self._buffers()
         wanted = {name: key for name, key in self.gradients.items() if key in request}
-        with capturing(self.name(), self.model, [*self.outputs, *wanted]) as call:
-            self.optimizer.zero_grad()
-            positional, named = arguments(
-                {name: self._tensor(batch, key) for name, key in self.inputs.items()}
-            )
-            outputs = call(*positional, **named)
-            for name in wanted:
-                self._keep_gradient(name, outputs)
-            loss = self._loss_of(batch, outputs)
-        self._check_finite(loss, batch, buffers)
-        made = self._arrays_of(self.outputs, outputs.__getitem__, request)
-        made.loss = to_array(loss)
-        loss.backward()
-        return made.merge(self._arrays_of(wanted, lambda n: self._gradient(n, outputs), request))
+        passed = self._step.gradients(batch, self.iteration + 1, wanted)
+        made = self._arrays_of(self.outputs, passed.outputs.__getitem__, request)
+        made.loss = to_array(passed.loss)
+        gradient = partial(self._forward.gradient, outputs=passed.outputs)
+        return made.merge(self._arrays_of(wanted, gradient, request))
 
     def _looked_at(self, batch: Batch, request: BatchRequest) -> Batch:
         """What a step would compute; nothing of the training moves."""
-        buffers, states = self._buffers(), rng_states()
+        buffers, states = copied_buffers(self.model), rng_states()
         try:
             return self._computed(batch, request)
         finally:
-            self._put_back(buffers)
+            put_back(self.model, buffers)
             restore_rng(states)
             self.optimizer.zero_grad()
-
-    def _buffers(self) -> dict[str, torch.Tensor]:
-        return {name: buffer.clone() for name, buffer in self.model.named_buffers()}
-
-    def _put_back(self, buffers: dict[str, torch.Tensor]) -> None:
-        for name, buffer in self.model.named_buffers():
-            buffer.copy_(buffers[name])
-
-    def _from_upstream(self) -> list[ArrayKey]:
-        made = {*self.outputs.values()}
-        wanted = [*self.inputs.values(), *self.loss_inputs.values()]
-        return [key for key in dict.fromkeys(wanted) if key not in made]
-
-    def _tensor(self, batch: Batch, key: ArrayKey) -> torch.Tensor:
-        return to_tensor(batch[key], self.device)
-
-    def _loss_of(self, batch: Batch, outputs: Outputs) -> torch.Tensor:
-        made = {key: name for name, key in self.outputs.items()}
-        values = {
-            n: outputs[made[key]] if key in made else self._tensor(batch, key)
-            for n, key in self.loss_inputs.items()
-        }
-        positional, named = arguments(values)
-        loss: torch.Tensor = self.loss(*positional, **named)
-        if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
-            what = f"the shape {tuple(loss.shape)}" if hasattr(loss, "shape") else repr(loss)
-            raise ValueError(
-                f"{self.name()}: the loss has to be a tensor with one number, got {what}"
-            )
-        return loss.reshape(())
-
-    def _check_finite(
-        self, loss: torch.Tensor, batch: Batch, buffers: dict[str, torch.Tensor]
-    ) -> None:
-        if math.isfinite(loss.item()):
-            return
-        broken = [n for n, p in self.model.named_parameters() if not bool(p.isfinite().all())]
-        # Running means and the like have seen the batch already.
-        self._put_back(buffers)
-        before = (
-            f"; it was broken before: {broken[0]} holds values that are not finite, as after a "
-            "gradient that was not"
-            if broken
-            else ""
-        )
-        error = NonFiniteLoss(
-            f"{self.name()}: the loss is {loss.item()} at iteration {self.iteration + 1}; the "
-            f"model was left as it was{before}. What went in is error.batch; to make it again, "
-            "replay(error.token) on the pipeline without this node."
-        )
-        error.batch = batch
-        raise error
-
-    def _keep_gradient(self, name: Name, outputs: Outputs) -> None:
-        tensor = outputs[name]
-        if not tensor.requires_grad:
-            raise ValueError(
-                f"{self.name()}: there is no gradient of {name!r}, which does not depend on any "
-                "parameter that is trained"
-            )
-        tensor.retain_grad()
-
-    def _gradient(self, name: Name, outputs: Outputs) -> torch.Tensor:
-        gradient = outputs[name].grad
-        if gradient is None:
-            raise ValueError(
-                f"{self.name()}: there is no gradient of {name!r}, because the loss does not "
-                "depend on it"
-            )
-        # A parameter's is used again in the next step.
-        return gradient.clone() if outputs[name].is_leaf else gradient
 
     def _arrays_of(
         self,

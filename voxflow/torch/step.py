@@ -1,0 +1,398 @@
+"""One training step."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from voxflow.torch.averages import Averages
+from voxflow.torch.buffers import copied_buffers, put_back
+from voxflow.torch.draws import drawing_from
+from voxflow.torch.nonfinite import Action, KeptState, NonFiniteLoss, check_action
+from voxflow.torch.ranks import Ranks
+from voxflow.torch.step_options import DTYPES, StepOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from contextlib import AbstractContextManager
+
+    from voxflow.pipeline.data import Batch
+    from voxflow.torch.calls import Name
+    from voxflow.torch.forward import Forward, Passed
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """What a step did.
+
+    Attributes
+    ----------
+    loss
+        The mean over the batches, and over the processes; not finite if the step was left out.
+    last
+        The pass of the last batch; None if the step was left out.
+    action
+        What was done about a loss that was not finite; None: it was finite.
+    error
+        What says so; None: it was finite.
+    metrics
+        What else is known: ``gradient_norm`` if gradients are clipped by it, ``evaluations`` of
+        the loss if the optimizer asks for several.
+    """
+
+    loss: float
+    last: Passed | None = None
+    action: Action | None = None
+    error: NonFiniteLoss | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+class Step:
+    """Makes steps: forward, loss, backward, update.
+
+    A step whose loss is not finite leaves model and optimizer as they were. The model may be
+    exchanged only before `begin`; loss and optimizer at any time between two steps.
+
+    Parameters
+    ----------
+    forward
+        How batches pass.
+    model, loss, optimizer
+        What is trained, by what, and how. An optimizer whose ``step`` needs a closure, such as
+        ``torch.optim.LBFGS``, evaluates the loss of the same batches several times.
+    options
+        How.
+    remedy
+        What messages say of how to make a batch again.
+
+    Attributes
+    ----------
+    whole
+        Whether model and optimizer are as after a whole step.
+    """
+
+    def __init__(
+        self,
+        forward: Forward,
+        model: torch.nn.Module,
+        loss: Any,
+        optimizer: torch.optim.Optimizer,
+        options: StepOptions | None = None,
+        remedy: str = "What went in is error.batch; to make it again, replay(error.token).",
+    ) -> None:
+        self.forward = forward
+        self.model = model
+        self.loss = loss
+        self.optimizer = optimizer
+        self.options = options or StepOptions()
+        self.remedy = remedy
+        self.whole = True
+        self.averages: Averages | None = None
+        self._ranks = Ranks()
+        self._run: Any = None
+        self._scaler: torch.amp.GradScaler | None = None
+        self._kept: KeptState | None = None
+
+    def begin(self, ranks: Ranks | None = None) -> None:
+        """Get ready, once model and optimizer are where they are to be, and loaded.
+
+        Parameters
+        ----------
+        ranks
+            The processes that train together.
+
+        Raises
+        ------
+        ValueError
+            If options do not go together.
+        """
+        options, self._ranks = self.options, ranks or Ranks()
+        self._check_closure()
+        run: Any = self._ranks.wrapped(self.model)
+        if options.compile:
+            names = [n for n in self.forward.outputs if not str(n).isdecimal()]
+            if names:
+                raise ValueError(
+                    f"outputs of submodules, {names}, cannot be had of a compiled model; leave "
+                    "compile= out, or let the model return them"
+                )
+            how = options.compile if isinstance(options.compile, dict) else {}
+            run = torch.compile(run, **how)
+        self._run = None if run is self.model else run
+        if options.precision == "float16":
+            self._scaler = torch.amp.GradScaler(self.forward.device.type)
+        if options.average is not None:
+            self.averages = Averages(self.model, options.average)
+        if options.nonfinite == "rollback" or callable(options.nonfinite):
+            averages = {} if self.averages is None else {"average": self.averages}
+            self._kept = KeptState(self.model, optimizer=self.optimizer, **averages)
+            self._kept.keep()
+
+    def _check_closure(self) -> None:
+        options = self.options
+        limits = options.clip_norm is not None or options.clip_value is not None
+        if self.needs_closure and (limits or options.precision == "float16"):
+            raise ValueError(
+                f"{type(self.optimizer).__name__} searches along lines, for which the gradients "
+                "have to be those of the loss: leave clip_norm, clip_value and "
+                "precision='float16' out"
+            )
+
+    @property
+    def needs_closure(self) -> bool:
+        """Whether the optimizer evaluates the loss by itself."""
+        closure = inspect.signature(self.optimizer.step).parameters.get("closure")
+        return closure is not None and closure.default is inspect.Parameter.empty
+
+    # -- parts ----------------------------------------------------------------------------------
+
+    def gradients(self, batch: Batch, number: int, seen: Iterable[Name] = ()) -> Passed:
+        """Let the parameters have the gradients of one batch, and nothing else.
+
+        Parameters
+        ----------
+        batch
+            The batch.
+        number
+            Which step it is, for messages.
+        seen
+            Outputs whose gradient is to be kept.
+
+        Raises
+        ------
+        NonFiniteLoss
+            If the loss is not finite; the model is as it was.
+        """
+        buffers = copied_buffers(self.model)
+        self.optimizer.zero_grad()
+        passed = self._pass(batch, None, seen)
+        try:
+            self._check_finite(float(passed.loss.detach()), batch, number)
+        except NonFiniteLoss:
+            put_back(self.model, buffers)
+            raise
+        passed.loss.backward()
+        return passed
+
+    def update(self) -> dict[str, float]:
+        """Let the optimizer take the gradients; what is known of them.
+
+        Raises
+        ------
+        NonFiniteLoss
+            If they are clipped by their norm, and it is not finite; nothing was changed.
+        """
+        found: dict[str, float] = {}
+        if self._scaler is not None:
+            self._scaler.unscale_(self.optimizer)
+        self._clip(found)
+        self.whole = False
+        if self._scaler is None:
+            self.optimizer.step()
+        else:
+            self._scaler.step(self.optimizer)
+            self._scaler.update()
+        if self.averages is not None:
+            self.averages.update()
+        self.whole = True
+        return found
+
+    def _clip(self, found: dict[str, float]) -> None:
+        options = self.options
+        if options.clip_norm is None and options.clip_value is None:
+            return
+        parameters = [p for p in self.model.parameters() if p.grad is not None]
+        if options.clip_value is not None:
+            torch.nn.utils.clip_grad_value_(parameters, options.clip_value)
+        if options.clip_norm is not None:
+            norm = float(torch.nn.utils.clip_grad_norm_(parameters, options.clip_norm))
+            found["gradient_norm"] = norm
+            # A scaled loss may overflow: the scaler leaves the update out, and scales less.
+            if not math.isfinite(norm) and self._scaler is None:
+                raise NonFiniteLoss(
+                    f"{self.forward.who()}: the norm of the gradients is {norm}; the model was "
+                    f"left as it was. {self.remedy}"
+                )
+
+    def _pass(self, batch: Batch, seed: int | None, seen: Iterable[Name] = ()) -> Passed:
+        with ExitStack() as stack:
+            if seed is not None:
+                stack.enter_context(drawing_from(seed, self.forward.device))
+            if self.options.precision is not None:
+                dtype = DTYPES[self.options.precision]
+                stack.enter_context(torch.autocast(self.forward.device.type, dtype))
+            return self.forward(self.model, self.loss, batch, run=self._run, seen=seen)
+
+    def _check_finite(self, loss: float, batch: Batch, number: int) -> None:
+        if math.isfinite(loss):
+            return
+        broken = [n for n, p in self.model.named_parameters() if not bool(p.isfinite().all())]
+        before = (
+            f"; it was broken before: {broken[0]} holds values that are not finite, as after a "
+            "gradient that was not"
+            if broken
+            else ""
+        )
+        error = NonFiniteLoss(
+            f"{self.forward.who()}: the loss is {loss} at iteration {number}; the "
+            f"model was left as it was{before}. {self.remedy}"
+        )
+        error.batch = batch
+        raise error
+
+    # -- a step ---------------------------------------------------------------------------------
+
+    def __call__(
+        self, batches: Sequence[Batch], number: int, seeds: Sequence[int] | None = None
+    ) -> Stepped:
+        """Make a step.
+
+        Parameters
+        ----------
+        batches
+            As many as are accumulated.
+        number
+            Which step it is, from 1.
+        seeds
+            What torch draws from during the pass of each batch; None: as it happens to be.
+
+        Returns
+        -------
+        Stepped
+            What was done.
+
+        Raises
+        ------
+        NonFiniteLoss
+            If the loss is not finite, and the training is to stop.
+        """
+        drawn: Sequence[int | None] = [None] * len(batches) if seeds is None else seeds
+        buffers = copied_buffers(self.model)
+        make = self._searched if self.needs_closure else self._descended
+        try:
+            made = make(list(zip(batches, drawn, strict=True)), number)
+        except BaseException as error:
+            if self.whole:
+                put_back(self.model, buffers)
+                self.optimizer.zero_grad()
+            if not isinstance(error, NonFiniteLoss):
+                raise
+            if error.batch is None:
+                error.batch = batches[-1]
+            return self._acted(error)
+        if self._kept is not None and number % self.options.keep_every == 0:
+            self._kept.keep()
+        return made
+
+    def _descended(self, batches: list[tuple[Batch, int | None]], number: int) -> Stepped:
+        self.optimizer.zero_grad()
+        loss, passed = self._accumulated(batches, number)
+        return Stepped(loss, passed, metrics=self.update())
+
+    def _accumulated(
+        self, batches: list[tuple[Batch, int | None]], number: int | None
+    ) -> tuple[float, Passed]:
+        """Gradients of the mean over batches; the mean; the last pass. No number: all will do."""
+        total = 0.0
+        for i, (batch, seed) in enumerate(batches):
+            with self._exchanging(i == len(batches) - 1):
+                passed = self._pass(batch, seed)
+                loss = float(self._ranks.mean(passed.loss))
+                if number is not None:
+                    self._check_finite(loss, batch, number)
+                self._backward(passed.loss, len(batches))
+            total += loss
+        return total / len(batches), passed
+
+    def _exchanging(self, last: bool) -> AbstractContextManager[Any]:
+        # Gradients of all processes meet once a step.
+        wrapped = getattr(self._run, "no_sync", None)
+        return nullcontext() if last or wrapped is None else wrapped()
+
+    def _backward(self, loss: torch.Tensor, count: int) -> None:
+        part = loss if count == 1 else loss / count
+        (part if self._scaler is None else self._scaler.scale(part)).backward()
+
+    def _searched(self, batches: list[tuple[Batch, int | None]], number: int) -> Stepped:
+        """A step of an optimizer that asks for the loss again and again."""
+        self._check_closure()
+        found: list[float] = []
+        passes: list[Passed] = []
+
+        def closure() -> Any:
+            self.optimizer.zero_grad()
+            # A length of a line search may well be too long.
+            loss, passed = self._accumulated(batches, None if found else number)
+            found.append(loss)
+            passes[:] = [passed]
+            self.whole = False
+            return torch.tensor(loss, device=self.forward.device, dtype=torch.float64)
+
+        before = [p.detach().clone() for p in self.model.parameters()]
+        self.optimizer.step(closure)
+        if not all(bool(p.isfinite().all()) for p in self.model.parameters()):
+            self._undo(before)
+            raise NonFiniteLoss(
+                f"{self.forward.who()}: {type(self.optimizer).__name__} made weights that are not "
+                f"finite at iteration {number}; the model was left as it was. {self.remedy}"
+            )
+        if self.averages is not None:
+            self.averages.update()
+        self.whole = True
+        return Stepped(found[0], passes[0], metrics={"evaluations": float(len(found))})
+
+    @torch.no_grad()
+    def _undo(self, before: list[torch.Tensor]) -> None:
+        for parameter, value in zip(self.model.parameters(), before, strict=True):
+            parameter.copy_(value)
+        # What it knew of the way led there.
+        self.optimizer.state.clear()
+        self.whole = True
+
+    # -- a loss that is not finite --------------------------------------------------------------
+
+    def _acted(self, error: NonFiniteLoss) -> Stepped:
+        policy = self.options.nonfinite
+        action = check_action(self._ranks.agreed(policy(error) if callable(policy) else policy))
+        if action == "stop":
+            raise error
+        if action == "rollback" and self._kept is not None:
+            self._kept.put_back()
+        return Stepped(math.nan, action=action, error=error)
+
+    # -- saved and loaded -----------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a training needs, beside model and optimizer, to go on exactly."""
+        return {
+            "scaler": None if self._scaler is None else self._scaler.state_dict(),
+            "average": None if self.averages is None else self.averages.state_dict(),
+            "kept": None if self._kept is None else self._kept.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what was saved, after `begin`; what is not there begins anew."""
+        if self._scaler is not None and state.get("scaler"):
+            self._scaler.load_state_dict(state["scaler"])
+        if self.averages is not None and state.get("average"):
+            self.averages.load_state_dict(state["average"])
+        if self._kept is not None and state.get("kept"):
+            self._kept.load_state_dict(state["kept"])
+
+
+class OfStep:
+    """An attribute of an object that is that of its `Step`."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        return self if instance is None else getattr(instance._step, self._name)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        setattr(instance._step, self._name, value)
