@@ -8,12 +8,18 @@ from .step_options import StepOptions
 from .tensors import to_tensor
 from .to_device import ToDevice
 from .train import Train
+from .warm_start import LoadReport
+from .warm_start import load_weights
+from .warm_start import freeze
 
 __all__ = [
     "Checkpoint",
+    "freeze",
     "latest_checkpoint",
     "lazy_nll",
     "load_checkpoint",
+    "load_weights",
+    "LoadReport",
     "make_on",
     "NonFiniteLoss",
     "NonlinearCG",

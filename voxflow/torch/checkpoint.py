@@ -69,7 +69,7 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
         If `extra` holds what could not be loaded without running code. Nothing is written then.
     """
     path = Path(path)
-    extra = _loadable(checkpoint.extra, "extra")
+    extra = loadable(checkpoint.extra, "extra")
     path.parent.mkdir(parents=True, exist_ok=True)
     position = checkpoint.position
     fields = {
@@ -95,21 +95,27 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _loadable(value: Any, where: str) -> Any:
-    """The same of types that ``weights_only=True`` knows; numbers of numpy become Python's."""
+def loadable(value: Any, where: str) -> Any:
+    """The same of types that ``weights_only=True`` knows; numbers of numpy become Python's.
+
+    Raises
+    ------
+    TypeError
+        If it holds anything else.
+    """
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, torch.Tensor) or type(value) in _PLAIN:
         return value
     if isinstance(value, dict):
         made = {
-            _loadable(key, f"a key of {where}"): _loadable(of, f"{where}[{key!r}]")
+            loadable(key, f"a key of {where}"): loadable(of, f"{where}[{key!r}]")
             for key, of in value.items()
         }
         # Schedulers count in these.
         return type(value)(made) if type(value) in (Counter, OrderedDict) else made
     if isinstance(value, list | tuple):
-        items = [_loadable(of, f"{where}[{i}]") for i, of in enumerate(value)]
+        items = [loadable(of, f"{where}[{i}]") for i, of in enumerate(value)]
         return tuple(items) if isinstance(value, tuple) else items
     raise TypeError(
         f"{where} is a {type(value).__name__}, and a checkpoint holds numbers, texts, tensors, and "

@@ -8,8 +8,11 @@ from .keeping import Keeper, load_newest_checkpoint
 from .loggers import CsvLogger, Loggers, ScalarLogger, TensorBoardLogger
 from .plateau import Plateau
 from .plots import Plotter, plot_history
+from .result import RunReport
+from .result import StepResult
 from .scheduled import Scheduled
 from .schedules import Decay, Linear, Schedule, Updates
+from .session import Session
 from .stopping import (
     EarlyStopping,
     MaxActiveHours,
@@ -20,6 +23,7 @@ from .stopping import (
 )
 from .targets import Targets, UnknownTarget
 from .torch_schedule import TorchSchedule
+from .validation import Validation
 from .when import Every, Moment
 
 __all__ = [
@@ -47,10 +51,13 @@ __all__ = [
     "Plotter",
     "read_events",
     "ScalarLogger",
+    "RunReport",
     "Schedule",
     "Scheduled",
     "Series",
+    "Session",
     "sma",
+    "StepResult",
     "StopRule",
     "Targets",
     "TensorBoardLogger",
@@ -58,4 +65,5 @@ __all__ = [
     "TorchSchedule",
     "UnknownTarget",
     "Updates",
+    "Validation",
 ]

@@ -1,0 +1,509 @@
+"""A training session: model, loss, optimizer and pipeline, step after step."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from voxflow.pipeline.data import ArrayKey, BatchRequest, RunPosition
+from voxflow.pipeline.data.seeds import derive_seed, fresh_seed
+from voxflow.pipeline.engine import Pipeline, build
+from voxflow.pipeline.engine.notes import add_note
+from voxflow.torch.checkpoint import load_checkpoint, save_checkpoint
+from voxflow.torch.devices import choose_device
+from voxflow.torch.forward import Forward
+from voxflow.torch.ranks import Ranks, joined, own_device
+from voxflow.torch.step import NonFiniteLoss, OfStep, Step
+from voxflow.torch.warm_start import freeze, load_weights
+from voxflow.training.calling import Hooks
+from voxflow.training.clock import Clock
+from voxflow.training.events import EventLog
+from voxflow.training.keeping import Keeper, load_newest_checkpoint
+from voxflow.training.nowhere import Nowhere
+from voxflow.training.result import RunReport, StepResult
+from voxflow.training.session_state import checkpoint_of, restore
+from voxflow.training.setting import set_target
+from voxflow.training.stopping import MaxSteps, first_reason
+from voxflow.training.when import Every, Moment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from voxflow.pipeline.data import Batch
+    from voxflow.torch.calls import Name
+    from voxflow.torch.step import Stepped
+    from voxflow.torch.step_options import StepOptions
+    from voxflow.torch.warm_start import LoadReport, Mode
+    from voxflow.training.stopping import StopRule
+    from voxflow.training.validation import Validation
+
+    Names = ArrayKey | Sequence[ArrayKey] | Mapping[Name, ArrayKey]
+    """One key, the keys of the positions 0, 1, ..., or keys by position or name."""
+
+logger = logging.getLogger(__name__)
+
+
+class Session:
+    """Trains a torch model on the batches of a pipeline.
+
+    Each step draws the next batches of the run, and torch's own draws (dropout) follow from the
+    seed of each batch: the same seed gives the same training, bit for bit, with any number of
+    workers, whatever hooks draw, and after it was broken off and goes on.
+
+    In processes that `torchrun` started, each draws its own batches of the one sequence, gradients
+    are means over all, and the first one alone runs hooks, validation and stop rules, and writes.
+
+    Parameters
+    ----------
+    model
+        The model. Its ``forward`` returns a tensor or a tuple of tensors.
+    loss
+        Called with `loss_inputs`; returns a scalar.
+    optimizer
+        Holds the parameters of the model.
+    pipeline
+        Makes the batches; not set up.
+    request
+        What is asked for each batch.
+    inputs, outputs, loss_inputs
+        Arrays that go into the model, come out of it, and go into the loss: a key, the keys of the
+        positions from 0 on, or keys by position or name. See `voxflow.torch.Train`.
+    validation
+        What is evaluated now and then; its metrics are known as ``"validation.<name>"``.
+    hooks
+        What is to be done around steps: objects with some of the methods ``begin(session)``,
+        ``after_step(session, step)`` (with a `StepResult`), ``end(session)``, ``state_dict()``,
+        ``load_state_dict(state)``. One that fails is logged, and the training goes on.
+    run_dir
+        Where the log and the checkpoints go; None: nowhere. A training that has checkpoints there
+        goes on from the newest.
+    seed
+        The seed of the run. None: that of the run that goes on, or one is drawn.
+    stop_after
+        The number of steps; or rules that say when to stop. None: `request_stop` ends it.
+    keeper
+        Which checkpoints are written. None: the last one every 1000 steps, and a final one.
+    options
+        How a step is made: `voxflow.torch.StepOptions`.
+    steps_per_epoch
+        How many steps are an epoch, for what is due by epochs.
+    device
+        "auto" takes a GPU if there is one; any other device has to be there.
+    clock
+        Counts active time.
+
+    Raises
+    ------
+    TypeError, ValueError, KeyError, RuntimeError
+        If names, keys, numbers or the device are wrong.
+
+    Examples
+    --------
+    >>> import numpy as np, torch
+    >>> import voxflow as gp
+    >>> raw, made = gp.ArrayKey("RAW"), gp.ArrayKey("MADE")
+    >>> image = np.random.default_rng(0).random((64, 64), dtype=np.float32)
+    >>> source = gp.ArraySource(raw, image, spec=gp.ArraySpec(voxel_size=(1, 1)))
+    >>> pipeline = source + gp.RandomLocation() + gp.Unsqueeze([raw])
+    >>> request = gp.BatchRequest()
+    >>> request.add(raw, (8, 8))
+    >>> model = torch.nn.Conv2d(1, 1, 3, padding=1)
+    >>> session = Session(
+    ...     model,
+    ...     torch.nn.MSELoss(),
+    ...     torch.optim.Adam(model.parameters()),
+    ...     pipeline,
+    ...     request,
+    ...     inputs=raw,
+    ...     outputs=made,
+    ...     loss_inputs=[made, raw],
+    ...     stop_after=5,
+    ...     seed=1,
+    ...     device="cpu",
+    ... )
+    >>> session.run().reason
+    '5 steps are done, of 5'
+    """
+
+    model = OfStep()
+    loss = OfStep()
+    optimizer = OfStep()
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        loss: Any,
+        optimizer: torch.optim.Optimizer,
+        pipeline: Any,
+        request: BatchRequest,
+        *,
+        inputs: Names,
+        outputs: Names,
+        loss_inputs: Names,
+        validation: Validation | None = None,
+        hooks: Sequence[Any] = (),
+        run_dir: str | Path | None = None,
+        seed: int | None = None,
+        stop_after: int | StopRule | Sequence[StopRule] | None = None,
+        keeper: Keeper | None = None,
+        options: StepOptions | None = None,
+        steps_per_epoch: int | None = None,
+        device: str | torch.device = "auto",
+        clock: Clock | None = None,
+    ) -> None:
+        self.device = own_device(choose_device(device))
+        self._forward = Forward(
+            _by_name(inputs), _by_name(outputs), _by_name(loss_inputs), self.device, self._who
+        )
+        self._step = Step(self._forward, model, loss, optimizer, options)
+        self.pipeline = pipeline if isinstance(pipeline, Pipeline) else Pipeline(pipeline)
+        self.request = self._asked(request)
+        self.validation = validation
+        self.run_dir = None if run_dir is None else Path(run_dir)
+        self.seed = seed
+        self.stop_rules = _rules(stop_after)
+        if keeper is None and self.run_dir is not None:
+            keeper = Keeper(self.run_dir / "checkpoints", last=Every(steps=1000))
+        self.keeper = keeper
+        self.steps_per_epoch = steps_per_epoch
+        self.clock = Clock() if clock is None else clock
+        self.log: Any = Nowhere()
+        self.hooks = Hooks(hooks, self.record)
+        self.step = 0
+        self.metrics: dict[str, float] = {}
+        """What was measured last, by name."""
+        # The next batch of the run, of all processes.
+        self.position: RunPosition | None = None
+        self.ranks = Ranks()
+        self.changed: dict[str, Any] = {}
+        self.pending: list[tuple[str, Any]] = []
+        self._lock = threading.Lock()
+        self._reason: str | None = None
+        self._save_at_end = True
+        self._active = 0.0
+
+    @staticmethod
+    def _who() -> str:
+        return "Session"
+
+    def _asked(self, request: BatchRequest) -> BatchRequest:
+        """What upstream is asked for: all but what the model makes."""
+        asked = request.clone()
+        for key in self._forward.needed():
+            if key not in asked:
+                raise KeyError(
+                    f"the session needs {key}, which is not in the request; ask for it with the "
+                    "region that the model or the loss is to see"
+                )
+        for key in self._forward.outputs.values():
+            if key in asked:
+                del asked[key]
+        return asked
+
+    # -- from outside ---------------------------------------------------------------------------
+
+    @property
+    def moment(self) -> Moment:
+        """Where the training is."""
+        epoch = 0 if self.steps_per_epoch is None else self.step // self.steps_per_epoch
+        return Moment(self.step, self.clock.active_seconds, epoch, self.clock.wall_seconds)
+
+    def request_stop(self, reason: str, *, save: bool = True) -> None:
+        """Let the run end after the step that it is at. From any thread.
+
+        Parameters
+        ----------
+        reason
+            Why, for the report and the log.
+        save
+            Whether the final checkpoint is written.
+        """
+        self._reason = reason
+        self._save_at_end = save
+
+    def set(self, target: str, value: Any) -> None:
+        """Change something before the next step, such as ``"optimizer.lr"``. From any thread.
+
+        Parameters
+        ----------
+        target
+            What, with dots.
+        value
+            What it becomes.
+
+        Raises
+        ------
+        ValueError
+            From `run`, before the next step, if there is no such target.
+        """
+        with self._lock:
+            self.pending.append((target, value))
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Do something for the time of a block that is no time of the training."""
+        with self.clock.paused():
+            yield
+
+    def record(self, values: Mapping[str, Any]) -> None:
+        """Log values of the step that was done last. A full disk does not end the training."""
+        try:
+            self.log.record(self.step, values)
+        except OSError as error:
+            logger.warning("the log cannot be written, what is logged is kept: %s", error)
+
+    def load(self, path: str | Path, mode: Mode = "strict") -> LoadReport:
+        """Take the weights of a checkpoint, and nothing else: a warm start.
+
+        A run that goes on from checkpoints of its own has those weights instead.
+
+        Parameters
+        ----------
+        path
+            A checkpoint, or a file with a state dict.
+        mode
+            "strict", "matching" or "adapt": see `voxflow.torch.load_weights`.
+
+        Returns
+        -------
+        LoadReport
+            What became of each weight.
+        """
+        found = load_checkpoint(path, "cpu")
+        report = load_weights(self.model, found.model, mode)
+        logger.info("weights of %s: %s", path, report)
+        self.record({"load": {"path": str(path), "mode": mode, "report": str(report)}})
+        return report
+
+    def save(self, path: str | Path) -> Path:
+        """Write a checkpoint of the training as it is, between two steps."""
+        save_checkpoint(path, checkpoint_of(self))
+        return Path(path)
+
+    def freeze(self, *patterns: str) -> list[str]:
+        """Let parameters stay whose names match, such as ``"encoder.*"``; before `run`.
+
+        Returns
+        -------
+        list[str]
+            Their names.
+        """
+        return freeze(self.model, patterns)
+
+    # -- a run ----------------------------------------------------------------------------------
+
+    def run(self) -> RunReport:
+        """Train until it is to stop. May be called again, as with another stop rule.
+
+        Returns
+        -------
+        RunReport
+            How far it got, and why it ended.
+
+        Raises
+        ------
+        NonFiniteLoss
+            If the loss is not finite, and the training is to stop.
+        ValueError, PipelineSetupError
+            If checkpoints are of something else, or the run has another seed.
+        """
+        with ExitStack() as stack:
+            self._begin(stack)
+            try:
+                reason = self._loop()
+            except BaseException as error:
+                self._rescue(error)
+                raise
+            finally:
+                self._active = self.clock.active_seconds
+            self._end(reason)
+        return RunReport(self.step, reason, self._active)
+
+    def _begin(self, stack: ExitStack) -> None:
+        self._reason, self._save_at_end = None, True
+        self.ranks = stack.enter_context(joined(self.device))
+        self.hooks.of_rank(self.ranks.rank)
+        self.model.to(self.device)
+        if isinstance(self.loss, torch.nn.Module):
+            self.loss.to(self.device)
+        if not self.model.training:
+            logger.warning("the model is in evaluation mode; call model.train()")
+        if self.ranks.first:
+            self._begin_to_write(stack)
+        self.clock.load_state_dict({"active_seconds": self._active})
+        self._go_on()
+        seed = None if self.position is None else self.position.seed
+        stack.enter_context(build(self.pipeline, seed=seed))
+        if self.validation is not None and self.ranks.first:
+            stack.enter_context(build(self.validation.pipeline, seed=self.validation.seed))
+        self.hooks.call("begin", self)
+        if self.step == 0:
+            self.metrics = self._validated()
+            self.record(self.metrics)
+
+    def _begin_to_write(self, stack: ExitStack) -> None:
+        if self.keeper is not None:
+            self.keeper.begin()
+        if self.run_dir is not None:
+            self.run_dir.mkdir(parents=True, exist_ok=True)
+            self.log = stack.enter_context(EventLog(self.run_dir, self.clock))
+
+    def _go_on(self) -> None:
+        """Begin, or go on from the newest checkpoint."""
+        found = None
+        if self.position is None and self.keeper is not None:
+            found = load_newest_checkpoint(self.keeper.folder, self.device)
+        if found is None:
+            self._step.begin(self.ranks)
+        else:
+            restore(self, *found)
+            self.log.resumed(self.step)
+        if self.position is None:
+            seed = self.ranks.agreed(fresh_seed() if self.seed is None else self.seed)
+            logger.info("this run uses seed=%d", seed)
+            self.position = RunPosition(seed, 0)
+            self.record({"seed": seed})
+
+    def _loop(self) -> str:
+        reason = self._told_to_stop(self.metrics if self.step == 0 else {})
+        while reason is None:
+            result = self._made_step()
+            self.hooks.call("after_step", self, result)
+            reason = self._told_to_stop(result.metrics)
+            if self.ranks.first and self.keeper is not None:
+                self.keeper.after_step(self.moment, result.metrics, self._checkpoint)
+        return reason
+
+    def _checkpoint(self) -> Any:
+        self.log.sync()
+        return checkpoint_of(self)
+
+    def _told_to_stop(self, metrics: Mapping[str, float]) -> str | None:
+        """Why the run ends now. The first process decides; what it is to set, all set."""
+        reason = None
+        if self.ranks.first:
+            reason = first_reason(self.stop_rules, self.moment, metrics) or self._reason
+        if self.ranks.count > 1:
+            reason, pending = self.ranks.agreed((reason, self.pending))
+            if not self.ranks.first:
+                self.pending = pending
+        return reason
+
+    def _apply(self) -> None:
+        with self._lock:
+            pending, self.pending = self.pending, []
+        for target, value in pending:
+            set_target(self, target, value)
+            self.record({f"set.{target}": value})
+            self.changed[target] = value
+
+    def _made_step(self) -> StepResult:
+        self._apply()
+        start = time.perf_counter()
+        batches, positions = self._batches()
+        seeds = [derive_seed(position.request_seed, "torch") for position in positions]
+        try:
+            stepped = self._step(batches, self.step + 1, seeds)
+        except NonFiniteLoss as error:
+            self._tell_of(error, "stop", self.step + 1)
+            raise
+        self.step += 1
+        assert self.position is not None
+        self.position = self.position.next(len(batches) * self.ranks.count)
+        if stepped.error is not None:
+            self._tell_of(stepped.error, str(stepped.action), self.step)
+        seconds = time.perf_counter() - start
+        values = {"loss": stepped.loss, **stepped.metrics}
+        self.record(values)
+        measured = self._validated()
+        self.record(measured)
+        self.metrics = {**self.metrics, **values, **measured}
+        voxels = self._voxels(stepped) * len(batches)
+        metrics = {**values, **measured}
+        return StepResult(self.step, stepped.loss, metrics, seconds, voxels, batches[-1])
+
+    def _batches(self) -> tuple[list[Batch], list[RunPosition]]:
+        """The next batches of this process: every so manieth of the one sequence."""
+        assert self.position is not None
+        ranks, count = self.ranks, self._step.options.accumulate
+        positions = [self.position.next(i * ranks.count + ranks.rank) for i in range(count)]
+        made = [self.pipeline.request_batch(self.request.at(p)) for p in positions]
+        return made, positions
+
+    def _voxels(self, stepped: Stepped) -> int:
+        if stepped.last is None:
+            return 0
+        roi = self.request.get_total_roi()
+        dims = 0 if roi is None else roi.dims
+        shape = stepped.last.outputs[next(iter(self._forward.outputs))].shape
+        # Samples lead; channels follow.
+        samples = shape[0] if len(shape) > dims + 1 else 1
+        return int(samples * torch.Size(shape[len(shape) - dims :]).numel())
+
+    def _validated(self) -> dict[str, float]:
+        """What a validation finds, if one is due."""
+        validation = self.validation
+        if validation is None or not self.ranks.first or not validation.every.due(self.moment):
+            return {}
+        found = self.hooks.guarded(
+            validation,
+            "evaluate",
+            validation.evaluate,
+            self._forward,
+            self.model,
+            self.loss,
+            self._step.averages,
+        )
+        return {f"validation.{name}": value for name, value in (found or {}).items()}
+
+    def _tell_of(self, error: NonFiniteLoss, action: str, number: int) -> None:
+        error.token = getattr(error.batch, "token", None)
+        said = {"step": number, "action": action, "error": str(error), "token": str(error.token)}
+        logger.warning("%s (%s)", error, action)
+        self.record({"nonfinite": said})
+
+    # -- the end --------------------------------------------------------------------------------
+
+    def _end(self, reason: str) -> None:
+        self.record({"stopped": reason})
+        if self.ranks.first and self.keeper is not None and self._save_at_end:
+            self.keeper.save("final", self._checkpoint())
+        self.hooks.call("end", self)
+
+    def _rescue(self, error: BaseException) -> None:
+        """Save what there is, and say so."""
+        if self.keeper is None or not self.ranks.first or self.step == 0:
+            return
+        if not self._step.whole:
+            add_note(
+                error, f"the training broke off within step {self.step + 1}, and was not saved"
+            )
+            return
+        try:
+            path = self.keeper.save("last", self._checkpoint())
+        except Exception as failed:
+            add_note(error, f"the training could not be saved ({type(failed).__name__}: {failed})")
+        else:
+            add_note(error, f"the training was saved as after step {self.step}: {path}")
+
+
+def _by_name(names: Names) -> Mapping[Name, ArrayKey]:
+    if isinstance(names, ArrayKey):
+        return {0: names}
+    if hasattr(names, "items"):
+        return names
+    return dict(enumerate(names))
+
+
+def _rules(stop_after: int | StopRule | Sequence[StopRule] | None) -> list[StopRule]:
+    if stop_after is None:
+        return []
+    if isinstance(stop_after, int):
+        return [MaxSteps(stop_after)]
+    return [stop_after] if hasattr(stop_after, "reason") else list(stop_after)
