@@ -99,7 +99,7 @@ class Step:
         self._kept: KeptState | None = None
 
     def begin(self, ranks: Ranks | None = None) -> None:
-        """Get ready, once model and optimizer are where they are to be, and loaded.
+        """Get ready, once model and optimizer are where they are to be, and loaded; or again.
 
         Parameters
         ----------
@@ -113,6 +113,20 @@ class Step:
         """
         options, self._ranks = self.options, ranks or Ranks()
         self._check_closure()
+        if self._run is None or self._ranks.count > 1:
+            self._run = self._prepared()
+        if options.precision == "float16" and self._scaler is None:
+            self._scaler = torch.amp.GradScaler(self.forward.device.type)
+        if options.average is not None and self.averages is None:
+            self.averages = Averages(self.model, options.average)
+        if self._kept is None and options.nonfinite not in ("stop", "skip"):
+            averages = {} if self.averages is None else {"average": self.averages}
+            self._kept = KeptState(self.model, optimizer=self.optimizer, **averages)
+            self._kept.keep()
+
+    def _prepared(self) -> Any:
+        """What is called in the model's place, if anything is."""
+        options = self.options
         run: Any = self._ranks.wrapped(self.model)
         if options.compile:
             names = [n for n in self.forward.outputs if not str(n).isdecimal()]
@@ -123,15 +137,7 @@ class Step:
                 )
             how = options.compile if isinstance(options.compile, dict) else {}
             run = torch.compile(run, **how)
-        self._run = None if run is self.model else run
-        if options.precision == "float16":
-            self._scaler = torch.amp.GradScaler(self.forward.device.type)
-        if options.average is not None:
-            self.averages = Averages(self.model, options.average)
-        if options.nonfinite == "rollback" or callable(options.nonfinite):
-            averages = {} if self.averages is None else {"average": self.averages}
-            self._kept = KeptState(self.model, optimizer=self.optimizer, **averages)
-            self._kept.keep()
+        return None if run is self.model else run
 
     def _check_closure(self) -> None:
         options = self.options

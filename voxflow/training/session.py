@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from voxflow.pipeline.data import ArrayKey, BatchRequest, RunPosition
+from voxflow.pipeline.data import RunPosition
 from voxflow.pipeline.data.seeds import derive_seed, fresh_seed
 from voxflow.pipeline.engine import Pipeline, build
 from voxflow.pipeline.engine.notes import add_note
 from voxflow.torch.checkpoint import load_checkpoint, save_checkpoint
 from voxflow.torch.devices import choose_device
 from voxflow.torch.forward import Forward
+from voxflow.torch.nonfinite import NonFiniteLoss
 from voxflow.torch.ranks import Ranks, joined, own_device
-from voxflow.torch.step import NonFiniteLoss, OfStep, Step
+from voxflow.torch.step import OfStep, Step
 from voxflow.torch.warm_start import freeze, load_weights
+from voxflow.training.arguments import by_position, needed_request, stop_rules, voxels_of
 from voxflow.training.calling import Hooks
 from voxflow.training.clock import Clock
 from voxflow.training.events import EventLog
@@ -29,22 +31,18 @@ from voxflow.training.nowhere import Nowhere
 from voxflow.training.result import RunReport, StepResult
 from voxflow.training.session_state import checkpoint_of, restore
 from voxflow.training.setting import set_target
-from voxflow.training.stopping import MaxSteps, first_reason
+from voxflow.training.stopping import first_reason
 from voxflow.training.when import Every, Moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from voxflow.pipeline.data import Batch
-    from voxflow.torch.calls import Name
-    from voxflow.torch.step import Stepped
+    from voxflow.pipeline.data import Batch, BatchRequest
     from voxflow.torch.step_options import StepOptions
     from voxflow.torch.warm_start import LoadReport, Mode
+    from voxflow.training.arguments import Names
     from voxflow.training.stopping import StopRule
     from voxflow.training.validation import Validation
-
-    Names = ArrayKey | Sequence[ArrayKey] | Mapping[Name, ArrayKey]
-    """One key, the keys of the positions 0, 1, ..., or keys by position or name."""
 
 logger = logging.getLogger(__name__)
 
@@ -159,15 +157,19 @@ class Session:
     ) -> None:
         self.device = own_device(choose_device(device))
         self._forward = Forward(
-            _by_name(inputs), _by_name(outputs), _by_name(loss_inputs), self.device, self._who
+            by_position(inputs),
+            by_position(outputs),
+            by_position(loss_inputs),
+            self.device,
+            lambda: "Session",
         )
         self._step = Step(self._forward, model, loss, optimizer, options)
         self.pipeline = pipeline if isinstance(pipeline, Pipeline) else Pipeline(pipeline)
-        self.request = self._asked(request)
+        self.request = needed_request(self._forward, request)
         self.validation = validation
         self.run_dir = None if run_dir is None else Path(run_dir)
         self.seed = seed
-        self.stop_rules = _rules(stop_after)
+        self.stop_rules = stop_rules(stop_after)
         if keeper is None and self.run_dir is not None:
             keeper = Keeper(self.run_dir / "checkpoints", last=Every(steps=1000))
         self.keeper = keeper
@@ -187,24 +189,6 @@ class Session:
         self._reason: str | None = None
         self._save_at_end = True
         self._active = 0.0
-
-    @staticmethod
-    def _who() -> str:
-        return "Session"
-
-    def _asked(self, request: BatchRequest) -> BatchRequest:
-        """What upstream is asked for: all but what the model makes."""
-        asked = request.clone()
-        for key in self._forward.needed():
-            if key not in asked:
-                raise KeyError(
-                    f"the session needs {key}, which is not in the request; ask for it with the "
-                    "region that the model or the loss is to see"
-                )
-        for key in self._forward.outputs.values():
-            if key in asked:
-                del asked[key]
-        return asked
 
     # -- from outside ---------------------------------------------------------------------------
 
@@ -424,7 +408,7 @@ class Session:
         measured = self._validated()
         self.record(measured)
         self.metrics = {**self.metrics, **values, **measured}
-        voxels = self._voxels(stepped) * len(batches)
+        voxels = voxels_of(self._forward, self.request, stepped.last) * len(batches)
         metrics = {**values, **measured}
         return StepResult(self.step, stepped.loss, metrics, seconds, voxels, batches[-1])
 
@@ -435,16 +419,6 @@ class Session:
         positions = [self.position.next(i * ranks.count + ranks.rank) for i in range(count)]
         made = [self.pipeline.request_batch(self.request.at(p)) for p in positions]
         return made, positions
-
-    def _voxels(self, stepped: Stepped) -> int:
-        if stepped.last is None:
-            return 0
-        roi = self.request.get_total_roi()
-        dims = 0 if roi is None else roi.dims
-        shape = stepped.last.outputs[next(iter(self._forward.outputs))].shape
-        # Samples lead; channels follow.
-        samples = shape[0] if len(shape) > dims + 1 else 1
-        return int(samples * torch.Size(shape[len(shape) - dims :]).numel())
 
     def _validated(self) -> dict[str, float]:
         """What a validation finds, if one is due."""
@@ -491,19 +465,3 @@ class Session:
             add_note(error, f"the training could not be saved ({type(failed).__name__}: {failed})")
         else:
             add_note(error, f"the training was saved as after step {self.step}: {path}")
-
-
-def _by_name(names: Names) -> Mapping[Name, ArrayKey]:
-    if isinstance(names, ArrayKey):
-        return {0: names}
-    if hasattr(names, "items"):
-        return names
-    return dict(enumerate(names))
-
-
-def _rules(stop_after: int | StopRule | Sequence[StopRule] | None) -> list[StopRule]:
-    if stop_after is None:
-        return []
-    if isinstance(stop_after, int):
-        return [MaxSteps(stop_after)]
-    return [stop_after] if hasattr(stop_after, "reason") else list(stop_after)

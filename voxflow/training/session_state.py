@@ -29,10 +29,7 @@ def checkpoint_of(session: Session) -> Checkpoint:
         "rules": [_state(rule) for rule in session.stop_rules],
         "keeper": _state(session.keeper),
         "validation": None if session.validation is None else _state(session.validation.every),
-        # The optimizer's are in its own state.
-        "changed": _plain(
-            {t: v for t, v in session.changed.items() if t.partition(".")[0] != "optimizer"}
-        ),
+        "changed": {t: v for t, v in session.changed.items() if _is_kept(t, v)},
         "pending": [list(one) for one in session.pending if _is_plain(one[1])],
         "frozen": [n for n, p in model.named_parameters() if not p.requires_grad],
     }
@@ -111,8 +108,9 @@ def _load(path: Path, what: str, part: Any, state: Mapping[str, Any]) -> None:
         ) from error
 
 
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if _is_plain(value)}
+def _is_kept(target: str, value: Any) -> bool:
+    # The optimizer's are in its own state.
+    return not target.startswith("optimizer.") and _is_plain(value)
 
 
 def _is_plain(value: Any) -> bool:

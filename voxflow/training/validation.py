@@ -95,10 +95,8 @@ class Validation:
                 "StepOptions(average=...)"
             )
         used = averages.used() if self.averaged and averages is not None else nullcontext()
-        found = {
-            "loss": Mean(lambda value: value),
-            **{n: metric(m) for n, m in self.metrics.items()},
-        }
+        found = {name: metric(what) for name, what in self.metrics.items()}
+        losses = Mean(float)
         with torch.no_grad(), used, evaluating(model):
             for index in range(self.batches):
                 position = RunPosition(self.seed, index)
@@ -112,9 +110,7 @@ class Validation:
         return {"loss": losses.result(), **{name: one.result() for name, one in found.items()}}
 
 
-def _named(
-    metrics: Sequence[str | Callable[..., Any]] | Mapping[str, Any],
-) -> dict[str, str | Callable[..., Any]]:
+def _named(metrics: Any) -> dict[str, str | Callable[..., Any]]:
     if not hasattr(metrics, "items"):
         metrics = {m if isinstance(m, str) else getattr(m, "__name__", repr(m)): m for m in metrics}
     for name, what in metrics.items():
