@@ -13,7 +13,17 @@ from tests.torch.nets import OUT, RAW, TARGET, convolution, request
 from tests.training.sessions import Losses, Poison, pipeline, same, session, weights
 from voxflow.torch import NonFiniteLoss, StepOptions, Train, load_checkpoint, save_checkpoint
 from voxflow.torch.checkpoint import Checkpoint
-from voxflow.training import Clock, EarlyStopping, Every, Keeper, Validation, read_events
+from voxflow.training import (
+    Clock,
+    Decay,
+    EarlyStopping,
+    Every,
+    Keeper,
+    Scheduled,
+    Updates,
+    Validation,
+    read_events,
+)
 
 
 def events(folder, name):
@@ -263,7 +273,7 @@ def test_changes_are_there_after_a_resume(tmp_path):
         def after_step(self, session, step):
             if step.number == 2:
                 session.set("optimizer.lr", 0.5)
-                session.set("model.net.3.p", 0.25)
+                session.set("model.dropout", 0.25)
             if step.number == 4:  # not applied yet when the checkpoint is written
                 session.set("optimizer.lr", 0.125)
 
@@ -275,17 +285,100 @@ def test_changes_are_there_after_a_resume(tmp_path):
     made(tmp_path / "b", 4).run()
     resumed = made(tmp_path / "b", 8)
     resumed.run()
-    assert resumed.model.net[3].p == 0.25
+    assert resumed.get("model.dropout") == 0.25
     assert same(weights(resumed.model), weights(straight.model))
 
 
-def test_a_target_that_is_not_there_is_said():
+def test_a_target_that_is_not_there_is_said_at_once():
+    with pytest.raises(LookupError, match=r"no target 'optimizer.lrr'; did you mean optimizer.lr"):
+        session().set("optimizer.lrr", 0.5)
+
+
+def test_another_thread_changes_between_steps(tmp_path):
+    seen, failed = [], []
+
+    class Watches(torch.optim.SGD):
+        def step(self, closure=None):
+            before = self.param_groups[0]["lr"]
+            if len(seen) == 1:
+
+                def change():
+                    one.set("optimizer.lr", 0.5)
+                    one.set("model.dropout", 7.0)  # is not possible
+                    with pytest.raises(LookupError):
+                        one.set("model.droput", 0.1)
+                    failed.append(True)
+
+                thread = threading.Thread(target=change)
+                thread.start()
+                thread.join()
+            assert self.param_groups[0]["lr"] == before
+            seen.append(before)
+            return super().step(closure)
+
+    model = convolution(dropout=0.5)
+    optimizer = Watches(model.parameters(), lr=0.1)
+    one = session(model, optimizer, run_dir=tmp_path, stop_after=4)
+    one.run()
+    assert seen == [0.1, 0.1, 0.5, 0.5]
+    assert failed == [True]
+    assert one.get("model.dropout") == 0.5
+    assert events(tmp_path, "set.optimizer.lr") == [(2, 0.5)]
+    ((step, failure),) = events(tmp_path, "failure")
+    assert (step, failure["set"]) == (2, "model.dropout")
+
+
+def test_nodes_upstream_can_be_changed():
     class Steers:
         def after_step(self, session, step):
-            session.set("optimizer.lrr", 0.5)
+            if step.number == 2:
+                session.set("augment.Scale.factor", 0.0)
 
-    with pytest.raises(ValueError, match=r"there is no 'optimizer.lrr' to set.*lr"):
-        session(hooks=[Steers()], stop_after=4).run()
+    class Scale(gp.BatchFilter):
+        def __init__(self, factor=1.0):
+            self.factor = factor
+
+        def process(self, batch, request):
+            batch[RAW].data = batch[RAW].data * np.float32(self.factor)
+
+    losses = Losses()
+    session(hooks=[Steers(), losses], nodes=[Scale()], stop_after=3).run()
+    assert [bool(step.batch[RAW].data.any()) for step in losses.steps] == [True, True, False]
+
+
+def test_schedules_set_what_holds_for_the_next_step_also_after_a_resume(tmp_path):
+    def made(folder, stop_after):
+        schedules = {
+            "optimizer.lr": Decay(0.5, every=2),
+            "model.dropout": Updates([(3, 0.25), (6, 0.125)]),
+        }
+        return long_session(folder, stop_after, hooks=[Scheduled(schedules)], every=3)
+
+    straight = made(tmp_path / "a", 8)
+    straight.run()
+    assert events(tmp_path / "a", "set.optimizer.lr") == [
+        (2, 0.005), (4, 0.0025), (6, 0.00125), (8, 0.000625)
+    ]  # fmt: skip
+    made(tmp_path / "b", 5).run()
+    resumed = made(tmp_path / "b", 8)
+    resumed.run()
+    assert resumed.get("model.dropout") == 0.125
+    assert resumed.get("optimizer.lr") == 0.000625
+    assert same(weights(resumed.model), weights(straight.model))
+
+
+def test_the_optimizer_can_be_exchanged():
+    one = session(stop_after=2, options=StepOptions(nonfinite="rollback"))
+    one.run()
+    one.optimizer = torch.optim.LBFGS(one.model.parameters(), lr=0.5, max_iter=2)
+    assert one.get("optimizer.lr") == 0.5
+    one.stop_rules[0].steps = 4
+    one.run()
+    assert "evaluations" in one.metrics
+    clipped = session(options=StepOptions(clip_norm=1.0))
+    with pytest.raises(ValueError, match="LBFGS searches along lines"):
+        clipped.optimizer = one.optimizer
+    assert isinstance(clipped.optimizer, torch.optim.Adam)
 
 
 def test_another_thread_may_stop_it(tmp_path):

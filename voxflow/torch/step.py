@@ -120,9 +120,31 @@ class Step:
         if options.average is not None and self.averages is None:
             self.averages = Averages(self.model, options.average)
         if self._kept is None and options.nonfinite not in ("stop", "skip"):
-            averages = {} if self.averages is None else {"average": self.averages}
-            self._kept = KeptState(self.model, optimizer=self.optimizer, **averages)
-            self._kept.keep()
+            self._kept = self._keeping()
+
+    def exchange(self, optimizer: torch.optim.Optimizer) -> None:
+        """Go on with another optimizer, between two steps.
+
+        Raises
+        ------
+        ValueError
+            If it does not go together with the options.
+        """
+        before, self.optimizer = self.optimizer, optimizer
+        try:
+            self._check_closure()
+        except ValueError:
+            self.optimizer = before
+            raise
+        if self._kept is not None:
+            # The state of the one before is nothing to go back to.
+            self._kept = self._keeping()
+
+    def _keeping(self) -> KeptState:
+        averages = {} if self.averages is None else {"average": self.averages}
+        kept = KeptState(self.model, optimizer=self.optimizer, **averages)
+        kept.keep()
+        return kept
 
     def _prepared(self) -> Any:
         """What is called in the model's place, if anything is."""

@@ -56,7 +56,7 @@ class Scheduled:
         # By name: where the schedule began, since which step, and what it has set last.
         self._begun: dict[str, tuple[Any, int | None, Any]] = {}
 
-    def begin(self, session: Settable, step: int = 0) -> None:
+    def begin(self, session: Settable, step: int | None = None) -> None:
         """Set what holds before the next step.
 
         Parameters
@@ -64,12 +64,13 @@ class Scheduled:
         session
             Has the values.
         step
-            How many steps were done, in a run that goes on.
+            How many steps were done, in a run that goes on. None: as many as the session says.
         """
+        done = getattr(session, "step", 0) if step is None else step
         for path, schedule in self.schedules.items():
             now = session.get(path)
             initial, since, _ = self._begun.get(path, (now, None, now))
-            self._set(session, path, schedule.value(step, initial, since), initial, since)
+            self._set(session, path, schedule.value(done, initial, since), initial, since)
 
     def after_step(self, session: Settable, step: Result) -> None:
         """Set what holds for the next step."""

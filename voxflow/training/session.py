@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -24,14 +23,15 @@ from voxflow.torch.step import OfStep, Step
 from voxflow.torch.warm_start import freeze, load_weights
 from voxflow.training.arguments import by_position, needed_request, stop_rules, voxels_of
 from voxflow.training.calling import Hooks
+from voxflow.training.changes import Changes
 from voxflow.training.clock import Clock
 from voxflow.training.events import EventLog
 from voxflow.training.keeping import Keeper, load_newest_checkpoint
 from voxflow.training.nowhere import Nowhere
 from voxflow.training.result import RunReport, StepResult
 from voxflow.training.session_state import checkpoint_of, restore
-from voxflow.training.setting import set_target
 from voxflow.training.stopping import first_reason
+from voxflow.training.targets import Targets
 from voxflow.training.when import Every, Moment
 
 if TYPE_CHECKING:
@@ -131,7 +131,6 @@ class Session:
 
     model = OfStep()
     loss = OfStep()
-    optimizer = OfStep()
 
     def __init__(
         self,
@@ -183,12 +182,22 @@ class Session:
         # The next batch of the run, of all processes.
         self.position: RunPosition | None = None
         self.ranks = Ranks()
-        self.changed: dict[str, Any] = {}
-        self.pending: list[tuple[str, Any]] = []
-        self._lock = threading.Lock()
+        things = {"model": model, "loss": loss, "optimizer": optimizer, "augment": self.pipeline}
+        self.targets = Targets(things)
+        self._changes = Changes(self.targets, self.record)
         self._reason: str | None = None
         self._save_at_end = True
         self._active = 0.0
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """What changes the weights. Another one begins with what it knows, and the same weights."""
+        return self._step.optimizer
+
+    @optimizer.setter
+    def optimizer(self, optimizer: torch.optim.Optimizer) -> None:
+        self._step.exchange(optimizer)
+        self.targets.put("optimizer", optimizer)
 
     # -- from outside ---------------------------------------------------------------------------
 
@@ -211,23 +220,33 @@ class Session:
         self._reason = reason
         self._save_at_end = save
 
+    def get(self, target: str) -> Any:
+        """The present value of something that can be `set`.
+
+        Raises
+        ------
+        UnknownTarget
+            If there is no such target.
+        """
+        return self.targets.get(target)
+
     def set(self, target: str, value: Any) -> None:
-        """Change something before the next step, such as ``"optimizer.lr"``. From any thread.
+        """Change something before the next step. From any thread.
 
         Parameters
         ----------
         target
-            What, with dots.
+            What, such as ``"optimizer.lr"``, ``"model.dropout"``, ``"loss.weight"``, or a parameter
+            of a node, ``"augment.ElasticAugment.p"``: see `Targets`.
         value
             What it becomes.
 
         Raises
         ------
-        ValueError
-            From `run`, before the next step, if there is no such target.
+        UnknownTarget, TypeError, ValueError
+            If there is no such target, or the value is not possible.
         """
-        with self._lock:
-            self.pending.append((target, value))
+        self._changes.set(target, value)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -298,6 +317,8 @@ class Session:
             If checkpoints are of something else, or the run has another seed.
         """
         with ExitStack() as stack:
+            stack.callback(self._changes.end)
+            self._changes.begin()
             self._begin(stack)
             try:
                 reason = self._loop()
@@ -370,25 +391,19 @@ class Session:
 
     def _told_to_stop(self, metrics: Mapping[str, float]) -> str | None:
         """Why the run ends now. The first process decides; what it is to set, all set."""
+        self._changes.make_waiting()
         reason = None
         if self.ranks.first:
             reason = first_reason(self.stop_rules, self.moment, metrics) or self._reason
-        if self.ranks.count > 1:
-            reason, pending = self.ranks.agreed((reason, self.pending))
-            if not self.ranks.first:
-                self.pending = pending
+        if self.ranks.count == 1:
+            return reason
+        changed = self._changes.to_follow(self.optimizer)
+        reason, changed = self.ranks.agreed((reason, changed))
+        if not self.ranks.first:
+            self._changes.follow(changed, self.optimizer)
         return reason
 
-    def _apply(self) -> None:
-        with self._lock:
-            pending, self.pending = self.pending, []
-        for target, value in pending:
-            set_target(self, target, value)
-            self.record({f"set.{target}": value})
-            self.changed[target] = value
-
     def _made_step(self) -> StepResult:
-        self._apply()
         start = time.perf_counter()
         batches, positions = self._batches()
         seeds = [derive_seed(position.request_seed, "torch") for position in positions]

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from voxflow.nodes.values.normalize import statistics_upstream
-from voxflow.torch.checkpoint import Checkpoint, loadable
+from voxflow.torch.checkpoint import Checkpoint
 from voxflow.torch.warm_start import freeze
-from voxflow.training.setting import set_target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,8 +28,7 @@ def checkpoint_of(session: Session) -> Checkpoint:
         "rules": [_state(rule) for rule in session.stop_rules],
         "keeper": _state(session.keeper),
         "validation": None if session.validation is None else _state(session.validation.every),
-        "changed": {t: v for t, v in session.changed.items() if _is_kept(t, v)},
-        "pending": [list(one) for one in session.pending if _is_plain(one[1])],
+        "targets": session.targets.state_dict(),
         "frozen": [n for n, p in model.named_parameters() if not p.requires_grad],
     }
     return Checkpoint(
@@ -76,10 +74,7 @@ def restore(session: Session, path: Path, found: Checkpoint) -> None:
     session.clock.load_state_dict(kept.get("clock") or {"active_seconds": 0.0})
     session.hooks.load_state_dict(kept.get("hooks") or {})
     _load_rules(session, kept)
-    session.changed = dict(kept.get("changed") or {})
-    for target, value in session.changed.items():
-        set_target(session, target, value)
-    session.pending = [(target, value) for target, value in kept.get("pending") or []]
+    session.targets.load_state_dict(kept.get("targets") or {})
 
 
 def _load_rules(session: Session, kept: Mapping[str, Any]) -> None:
@@ -106,16 +101,3 @@ def _load(path: Path, what: str, part: Any, state: Mapping[str, Any]) -> None:
             f"{path} is not from this {what}. Give another run_dir to start anew, or the {what} "
             f"that it was saved from. {error}"
         ) from error
-
-
-def _is_kept(target: str, value: Any) -> bool:
-    # The optimizer's are in its own state.
-    return not target.startswith("optimizer.") and _is_plain(value)
-
-
-def _is_plain(value: Any) -> bool:
-    try:
-        loadable(value, "a value")
-    except TypeError:
-        return False
-    return True
