@@ -543,7 +543,7 @@ def test_what_breaks_off_within_an_update_is_not_saved(tmp_path):
     one.stop_rules[0].steps = 5
     with pytest.raises(MemoryError) as info:
         one.run()
-    assert "broke off within step 4, and was not saved" in info.value.__notes__[0]
+    assert "broke off within step 4, unsaved" in info.value.__notes__[0]
     assert load_checkpoint(tmp_path / "checkpoints" / "final.pt").iteration == 3
     assert not (tmp_path / "checkpoints" / "last.pt").exists()
 

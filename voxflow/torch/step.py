@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import math
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,9 +12,9 @@ import torch
 from voxflow.torch.averages import Averages
 from voxflow.torch.buffers import copied_buffers, put_back
 from voxflow.torch.draws import drawing_from
-from voxflow.torch.nonfinite import Action, KeptState, NonFiniteLoss, check_action
+from voxflow.torch.nonfinite import KeptState, NonFiniteLoss, check_action
 from voxflow.torch.ranks import Ranks
-from voxflow.torch.step_options import DTYPES, StepOptions
+from voxflow.torch.step_options import DTYPES, StepOptions, Stepped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,32 +23,6 @@ if TYPE_CHECKING:
     from voxflow.pipeline.data import Batch
     from voxflow.torch.calls import Name
     from voxflow.torch.forward import Forward, Passed
-
-
-@dataclass(frozen=True)
-class Stepped:
-    """What a step did.
-
-    Attributes
-    ----------
-    loss
-        The mean over the batches, and over the processes; not finite if the step was left out.
-    last
-        The pass of the last batch; None if the step was left out.
-    action
-        What was done about a loss that was not finite; None: it was finite.
-    error
-        What says so; None: it was finite.
-    metrics
-        What else is known: ``gradient_norm`` if gradients are clipped by it, ``evaluations`` of
-        the loss if the optimizer asks for several.
-    """
-
-    loss: float
-    last: Passed | None = None
-    action: Action | None = None
-    error: NonFiniteLoss | None = None
-    metrics: dict[str, float] = field(default_factory=dict)
 
 
 class Step:
@@ -72,8 +45,10 @@ class Step:
 
     Attributes
     ----------
+    number
+        Which step was made last.
     whole
-        Whether model and optimizer are as after a whole step.
+        Whether model and optimizer are as after a whole step, or before the first.
     """
 
     def __init__(
@@ -91,6 +66,7 @@ class Step:
         self.optimizer = optimizer
         self.options = options or StepOptions()
         self.remedy = remedy
+        self.number = 0
         self.whole = True
         self.averages: Averages | None = None
         self._ranks = Ranks()
@@ -227,7 +203,6 @@ class Step:
             self._scaler.update()
         if self.averages is not None:
             self.averages.update()
-        self.whole = True
         return found
 
     def _clip(self, found: dict[str, float]) -> None:
@@ -313,6 +288,8 @@ class Step:
             if error.batch is None:
                 error.batch = batches[-1]
             return self._acted(error)
+        self.number = number
+        self.whole = True
         if self._kept is not None and number % self.options.keep_every == 0:
             self._kept.keep()
         return made
@@ -371,7 +348,6 @@ class Step:
             )
         if self.averages is not None:
             self.averages.update()
-        self.whole = True
         return Stepped(found[0], passes[0], metrics={"evaluations": float(len(found))})
 
     @torch.no_grad()
@@ -411,16 +387,3 @@ class Step:
             self.averages.load_state_dict(state["average"])
         if self._kept is not None and state.get("kept"):
             self._kept.load_state_dict(state["kept"])
-
-
-class OfStep:
-    """An attribute of an object that is that of its `Step`."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, instance: Any, owner: type) -> Any:
-        return self if instance is None else getattr(instance._step, self._name)
-
-    def __set__(self, instance: Any, value: Any) -> None:
-        setattr(instance._step, self._name, value)

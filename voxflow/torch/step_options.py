@@ -1,8 +1,8 @@
-"""How a training step is made."""
+"""How a training step is made, and what it did."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -11,6 +11,8 @@ from voxflow.torch.nonfinite import Action, NonFiniteLoss, check_action
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from voxflow.torch.forward import Passed
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 """What is computed with at mixed precision."""
@@ -71,3 +73,29 @@ class StepOptions:
             raise ValueError(f"precision is 'bfloat16', 'float16' or None, got {self.precision!r}")
         if not callable(self.nonfinite):
             check_action(self.nonfinite)
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """What a step did.
+
+    Attributes
+    ----------
+    loss
+        The mean over the batches, and over the processes; not finite if the step was left out.
+    last
+        The pass of the last batch; None if the step was left out.
+    action
+        What was done about a loss that was not finite; None: it was finite.
+    error
+        What says so; None: it was finite.
+    metrics
+        What else is known: ``gradient_norm`` if gradients are clipped by it, ``evaluations`` of
+        the loss if the optimizer asks for several.
+    """
+
+    loss: float
+    last: Passed | None = None
+    action: Action | None = None
+    error: NonFiniteLoss | None = None
+    metrics: dict[str, float] = field(default_factory=dict)

@@ -29,7 +29,8 @@ from voxflow.torch.checkpoint import (
 )
 from voxflow.torch.devices import choose_device
 from voxflow.torch.forward import Forward
-from voxflow.torch.step import OfStep, Step
+from voxflow.torch.of_step import OfStep
+from voxflow.torch.step import Step
 from voxflow.torch.summary import open_summary
 from voxflow.torch.tensors import to_array
 

@@ -3,41 +3,36 @@
 from __future__ import annotations
 
 import logging
-import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from voxflow.pipeline.data import RunPosition
-from voxflow.pipeline.data.seeds import derive_seed, fresh_seed
-from voxflow.pipeline.engine import Pipeline, build
-from voxflow.pipeline.engine.notes import add_note
+from voxflow.pipeline.engine import Pipeline
 from voxflow.torch.checkpoint import load_checkpoint, save_checkpoint
 from voxflow.torch.devices import choose_device
 from voxflow.torch.forward import Forward
-from voxflow.torch.nonfinite import NonFiniteLoss
-from voxflow.torch.ranks import Ranks, joined, own_device
-from voxflow.torch.step import OfStep, Step
+from voxflow.torch.of_step import OfStep
+from voxflow.torch.ranks import Ranks, own_device
+from voxflow.torch.step import Step
 from voxflow.torch.warm_start import freeze, load_weights
-from voxflow.training.arguments import by_position, needed_request, stop_rules, voxels_of
+from voxflow.training.arguments import by_position, needed_request, stop_rules
 from voxflow.training.calling import Hooks
 from voxflow.training.changes import Changes
 from voxflow.training.clock import Clock
-from voxflow.training.events import EventLog
-from voxflow.training.keeping import Keeper, load_newest_checkpoint
+from voxflow.training.keeping import Keeper
 from voxflow.training.nowhere import Nowhere
-from voxflow.training.result import RunReport, StepResult
-from voxflow.training.session_state import checkpoint_of, restore
-from voxflow.training.stopping import first_reason
+from voxflow.training.result import RunReport
+from voxflow.training.running import Run
+from voxflow.training.session_state import checkpoint_of
 from voxflow.training.targets import Targets
 from voxflow.training.when import Every, Moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from voxflow.pipeline.data import Batch, BatchRequest
+    from voxflow.pipeline.data import BatchRequest, RunPosition
     from voxflow.torch.step_options import StepOptions
     from voxflow.torch.warm_start import LoadReport, Mode
     from voxflow.training.arguments import Names
@@ -185,8 +180,8 @@ class Session:
         things = {"model": model, "loss": loss, "optimizer": optimizer, "augment": self.pipeline}
         self.targets = Targets(things)
         self._changes = Changes(self.targets, self.record)
-        self._reason: str | None = None
-        self._save_at_end = True
+        self.stop_reason: str | None = None
+        self.saves_at_end = True
         self._active = 0.0
 
     @property
@@ -217,8 +212,8 @@ class Session:
         save
             Whether the final checkpoint is written.
         """
-        self._reason = reason
-        self._save_at_end = save
+        self.stop_reason = reason
+        self.saves_at_end = save
 
     def get(self, target: str) -> Any:
         """The present value of something that can be `set`.
@@ -316,167 +311,13 @@ class Session:
         ValueError, PipelineSetupError
             If checkpoints are of something else, or the run has another seed.
         """
+        self.stop_reason, self.saves_at_end = None, True
+        self.clock.load_state_dict({"active_seconds": self._active})
         with ExitStack() as stack:
             stack.callback(self._changes.end)
             self._changes.begin()
-            self._begin(stack)
             try:
-                reason = self._loop()
-            except BaseException as error:
-                self._rescue(error)
-                raise
+                reason = Run(self)(stack)
             finally:
                 self._active = self.clock.active_seconds
-            self._end(reason)
         return RunReport(self.step, reason, self._active)
-
-    def _begin(self, stack: ExitStack) -> None:
-        self._reason, self._save_at_end = None, True
-        self.ranks = stack.enter_context(joined(self.device))
-        self.hooks.of_rank(self.ranks.rank)
-        self.model.to(self.device)
-        if isinstance(self.loss, torch.nn.Module):
-            self.loss.to(self.device)
-        if not self.model.training:
-            logger.warning("the model is in evaluation mode; call model.train()")
-        if self.ranks.first:
-            self._begin_to_write(stack)
-        self.clock.load_state_dict({"active_seconds": self._active})
-        self._go_on()
-        seed = None if self.position is None else self.position.seed
-        stack.enter_context(build(self.pipeline, seed=seed))
-        if self.validation is not None and self.ranks.first:
-            stack.enter_context(build(self.validation.pipeline, seed=self.validation.seed))
-        self.hooks.call("begin", self)
-        if self.step == 0:
-            self.metrics = self._validated()
-            self.record(self.metrics)
-
-    def _begin_to_write(self, stack: ExitStack) -> None:
-        if self.keeper is not None:
-            self.keeper.begin()
-        if self.run_dir is not None:
-            self.run_dir.mkdir(parents=True, exist_ok=True)
-            self.log = stack.enter_context(EventLog(self.run_dir, self.clock))
-
-    def _go_on(self) -> None:
-        """Begin, or go on from the newest checkpoint."""
-        found = None
-        if self.position is None and self.keeper is not None:
-            found = load_newest_checkpoint(self.keeper.folder, self.device)
-        if found is None:
-            self._step.begin(self.ranks)
-        else:
-            restore(self, *found)
-            self.log.resumed(self.step)
-        if self.position is None:
-            seed = self.ranks.agreed(fresh_seed() if self.seed is None else self.seed)
-            logger.info("this run uses seed=%d", seed)
-            self.position = RunPosition(seed, 0)
-            self.record({"seed": seed})
-
-    def _loop(self) -> str:
-        reason = self._told_to_stop(self.metrics if self.step == 0 else {})
-        while reason is None:
-            result = self._made_step()
-            self.hooks.call("after_step", self, result)
-            reason = self._told_to_stop(result.metrics)
-            if self.ranks.first and self.keeper is not None:
-                self.keeper.after_step(self.moment, result.metrics, self._checkpoint)
-        return reason
-
-    def _checkpoint(self) -> Any:
-        self.log.sync()
-        return checkpoint_of(self)
-
-    def _told_to_stop(self, metrics: Mapping[str, float]) -> str | None:
-        """Why the run ends now. The first process decides; what it is to set, all set."""
-        self._changes.make_waiting()
-        reason = None
-        if self.ranks.first:
-            reason = first_reason(self.stop_rules, self.moment, metrics) or self._reason
-        if self.ranks.count == 1:
-            return reason
-        changed = self._changes.to_follow(self.optimizer)
-        reason, changed = self.ranks.agreed((reason, changed))
-        if not self.ranks.first:
-            self._changes.follow(changed, self.optimizer)
-        return reason
-
-    def _made_step(self) -> StepResult:
-        start = time.perf_counter()
-        batches, positions = self._batches()
-        seeds = [derive_seed(position.request_seed, "torch") for position in positions]
-        try:
-            stepped = self._step(batches, self.step + 1, seeds)
-        except NonFiniteLoss as error:
-            self._tell_of(error, "stop", self.step + 1)
-            raise
-        self.step += 1
-        assert self.position is not None
-        self.position = self.position.next(len(batches) * self.ranks.count)
-        if stepped.error is not None:
-            self._tell_of(stepped.error, str(stepped.action), self.step)
-        seconds = time.perf_counter() - start
-        values = {"loss": stepped.loss, **stepped.metrics}
-        self.record(values)
-        measured = self._validated()
-        self.record(measured)
-        self.metrics = {**self.metrics, **values, **measured}
-        voxels = voxels_of(self._forward, self.request, stepped.last) * len(batches)
-        metrics = {**values, **measured}
-        return StepResult(self.step, stepped.loss, metrics, seconds, voxels, batches[-1])
-
-    def _batches(self) -> tuple[list[Batch], list[RunPosition]]:
-        """The next batches of this process: every so manieth of the one sequence."""
-        assert self.position is not None
-        ranks, count = self.ranks, self._step.options.accumulate
-        positions = [self.position.next(i * ranks.count + ranks.rank) for i in range(count)]
-        made = [self.pipeline.request_batch(self.request.at(p)) for p in positions]
-        return made, positions
-
-    def _validated(self) -> dict[str, float]:
-        """What a validation finds, if one is due."""
-        validation = self.validation
-        if validation is None or not self.ranks.first or not validation.every.due(self.moment):
-            return {}
-        found = self.hooks.guarded(
-            validation,
-            "evaluate",
-            validation.evaluate,
-            self._forward,
-            self.model,
-            self.loss,
-            self._step.averages,
-        )
-        return {f"validation.{name}": value for name, value in (found or {}).items()}
-
-    def _tell_of(self, error: NonFiniteLoss, action: str, number: int) -> None:
-        error.token = getattr(error.batch, "token", None)
-        said = {"step": number, "action": action, "error": str(error), "token": str(error.token)}
-        logger.warning("%s (%s)", error, action)
-        self.record({"nonfinite": said})
-
-    # -- the end --------------------------------------------------------------------------------
-
-    def _end(self, reason: str) -> None:
-        self.record({"stopped": reason})
-        if self.ranks.first and self.keeper is not None and self._save_at_end:
-            self.keeper.save("final", self._checkpoint())
-        self.hooks.call("end", self)
-
-    def _rescue(self, error: BaseException) -> None:
-        """Save what there is, and say so."""
-        if self.keeper is None or not self.ranks.first or self.step == 0:
-            return
-        if not self._step.whole:
-            add_note(
-                error, f"the training broke off within step {self.step + 1}, and was not saved"
-            )
-            return
-        try:
-            path = self.keeper.save("last", self._checkpoint())
-        except Exception as failed:
-            add_note(error, f"the training could not be saved ({type(failed).__name__}: {failed})")
-        else:
-            add_note(error, f"the training was saved as after step {self.step}: {path}")

@@ -1,0 +1,222 @@
+"""A run of a session: begin or go on, step after step, and end well."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from voxflow.pipeline.data import RunPosition
+from voxflow.pipeline.data.seeds import derive_seed, fresh_seed
+from voxflow.pipeline.engine import build
+from voxflow.pipeline.engine.notes import add_note
+from voxflow.torch.nonfinite import NonFiniteLoss
+from voxflow.torch.ranks import joined
+from voxflow.training.arguments import voxels_of
+from voxflow.training.events import EventLog
+from voxflow.training.keeping import load_newest_checkpoint
+from voxflow.training.nowhere import Nowhere
+from voxflow.training.result import StepResult
+from voxflow.training.session_state import checkpoint_of, restore
+from voxflow.training.stopping import first_reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import ExitStack
+
+    from voxflow.pipeline.data import Batch
+    from voxflow.torch.checkpoint import Checkpoint
+    from voxflow.training.session import Session
+
+logger = logging.getLogger(__name__)
+
+
+class Run:
+    """Does what `Session.run` promises.
+
+    Parameters
+    ----------
+    session
+        What is trained, and how.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._ranks = session.ranks
+
+    def __call__(self, stack: ExitStack) -> str:
+        """Train until it is to stop; why it did.
+
+        Parameters
+        ----------
+        stack
+            Takes what is to be closed.
+        """
+        session = self._session
+        self._ranks = session.ranks = stack.enter_context(joined(session.device))
+        self._begin(stack)
+        try:
+            reason = self._loop()
+        except BaseException as error:
+            self._rescue(error)
+            raise
+        session.record({"stopped": reason})
+        try:
+            if self._ranks.first and session.keeper is not None and session.saves_at_end:
+                session.keeper.save("final", self._checkpoint())
+        finally:
+            session.hooks.call("end", session)
+        return reason
+
+    # -- the beginning --------------------------------------------------------------------------
+
+    def _begin(self, stack: ExitStack) -> None:
+        session = self._session
+        session.hooks.of_rank(self._ranks.rank)
+        session.model.to(session.device)
+        if isinstance(session.loss, torch.nn.Module):
+            session.loss.to(session.device)
+        if not session.model.training:
+            logger.warning("the model is in evaluation mode; call model.train()")
+        if self._ranks.first:
+            self._begin_to_write(stack)
+        self._go_on()
+        stack.enter_context(build(session.pipeline, seed=self._position.seed))
+        validation = session.validation
+        if validation is not None and self._ranks.first:
+            stack.enter_context(build(validation.pipeline, seed=validation.seed))
+        session.hooks.call("begin", session)
+        if session.step == 0:
+            session.metrics = self._validated()
+            session.record(session.metrics)
+
+    def _begin_to_write(self, stack: ExitStack) -> None:
+        session = self._session
+        if session.keeper is not None:
+            session.keeper.begin()
+        if session.run_dir is not None:
+            session.run_dir.mkdir(parents=True, exist_ok=True)
+            stack.callback(setattr, session, "log", Nowhere())
+            session.log = stack.enter_context(EventLog(session.run_dir, session.clock))
+
+    def _go_on(self) -> None:
+        """Begin, or go on: from the newest checkpoint, or in this very process."""
+        session, found = self._session, None
+        if session.position is None and session.keeper is not None:
+            found = load_newest_checkpoint(session.keeper.folder, session.device)
+        if found is not None:
+            restore(session, *found)
+            session.log.resumed(session.step)
+            logger.info("going on from step %d of %s", session.step, found[0])
+            return
+        session._step.begin(self._ranks)
+        if session.position is None:
+            seed = self._ranks.agreed(fresh_seed() if session.seed is None else session.seed)
+            logger.info("this run uses seed=%d", seed)
+            session.position = RunPosition(seed, 0)
+            session.record({"seed": seed})
+
+    @property
+    def _position(self) -> RunPosition:
+        position = self._session.position
+        if position is None:
+            raise RuntimeError("the run has not begun")
+        return position
+
+    # -- steps ----------------------------------------------------------------------------------
+
+    def _loop(self) -> str:
+        session = self._session
+        reason = self._told_to_stop(session.metrics if session.step == 0 else {})
+        while reason is None:
+            result = self._made_step()
+            session.hooks.call("after_step", session, result)
+            reason = self._told_to_stop(result.metrics)
+            if self._ranks.first and session.keeper is not None:
+                session.keeper.after_step(session.moment, result.metrics, self._checkpoint)
+        return reason
+
+    def _checkpoint(self) -> Checkpoint:
+        # What belongs to a step is not done again.
+        self._session.log.sync()
+        return checkpoint_of(self._session)
+
+    def _told_to_stop(self, metrics: Mapping[str, float]) -> str | None:
+        """Why the run ends now. The first process decides; what it has changed, all change."""
+        session = self._session
+        session._changes.make_waiting()
+        reason: str | None = None
+        if self._ranks.first:
+            reason = first_reason(session.stop_rules, session.moment, metrics)
+            reason = reason or session.stop_reason
+        if self._ranks.count == 1:
+            return reason
+        changed = session._changes.to_follow(session.optimizer)
+        reason, changed = self._ranks.agreed((reason, changed))
+        if not self._ranks.first:
+            session._changes.follow(changed, session.optimizer)
+        return reason
+
+    def _made_step(self) -> StepResult:
+        session, start = self._session, time.perf_counter()
+        batches, seeds = self._batches()
+        try:
+            stepped = session._step(batches, session.step + 1, seeds)
+        except NonFiniteLoss as error:
+            self._tell_of(error, "stop", session.step + 1)
+            raise
+        session.position = self._position.next(len(batches) * self._ranks.count)
+        session.step += 1
+        seconds = time.perf_counter() - start
+        if stepped.error is not None:
+            self._tell_of(stepped.error, str(stepped.action), session.step)
+        values = {"loss": stepped.loss, **stepped.metrics}
+        session.record(values)
+        measured = self._validated()
+        session.record(measured)
+        metrics = {**values, **measured}
+        session.metrics = {**session.metrics, **metrics}
+        voxels = voxels_of(session._forward, session.request, stepped.last) * len(batches)
+        return StepResult(session.step, stepped.loss, metrics, seconds, voxels, batches[-1])
+
+    def _batches(self) -> tuple[list[Batch], list[int]]:
+        """The next batches of this process, every so manieth of the run; seeds for torch."""
+        session, ranks = self._session, self._ranks
+        count = session._step.options.accumulate
+        positions = [self._position.next(i * ranks.count + ranks.rank) for i in range(count)]
+        made = [session.pipeline.request_batch(session.request.at(p)) for p in positions]
+        return made, [derive_seed(p.request_seed, "torch") for p in positions]
+
+    def _validated(self) -> dict[str, float]:
+        """What a validation finds, if one is due."""
+        session, validation = self._session, self._session.validation
+        if validation is None or not self._ranks.first or not validation.every.due(session.moment):
+            return {}
+        what = (session._forward, session.model, session.loss, session._step.averages)
+        found = session.hooks.guarded(validation, "evaluate", validation.evaluate, *what)
+        return {f"validation.{name}": value for name, value in (found or {}).items()}
+
+    def _tell_of(self, error: NonFiniteLoss, action: str, number: int) -> None:
+        error.token = getattr(error.batch, "token", None)
+        said = {"step": number, "action": action, "error": str(error), "token": str(error.token)}
+        logger.warning("%s (%s)", error, action)
+        self._session.record({"nonfinite": said})
+
+    # -- an end that nobody wanted --------------------------------------------------------------
+
+    def _rescue(self, error: BaseException) -> None:
+        """Save what there is, and say so."""
+        session, step = self._session, self._session._step
+        if session.keeper is None or not self._ranks.first or session.step == 0:
+            return
+        if not step.whole or step.number > session.step:
+            add_note(error, f"the training broke off within step {session.step + 1}, unsaved")
+            return
+        try:
+            path: Any = session.keeper.save("last", self._checkpoint())
+        except Exception as failed:
+            add_note(error, f"the training could not be saved ({type(failed).__name__}: {failed})")
+        else:
+            add_note(error, f"the training was saved as after step {session.step}: {path}")
