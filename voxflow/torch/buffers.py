@@ -2,18 +2,53 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import torch
+import torch
 
 
-def copied_buffers(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Copies of the buffers, by name."""
-    return {name: buffer.clone() for name, buffer in model.named_buffers()}
+class KeptBuffers:
+    """The buffers of a model as they were, in memory that is used again and again.
+
+    Parameters
+    ----------
+    model
+        The model.
+
+    Examples
+    --------
+    >>> model = torch.nn.BatchNorm1d(1)
+    >>> kept = KeptBuffers(model)
+    >>> _ = model(torch.rand(4, 1))
+    >>> kept.put_back()
+    >>> model.running_mean
+    tensor([0.])
+    """
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self.model = model
+        # Looking through all modules at each step would take longer than the copies.
+        self._owners = [m for m in model.modules() if any(True for _ in m.buffers(recurse=False))]
+        self._kept: list[torch.Tensor] = []
+        self.keep()
+
+    @torch.no_grad()
+    def keep(self) -> None:
+        """Keep them as they are now."""
+        buffers = self._buffers()
+        if len(buffers) == len(self._kept) and all(map(_alike, buffers, self._kept)):
+            if buffers:
+                torch._foreach_copy_(self._kept, buffers)
+        else:
+            self._kept = [buffer.clone() for buffer in buffers]
+
+    @torch.no_grad()
+    def put_back(self) -> None:
+        """Let the model have those that were kept last."""
+        for buffer, kept in zip(self._buffers(), self._kept, strict=True):
+            buffer.copy_(kept)
+
+    def _buffers(self) -> list[torch.Tensor]:
+        return [b for owner in self._owners for b in owner._buffers.values() if b is not None]
 
 
-def put_back(model: torch.nn.Module, buffers: dict[str, torch.Tensor]) -> None:
-    """Let a model have the buffers that were copied."""
-    for name, buffer in model.named_buffers():
-        buffer.copy_(buffers[name])
+def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.shape == other.shape and one.dtype == other.dtype and one.device == other.device

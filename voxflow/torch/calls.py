@@ -135,7 +135,8 @@ def capturing(
     run
         What is called in the module's place, such as the module compiled.
     """
-    modules = dict(model.named_modules())
+    asked = [str(name) for name in names if _is_name(name)]
+    modules = dict(model.named_modules()) if asked else {}
     hooked: dict[str, Any] = {}
     caller = threading.get_ident()
     called = model if run is None else run
@@ -161,7 +162,7 @@ def capturing(
         outputs._results = tuple(result)
         return outputs
 
-    wanted = [str(name) for name in names if _is_name(name) and name in modules]
+    wanted = [name for name in asked if name in modules]
     handles = [modules[name].register_forward_hook(keep(name)) for name in wanted]
     try:
         yield call

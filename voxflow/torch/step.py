@@ -5,19 +5,20 @@ from __future__ import annotations
 import inspect
 import math
 from contextlib import ExitStack, nullcontext
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from voxflow.torch.averages import Averages
-from voxflow.torch.buffers import copied_buffers, put_back
+from voxflow.torch.buffers import KeptBuffers
 from voxflow.torch.draws import drawing_from
 from voxflow.torch.nonfinite import KeptState, NonFiniteLoss, check_action
 from voxflow.torch.ranks import Ranks
 from voxflow.torch.step_options import DTYPES, StepOptions, Stepped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from voxflow.pipeline.data import Batch
@@ -73,6 +74,7 @@ class Step:
         self._run: Any = None
         self._scaler: torch.amp.GradScaler | None = None
         self._kept: KeptState | None = None
+        self._buffers: KeptBuffers | None = None
 
     def begin(self, ranks: Ranks | None = None) -> None:
         """Get ready, once model and optimizer are where they are to be, and loaded; or again.
@@ -97,6 +99,13 @@ class Step:
             self.averages = Averages(self.model, options.average)
         if self._kept is None and options.nonfinite not in ("stop", "skip"):
             self._kept = self._keeping()
+
+    def _kept_buffers(self) -> KeptBuffers:
+        if self._buffers is None or self._buffers.model is not self.model:
+            self._buffers = KeptBuffers(self.model)
+        else:
+            self._buffers.keep()
+        return self._buffers
 
     def exchange(self, optimizer: torch.optim.Optimizer) -> None:
         """Go on with another optimizer, between two steps.
@@ -150,8 +159,7 @@ class Step:
     @property
     def needs_closure(self) -> bool:
         """Whether the optimizer evaluates the loss by itself."""
-        closure = inspect.signature(self.optimizer.step).parameters.get("closure")
-        return closure is not None and closure.default is inspect.Parameter.empty
+        return _needs_closure(type(self.optimizer).step)
 
     # -- parts ----------------------------------------------------------------------------------
 
@@ -172,13 +180,13 @@ class Step:
         NonFiniteLoss
             If the loss is not finite; the model is as it was.
         """
-        buffers = copied_buffers(self.model)
+        buffers = self._kept_buffers()
         self.optimizer.zero_grad()
         passed = self._pass(batch, None, seen)
         try:
             self._check_finite(float(passed.loss.detach()), batch, number)
         except NonFiniteLoss:
-            put_back(self.model, buffers)
+            buffers.put_back()
             raise
         passed.loss.backward()
         return passed
@@ -275,13 +283,13 @@ class Step:
             If the loss is not finite, and the training is to stop.
         """
         drawn: Sequence[int | None] = [None] * len(batches) if seeds is None else seeds
-        buffers = copied_buffers(self.model)
+        buffers = self._kept_buffers()
         make = self._searched if self.needs_closure else self._descended
         try:
             made = make(list(zip(batches, drawn, strict=True)), number)
         except BaseException as error:
             if self.whole:
-                put_back(self.model, buffers)
+                buffers.put_back()
                 self.optimizer.zero_grad()
             if not isinstance(error, NonFiniteLoss):
                 raise
@@ -387,3 +395,9 @@ class Step:
             self.averages.load_state_dict(state["average"])
         if self._kept is not None and state.get("kept"):
             self._kept.load_state_dict(state["kept"])
+
+
+@cache
+def _needs_closure(step: Callable[..., Any]) -> bool:
+    closure = inspect.signature(step).parameters.get("closure")
+    return closure is not None and closure.default is inspect.Parameter.empty

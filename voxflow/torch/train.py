@@ -15,7 +15,7 @@ from voxflow.nodes.sinks.target import claim_place, release
 from voxflow.nodes.values.normalize import statistics_upstream
 from voxflow.pipeline.data import ArrayKey, ArraySpec, Batch, BatchRequest, RunPosition
 from voxflow.pipeline.engine import BatchFilter
-from voxflow.torch.buffers import copied_buffers, put_back
+from voxflow.torch.buffers import KeptBuffers
 from voxflow.torch.calls import checked_names
 from voxflow.torch.checkpoint import (
     Checkpoint,
@@ -273,11 +273,11 @@ class Train(BatchFilter):
 
     def _looked_at(self, batch: Batch, request: BatchRequest) -> Batch:
         """What a step would compute; nothing of the training moves."""
-        buffers, states = copied_buffers(self.model), rng_states()
+        buffers, states = KeptBuffers(self.model), rng_states()
         try:
             return self._computed(batch, request)
         finally:
-            put_back(self.model, buffers)
+            buffers.put_back()
             restore_rng(states)
             self.optimizer.zero_grad()
 

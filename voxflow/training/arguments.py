@@ -63,12 +63,16 @@ def needed_request(forward: Forward, request: BatchRequest) -> BatchRequest:
     return asked
 
 
-def voxels_of(forward: Forward, request: BatchRequest, passed: Passed | None) -> int:
+def dims_of(request: BatchRequest) -> int:
+    """How many spatial axes there are."""
+    roi = request.get_total_roi()
+    return 0 if roi is None else roi.dims
+
+
+def voxels_of(forward: Forward, passed: Passed | None, dims: int) -> int:
     """How many voxels the first output has, channels not counted."""
     if passed is None:
         return 0
-    roi = request.get_total_roi()
-    dims = 0 if roi is None else roi.dims
     shape = passed.outputs[next(iter(forward.outputs))].shape
     # Samples lead; channels follow.
     samples = shape[0] if len(shape) > dims + 1 else 1

@@ -14,7 +14,7 @@ from voxflow.pipeline.engine import build
 from voxflow.pipeline.engine.notes import add_note
 from voxflow.torch.nonfinite import NonFiniteLoss
 from voxflow.torch.ranks import joined
-from voxflow.training.arguments import voxels_of
+from voxflow.training.arguments import dims_of, voxels_of
 from voxflow.training.events import EventLog
 from voxflow.training.keeping import load_newest_checkpoint
 from voxflow.training.nowhere import Nowhere
@@ -45,6 +45,7 @@ class Run:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._ranks = session.ranks
+        self._dims = dims_of(session.request)
 
     def __call__(self, stack: ExitStack) -> str:
         """Train until it is to stop; why it did.
@@ -173,12 +174,10 @@ class Run:
         if stepped.error is not None:
             self._tell_of(stepped.error, str(stepped.action), session.step)
         values = {"loss": stepped.loss, **stepped.metrics}
-        session.record(values)
-        measured = self._validated()
-        session.record(measured)
-        metrics = {**values, **measured}
+        metrics = {**values, **self._validated()}
+        session.record(metrics)
         session.metrics = {**session.metrics, **metrics}
-        voxels = voxels_of(session._forward, session.request, stepped.last) * len(batches)
+        voxels = voxels_of(session._forward, stepped.last, self._dims) * len(batches)
         return StepResult(session.step, stepped.loss, metrics, seconds, voxels, batches[-1])
 
     def _batches(self) -> tuple[list[Batch], list[int]]:

@@ -1,0 +1,107 @@
+"""Training steps of a session and of a bare loop, in turn, on the same model and tensors."""
+
+import contextlib
+import tempfile
+import time
+
+from serve import serve
+
+
+def network(torch):
+    """A 3-D network whose step takes some 20 ms on one processor."""
+    torch.manual_seed(0)
+    return torch.nn.Sequential(
+        torch.nn.Conv3d(1, 12, 3),
+        torch.nn.BatchNorm3d(12),
+        torch.nn.ReLU(),
+        torch.nn.Conv3d(12, 12, 3),
+        torch.nn.BatchNorm3d(12),
+        torch.nn.ReLU(),
+        torch.nn.Conv3d(12, 1, 3),
+    )
+
+
+class Turns:
+    """A hook: after each step of the session one of the bare loop; seconds of both."""
+
+    def __init__(self, bare):
+        self.bare = bare
+        self.ours, self.theirs = [], []
+        self.since = None
+
+    def after_step(self, session, step):
+        now = time.perf_counter(), time.process_time()
+        if self.since is not None:
+            self.ours.append(tuple(b - a for a, b in zip(self.since, now, strict=True)))
+        start = time.perf_counter(), time.process_time()
+        self.bare()
+        end = time.perf_counter(), time.process_time()
+        if self.since is not None:
+            self.theirs.append(tuple(b - a for a, b in zip(start, end, strict=True)))
+        self.since = time.perf_counter(), time.process_time()
+
+
+class Sessions:
+    """A session whose batches lie ready, with its log and its seeds."""
+
+    def __init__(self, gp, folder):
+        import numpy as np
+        import torch
+
+        from voxflow.training import Session
+
+        torch.set_num_threads(1)
+        raw, target, out = (gp.ArrayKey(name) for name in ("RAW", "TARGET", "OUT"))
+        rng = np.random.default_rng(0)
+        arrays, request, sources = {}, gp.BatchRequest(), []
+        for key, margin in ((raw, 0), (target, 3)):
+            roi = gp.Roi((margin,) * 3, (22 - 2 * margin,) * 3)
+            data = rng.random((1, 1, *roi.shape), np.float32)
+            arrays[key] = torch.from_numpy(data)
+            request[key] = roi
+            sources.append(gp.ArraySource(key, gp.Array(data, gp.ArraySpec(roi, (1, 1, 1)))))
+        model, loss = network(torch), torch.nn.MSELoss()
+        optimizer = torch.optim.Adam(model.parameters())
+
+        def bare():
+            optimizer.zero_grad()
+            value = loss(model(arrays[raw]), arrays[target])
+            value.backward()
+            optimizer.step()
+            return value.item()
+
+        self.turns = Turns(bare)
+        # One model for both: the memory that it lies in is the same.
+        self.session = Session(
+            model,
+            loss,
+            optimizer,
+            tuple(sources) + gp.MergeProvider(),
+            request,
+            inputs=raw,
+            outputs=out,
+            loss_inputs=[out, target],
+            hooks=[self.turns],
+            run_dir=folder,
+            stop_after=0,
+            device="cpu",
+        )
+
+    def run(self, count):
+        """Make steps; wall and processor seconds of each, of either side."""
+        turns = self.turns
+        turns.ours, turns.theirs, turns.since = [], [], None
+        self.session.stop_rules[0].steps += count + 1
+        self.session.run()
+        return {"ours": turns.ours, "theirs": turns.theirs}
+
+
+@contextlib.contextmanager
+def opened(library):
+    """A session in a folder that is removed."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Sessions(library, folder)
+
+
+if __name__ == "__main__":
+    serve(opened)
