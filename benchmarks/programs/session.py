@@ -26,19 +26,25 @@ class Turns:
 
     def __init__(self, bare):
         self.bare = bare
-        self.ours, self.theirs = [], []
+        self.ours, self.theirs, self.batches = [], [], []
         self.since = None
 
     def after_step(self, session, step):
-        now = time.perf_counter(), time.process_time()
         if self.since is not None:
-            self.ours.append(tuple(b - a for a, b in zip(self.since, now, strict=True)))
-        start = time.perf_counter(), time.process_time()
+            self.ours.append(since(self.since))
+        start = now()
         self.bare()
-        end = time.perf_counter(), time.process_time()
         if self.since is not None:
-            self.theirs.append(tuple(b - a for a, b in zip(start, end, strict=True)))
-        self.since = time.perf_counter(), time.process_time()
+            self.theirs.append(since(start))
+        self.since = now()
+
+
+def now():
+    return time.perf_counter(), time.process_time()
+
+
+def since(start):
+    return tuple(b - a for a, b in zip(start, now(), strict=True))
 
 
 class Sessions:
@@ -55,7 +61,7 @@ class Sessions:
         rng = np.random.default_rng(0)
         arrays, request, sources = {}, gp.BatchRequest(), []
         for key, margin in ((raw, 0), (target, 3)):
-            roi = gp.Roi((margin,) * 3, (22 - 2 * margin,) * 3)
+            roi = gp.Roi((margin,) * 3, (26 - 2 * margin,) * 3)
             data = rng.random((1, 1, *roi.shape), np.float32)
             arrays[key] = torch.from_numpy(data)
             request[key] = roi
@@ -76,7 +82,7 @@ class Sessions:
             model,
             loss,
             optimizer,
-            tuple(sources) + gp.MergeProvider(),
+            self.timed(tuple(sources) + gp.MergeProvider()),
             request,
             inputs=raw,
             outputs=out,
@@ -87,13 +93,28 @@ class Sessions:
             device="cpu",
         )
 
+    def timed(self, pipeline):
+        """A pipeline that notes what its batches cost."""
+        request_batch = pipeline.request_batch
+
+        def timed(request):
+            start = now()
+            batch = request_batch(request)
+            self.turns.batches.append(since(start))
+            return batch
+
+        pipeline.request_batch = timed
+        return pipeline
+
     def run(self, count):
         """Make steps; wall and processor seconds of each, of either side."""
         turns = self.turns
-        turns.ours, turns.theirs, turns.since = [], [], None
+        turns.ours, turns.theirs, turns.batches, turns.since = [], [], [], None
         self.session.stop_rules[0].steps += count + 1
         self.session.run()
-        return {"ours": turns.ours, "theirs": turns.theirs}
+        # The step before the first that is timed had a batch, too.
+        batches = turns.batches[-len(turns.ours) :]
+        return {"ours": turns.ours, "theirs": turns.theirs, "batches": batches}
 
 
 @contextlib.contextmanager

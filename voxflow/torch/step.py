@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -231,12 +231,10 @@ class Step:
                 )
 
     def _pass(self, batch: Batch, seed: int | None, seen: Iterable[Name] = ()) -> Passed:
-        with ExitStack() as stack:
-            if seed is not None:
-                stack.enter_context(drawing_from(seed, self.forward.device))
-            if self.options.precision is not None:
-                dtype = DTYPES[self.options.precision]
-                stack.enter_context(torch.autocast(self.forward.device.type, dtype))
+        options, device = self.options, self.forward.device
+        drawing = nullcontext() if seed is None else drawing_from(seed, device)
+        cast = nullcontext() if options.precision is None else _autocast(device, options.precision)
+        with drawing, cast:
             return self.forward(self.model, self.loss, batch, run=self._run, seen=seen)
 
     def _check_finite(self, loss: float, batch: Batch, number: int) -> None:
@@ -401,3 +399,7 @@ class Step:
 def _needs_closure(step: Callable[..., Any]) -> bool:
     closure = inspect.signature(step).parameters.get("closure")
     return closure is not None and closure.default is inspect.Parameter.empty
+
+
+def _autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
+    return torch.autocast(device.type, DTYPES[precision])

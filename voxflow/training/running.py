@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from voxflow.nodes.flow.precache import PreCache
 from voxflow.pipeline.data import RunPosition
 from voxflow.pipeline.data.seeds import derive_seed, fresh_seed
 from voxflow.pipeline.engine import build
@@ -84,6 +85,9 @@ class Run:
         if self._ranks.first:
             self._begin_to_write(stack)
         self._go_on()
+        for node in session.pipeline.nodes():
+            if isinstance(node, PreCache):
+                node.stride = self._ranks.count
         stack.enter_context(build(session.pipeline, seed=self._position.seed))
         validation = session.validation
         if validation is not None and self._ranks.first:

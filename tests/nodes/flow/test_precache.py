@@ -456,3 +456,26 @@ def test_a_restart_forgets_what_was_made_ahead_and_keeps_the_batches(workers, me
     for one, other in zip(batches(()), batches((0, 3, 4)), strict=True):
         np.testing.assert_array_equal(one, other)
     assert not left_behind()
+
+
+def test_workers_make_every_other_batch_where_two_processes_share_a_run():
+    from voxflow.pipeline.data import RunPosition
+
+    def batches(num_workers):
+        pipeline = make_pipeline(num_workers)
+        (cache,) = (node for node in pipeline.nodes() if isinstance(node, gp.PreCache))
+        cache.stride = 2
+        asked = gp.BatchRequest({RAW: gp.Roi((0, 0), (10, 10))})
+        with gp.build(pipeline, seed=3):
+            found = [
+                pipeline.request_batch(asked.at(RunPosition(3, index)))[RAW].data
+                for index in (1, 3, 5, 7)
+            ]
+            ahead = [position.index for position in cache._state._pending]
+        return found, ahead
+
+    expected, _ = batches(0)
+    found, ahead = batches(1)
+    np.testing.assert_array_equal(found, expected)
+    assert ahead[:2] == [9, 11]
+    assert all(index % 2 for index in ahead)

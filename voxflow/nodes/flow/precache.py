@@ -66,6 +66,9 @@ class PreCache(BatchFilter):
 
     changes_no_result: ClassVar[frozenset[str] | bool] = True
 
+    stride: int = 1
+    """Every so manieth batch of the run is asked for: one of several processes that share it."""
+
     def __init__(
         self,
         cache_size: int = 50,
@@ -89,7 +92,7 @@ class PreCache(BatchFilter):
 
     def setup(self) -> None:
         """Start from nothing: workers start with the first request."""
-        self._state = _Ahead(self.cache_size)
+        self._state = _Ahead(self.cache_size, self.stride)
         # Nodes from outside may draw from the process's global random state, which threads share.
         shared = self.method == "thread" and not self._serving().threadsafe
         self._inline = self.num_workers == 0 or shared
@@ -186,7 +189,8 @@ class PreCache(BatchFilter):
 class _Ahead:
     """What was asked so far, and which batches are on their way."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, stride: int = 1) -> None:
+        self.stride = stride
         self.lock = threading.RLock()
         self.size = size
         self.pool: WorkerPool | None = None
@@ -259,7 +263,7 @@ class _Ahead:
         stray, self._stray = self._stray, None
         if not self._pending or position in self._pending:
             return True
-        if any(p is not None and _follows(position, p) for p in (self._pending[-1], stray)):
+        if any(p is not None and self._follows(position, p) for p in (self._pending[-1], stray)):
             return True
         self._stray = position
         if position.index == self._index:
@@ -286,7 +290,7 @@ class _Ahead:
 
     def _learn(self, position: RunPosition) -> None:
         if position.index != self._index:
-            self._last_paths = self._paths if position.index == self._index + 1 else []
+            self._last_paths = self._paths if position.index == self._index + self.stride else []
             self._paths = []
             self._index = position.index
         self._paths.append(position.path)
@@ -298,13 +302,17 @@ class _Ahead:
             if last.path not in paths:
                 return
             i = paths.index(last.path) + 1
-            index = last.index + i // len(paths)
+            index = last.index + i // len(paths) * self.stride
             following = type(last)(last.seed, index, paths[i % len(paths)])
             self._order(request, following)
 
     def _order(self, request: BatchRequest, position: RunPosition) -> None:
         self._started().submit(request.at(position))
         self._pending.append(position)
+
+    def _follows(self, position: RunPosition, other: RunPosition) -> bool:
+        """Whether a position is that of the next batch, or of a part of it."""
+        return position.seed == other.seed and position.index == other.index + self.stride
 
     def _drop_all(self) -> None:
         if self.pool is not None:
@@ -327,8 +335,3 @@ class _Ahead:
         if self.pool is None:
             raise RuntimeError("the workers have been stopped")
         return self.pool
-
-
-def _follows(position: RunPosition, other: RunPosition) -> bool:
-    """Whether a position is that of the next batch, or of a part of it."""
-    return position.seed == other.seed and position.index == other.index + 1
