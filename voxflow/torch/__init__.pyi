@@ -1,5 +1,7 @@
 from .checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, save_checkpoint
 from .conjugate import NonlinearCG
+from .dataset import PipelineDataset
+from .loader import PipelineLoader
 from .losses import lazy_nll
 from .nonfinite import NonFiniteLoss
 from .predict import Predict
@@ -23,6 +25,8 @@ __all__ = [
     "make_on",
     "NonFiniteLoss",
     "NonlinearCG",
+    "PipelineDataset",
+    "PipelineLoader",
     "Predict",
     "save_checkpoint",
     "StepOptions",

@@ -119,7 +119,9 @@ class RequestRefused(PipelineRequestError, ValueError):
     problems: tuple[str, ...]
 
     def __init__(self, problems: Iterable[object]) -> None:
-        self.problems = tuple(map(str, problems))
+        # Whoever makes an error again from its text, as torch's DataLoader does, has one problem.
+        several = (problems,) if isinstance(problems, str) else problems
+        self.problems = tuple(map(str, several))
         many = len(self.problems) > 1
         head = f"the request cannot be served, for {len(self.problems)} reasons:\n" if many else ""
         lines = [f"  {i}. {p}" if many else p for i, p in enumerate(self.problems, 1)]
