@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -106,7 +107,7 @@ class PipelineDataset(IterableDataset[dict[str, Any]]):
         if seed is None:
             logger.info("no seed was given, this dataset uses seed=%d", self.seed)
         self._index = 0  # of the first batch of the next iteration, the same on all ranks
-        self._served: _Served | None = None
+        self._served: weakref.ref[_Served] | None = None
         self._was_served_in_worker = False
 
     # -- state ----------------------------------------------------------------------------------
@@ -223,12 +224,15 @@ class PipelineDataset(IterableDataset[dict[str, Any]]):
         self._refuse_crowd(0 if worker is None else worker.num_workers, world)
         mine: Iterator[int] = self._indices(rank, world)
         if worker is not None:
-            self._refuse_second_turn()
             mine = itertools.islice(mine, worker.id, None, worker.num_workers)
-        elif self._served is not None:
-            self._served.give_way()
-        self._served = _Served(self._items(mine, self.seed, worker is not None))
-        return self._served
+            return self._items_in_worker(self._items(mine, self.seed))
+        older = None if self._served is None else self._served()
+        if older is not None:
+            older.give_way()
+        served = _Served(self._items(mine, self.seed))
+        # Whoever breaks off lets go of it, and it tears the pipeline down.
+        self._served = weakref.ref(served)
+        return served
 
     def _indices(self, rank: int, world: int) -> Iterator[int]:
         """The numbers of this rank's batches, from the state to the end of its epoch."""
@@ -239,18 +243,18 @@ class PipelineDataset(IterableDataset[dict[str, Any]]):
         self._check_even("the rest of the epoch", end - begin, world)
         return iter(range(begin + rank, end, world))
 
-    def _items(
-        self, indices: Iterator[int], seed: int, in_worker: bool
-    ) -> Generator[dict[str, Any], None, None]:
+    def _items(self, indices: Iterator[int], seed: int) -> Generator[dict[str, Any], None, None]:
+        with build(self.pipeline, seed=seed):
+            for index in indices:
+                request = self.request.at(RunPosition(seed, index))
+                yield _item(self.pipeline.request_batch(request), index)
+
+    def _items_in_worker(self, items: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         try:
-            with build(self.pipeline, seed=seed):
-                for index in indices:
-                    request = self.request.at(RunPosition(seed, index))
-                    yield _item(self.pipeline.request_batch(request), index)
+            self._refuse_second_turn()
+            yield from items
         except Exception as error:
-            if in_worker:
-                raise_sendable(error)
-            raise
+            raise_sendable(error)
 
     # -- what cannot be -------------------------------------------------------------------------
 
