@@ -27,6 +27,13 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def no_leftovers():
+    """Iterations that an error has kept are gone before the next test forks, which slows torch."""
+    yield
+    gc.collect()
+
+
 @pytest.fixture
 def ended():
     """Says which processes have begun since and do not end."""
