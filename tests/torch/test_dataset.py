@@ -390,7 +390,9 @@ def test_a_worker_gives_no_state():
 @pytest.mark.parametrize("kind", [loaded, PipelineLoader])
 def test_what_is_broken_off_is_torn_down(tmp_path, num_workers, kind, ended):
     log = tmp_path / "log"
-    for item in kind(dataset(Watched(log), length=None), num_workers):
+    data = dataset(Watched(log), length=None)
+    loader = kind(data, num_workers)
+    for item in loader:
         if item["position"] == 3:
             break
     del item
