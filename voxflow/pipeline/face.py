@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     """What a package calls `__getattr__`, `__dir__` and `__all__`."""
 
 _EXTRAS = {"jax": "jax", "torch": "torch"}
+_EXTRAS |= dict.fromkeys(("click", "pydantic", "pydantic_core", "yaml"), "train")
 
 
 @cache

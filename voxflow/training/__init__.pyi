@@ -66,4 +66,9 @@ __all__ = [
     "UnknownTarget",
     "Updates",
     "Validation",
+from .run_dir import RunDir, RunDirTaken
+
+__all__ = [
+    "RunDir",
+    "RunDirTaken",
 ]

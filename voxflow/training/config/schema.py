@@ -1,0 +1,283 @@
+"""The schema: every option of a run, what it means, and who needs it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from voxflow.training.config.names import (
+    AugmentName,
+    Dotted,
+    FilePath,
+    LossName,
+    ModelName,
+    OptimizerName,
+    Options,
+)
+from voxflow.training.config.options import Section, option
+
+__all__ = ["Config"]
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+Dataset = tuple[FilePath, str]
+
+
+class EverySection(Section):
+    """When something is due."""
+
+    steps: Count | None = option(None, "After how many steps.")
+    hours: Positive | None = option(None, "After how many hours of training.")
+
+
+class ModelSection(Section):
+    """The network."""
+
+    name: ModelName = option(
+        ...,
+        "A network of voxflow.models, or what makes one: module:name or file.py:name.",
+        "required",
+    )
+    options: Options = option(dict, "What it is called with.")
+    start_from: FilePath | None = option(
+        None, "A checkpoint whose weights a new run begins with.", "special"
+    )
+    start_mode: Literal["strict", "matching", "adapt"] = option(
+        "strict",
+        "Weights that do not fit: an error, left as they are, or cropped and padded.",
+        "special",
+    )
+    freeze: list[str] = option(list, "Patterns of parameters that are not trained.", "special")
+
+
+class LossSection(Section):
+    """The loss."""
+
+    name: LossName = option(
+        ..., "A loss of torch.nn, lazy_nll, module:name or file.py:name.", "required"
+    )
+    options: Options = option(dict, "What it is made with.")
+
+
+class OptimizerSection(Section):
+    """The optimizer."""
+
+    name: OptimizerName = option(
+        "Adam", "An optimizer of torch.optim, NonlinearCG, module:name or file.py:name."
+    )
+    lr: Positive = option(1e-3, "The learning rate.")
+    weight_decay: float = option(0.0, "The factor of the weights' decay.", ge=0)
+    options: Options = option(dict, "What else it is made with, such as momentum.")
+
+
+class StepSection(Section):
+    """How a step is made."""
+
+    accumulate: Count = option(1, "How many batches go into a step.")
+    clip_norm: Positive | None = option(None, "The largest norm of all gradients.")
+    clip_value: Positive | None = option(None, "The largest value of a gradient.", "special")
+    precision: Literal["bfloat16", "float16"] | None = option(None, "Of mixed precision.")
+    compile: bool = option(False, "Whether the network is compiled.", "special")
+    average: float | None = option(
+        None, "The decay of a moving average of the weights.", "special", gt=0, lt=1
+    )
+    nonfinite: Literal["stop", "skip", "rollback"] = option(
+        "stop", "What is done about a loss that is infinite or not a number."
+    )
+
+
+class PairSection(Section):
+    """An image and its labels."""
+
+    raw: Dataset = option(..., "File and dataset of the image.", "required")
+    labels: Dataset = option(..., "File and dataset of the labels.", "required")
+
+
+class SourceSection(Section):
+    """Where batches come from: a function of your own, or pairs of images and labels."""
+
+    pipeline: Dotted | None = option(
+        None, "A function that gives the pipeline and the request, in place of pairs.", "special"
+    )
+    options: Options = option(dict, "What that function is called with.", "special")
+    pairs: list[PairSection] = option(list, "Images and their labels.")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if bool(self.pairs) == (self.pipeline is not None):
+            raise ValueError("give either pairs or pipeline, and not both")
+        if self.options and self.pipeline is None:
+            raise ValueError("options are for a pipeline of your own, which is not given")
+        return self
+
+
+class DataSection(SourceSection):
+    """What the network is trained on."""
+
+    input_shape: list[Count] | None = option(
+        None, "The size of a patch, in voxels; the next smaller size that the network takes."
+    )
+    batch_size: Count = option(1, "How many patches are in a batch.")
+    target: Literal["labels", "affinities"] = option("labels", "What the loss compares with.")
+    neighborhood: list[list[int]] | None = option(None, "Of affinities: a shift for each channel.")
+    balance: bool = option(False, "Whether the loss gets balanced weights of affinities.")
+    normalize: Options | None = option(dict, "How Normalize is called; null: not at all.")
+    augment: dict[AugmentName, Options] = option(
+        dict, "Nodes that augment, in their order, and how they are called."
+    )
+    min_labelled: float = option(
+        0.0, "How much of a patch has to be labelled.", "special", ge=0, le=1
+    )
+    workers: int = option(0, "Processes that make batches; 0: this one.", ge=0)
+    cache_size: Count = option(8, "How many batches are made ahead.", "special")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.pairs and self.input_shape is None:
+            raise ValueError("pairs need input_shape")
+        if (self.target == "affinities") != (self.neighborhood is not None):
+            raise ValueError("neighborhood and target: affinities need each other")
+        if self.balance and self.target != "affinities":
+            raise ValueError("balance is for target: affinities")
+        dims = len(self.input_shape or ())
+        wrong = [shift for shift in self.neighborhood or () if dims and len(shift) != dims]
+        if wrong:
+            raise ValueError(f"neighborhood needs {dims} numbers for each shift, got {wrong[0]}")
+        return self
+
+
+class ValidationSection(SourceSection):
+    """What the network is tried on, and never trained."""
+
+    every: EverySection = option(lambda: EverySection(steps=1000), "When.")
+    batches: Count = option(10, "How many batches.")
+
+
+class ScheduleSection(Section):
+    """How a value changes with the step."""
+
+    decay: Positive | None = option(None, "A factor, every so many steps.")
+    every: Count | None = option(None, "Of decay and of linear: after how many steps; 1000.")
+    linear: tuple[float, Count] | None = option(
+        None, "A value, and the step at which it is reached."
+    )
+    updates: list[tuple[Annotated[int, Field(ge=0)], float | list[float]]] | None = option(
+        None, "Steps, and the values from then on."
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        kinds = [k for k in ("decay", "linear", "updates") if getattr(self, k) is not None]
+        if len(kinds) != 1:
+            raise ValueError(f"give one of decay, linear and updates, got {kinds or 'none'}")
+        if self.updates is not None:
+            steps = [step for step, _ in self.updates]
+            if len(set(steps)) < len(steps):
+                raise ValueError("updates give two values to one step")
+            if self.every is not None:
+                raise ValueError("every is for decay and linear")
+        return self
+
+
+class EarlySection(Section):
+    """When to give up."""
+
+    metric: str = option("validation/loss", "What has to become better.")
+    patience: Count = option(15, "For how many validations it may not.")
+    min_delta: float = option(0.0, "By how much it has to.", ge=0)
+    mode: Literal["min", "max"] = option("min", "Whether less or more is better.")
+
+
+class StopSection(Section):
+    """When the run ends."""
+
+    steps: Count | None = option(None, "After how many steps.")
+    hours: Positive | None = option(None, "After how many hours of training.")
+    early: EarlySection | None = option(None, "If nothing becomes better any more.")
+
+    @model_validator(mode="after")
+    def _some_end(self) -> Self:
+        if self.steps is None and self.hours is None and self.early is None:
+            raise ValueError("a run needs an end: give steps, hours or early")
+        return self
+
+
+class CheckpointSection(Section):
+    """Which checkpoints are kept."""
+
+    every: EverySection = option(lambda: EverySection(steps=2000), "When one is written.")
+    keep: Count = option(3, "How many of them are kept.")
+    best: dict[str, Literal["min", "max"]] = option(
+        dict, "Metrics whose best checkpoint is kept, and what is better of each."
+    )
+
+
+class PreviewSection(Section):
+    """Pictures of what the network makes of fixed regions."""
+
+    every: EverySection = option(lambda: EverySection(steps=1000), "When.")
+    sources: list[Dataset] = option(list, "Files and datasets of images.")
+    channels: Literal["all"] | list[Annotated[int, Field(ge=0)]] = option(
+        "all", "Which channels of the output."
+    )
+    max_sections: Count = option(5, "How many sections of a volume, from its middle.")
+
+
+class LogSection(Section):
+    """What is told while it runs."""
+
+    every: EverySection = option(lambda: EverySection(steps=100), "When a status line is printed.")
+    status: bool = option(True, "Whether status lines are printed.")
+    plots: bool = option(True, "Whether curves are drawn.")
+    tensorboard: bool = option(True, "Whether TensorBoard's files are written.")
+
+
+class RunSection(Section):
+    """Where the run keeps everything."""
+
+    folder: FilePath = option("runs", "In which folder run directories are.", validate_default=True)
+    exists: Literal["error", "new"] = option(
+        "error", "A run directory that is there: an error, or a new one with a number."
+    )
+    scripts: list[FilePath] = option(list, "More files that are copied.", "special")
+
+
+class Config(Section):
+    """All options of a run.
+
+    Parameters
+    ----------
+    options
+        See ``voxflow config explain``.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[\w][\w.+-]*$")] = option(
+        ..., "Of the run, and of its directory; by default that of the file."
+    )
+    seed: int = option(0, "Of all that is drawn.", ge=0, lt=2**63)
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = option(
+        "auto", "auto, cpu, mps, cuda or cuda:N."
+    )
+    model: ModelSection = option(..., "The network.", "required")
+    loss: LossSection = option(..., "The loss.", "required")
+    optimizer: OptimizerSection = option(OptimizerSection, "The optimizer.")
+    step: StepSection = option(StepSection, "How a step is made.")
+    data: DataSection = option(..., "What the network is trained on.", "required")
+    validation: ValidationSection | None = option(None, "What the network is tried on.")
+    schedules: dict[str, ScheduleSection] = option(
+        dict, "How values change with the step, by their targets, such as optimizer.lr."
+    )
+    stop: StopSection = option(..., "When the run ends.", "required")
+    checkpoints: CheckpointSection = option(CheckpointSection, "Which checkpoints are kept.")
+    previews: PreviewSection = option(PreviewSection, "Pictures of fixed regions.")
+    log: LogSection = option(LogSection, "What is told while it runs.")
+    run: RunSection = option(RunSection, "Where the run keeps everything.")
+
+    @model_validator(mode="after")
+    def _measured(self) -> Self:
+        needed = [*self.checkpoints.best, *([self.stop.early.metric] if self.stop.early else [])]
+        unseen = [metric for metric in needed if metric.startswith("validation/")]
+        if unseen and self.validation is None:
+            raise ValueError(f"{unseen[0]} is measured only if there is a validation section")
+        return self
