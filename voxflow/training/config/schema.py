@@ -67,7 +67,9 @@ class OptimizerSection(Section):
         "Adam", "An optimizer of torch.optim, NonlinearCG, module:name or file.py:name."
     )
     lr: Positive = option(1e-3, "The learning rate.")
-    weight_decay: float = option(0.0, "The factor of the weights' decay.", ge=0)
+    weight_decay: float = option(
+        0.0, "The factor of the weights' decay; biases and norms have none.", ge=0
+    )
     options: Options = option(dict, "What else it is made with, such as momentum.")
 
 
@@ -119,12 +121,21 @@ class DataSection(SourceSection):
         None, "The size of a patch, in voxels; the next smaller size that the network takes."
     )
     batch_size: Count = option(1, "How many patches are in a batch.")
-    target: Literal["labels", "affinities"] = option("labels", "What the loss compares with.")
+    target: Literal["classes", "values", "affinities"] = option(
+        "classes",
+        "What the loss compares with: labels as numbers of classes, as values, or affinities.",
+    )
     neighborhood: list[list[int]] | None = option(None, "Of affinities: a shift for each channel.")
     balance: bool = option(False, "Whether the loss gets balanced weights of affinities.")
     normalize: Options | None = option(dict, "How Normalize is called; null: not at all.")
     augment: dict[AugmentName, Options] = option(
         dict, "Nodes that augment, in their order, and how they are called."
+    )
+    align: Literal["center"] | None = option(
+        None, "Labels lie where their file says, or in the middle of the image.", "special"
+    )
+    voxel_size: Literal["error", "ones"] = option(
+        "error", "What is done about a file that says none: an error, or voxels of size 1."
     )
     min_labelled: float = option(
         0.0, "How much of a patch has to be labelled.", "special", ge=0, le=1
@@ -152,31 +163,46 @@ class ValidationSection(SourceSection):
 
     every: EverySection = option(lambda: EverySection(steps=1000), "When.")
     batches: Count = option(10, "How many batches.")
+    metrics: list[str] = option(list, "What is measured beside the loss, by name.")
+
+
+class PlateauSection(Section):
+    """A value falls when nothing becomes better."""
+
+    metric: str = option("validation/loss", "What has to become better.")
+    factor: float = option(0.1, "What the value is multiplied by.", ge=0, lt=1)
+    patience: Count = option(10, "For how many validations it may not.")
+    min_delta: float = option(0.0, "By how much it has to.", ge=0)
+    mode: Literal["min", "max"] = option("min", "Whether less or more is better.")
+    lowest: float = option(0.0, "Where it ends.", ge=0)
 
 
 class ScheduleSection(Section):
     """How a value changes with the step."""
 
-    decay: Positive | None = option(None, "A factor, every so many steps.")
-    every: Count | None = option(None, "Of decay and of linear: after how many steps; 1000.")
+    decay: float | None = option(None, "A factor, every so many steps.", ge=0)
     linear: tuple[float, Count] | None = option(
         None, "A value, and the step at which it is reached."
     )
+    every: Count | None = option(None, "Of decay and linear: after how many steps; 1000.")
     updates: list[tuple[Annotated[int, Field(ge=0)], float | list[float]]] | None = option(
-        None, "Steps, and the values from then on."
+        None, "Steps, and the values from then on; decay or linear between them."
     )
+    plateau: PlateauSection | None = option(None, "Falls when nothing becomes better.")
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        kinds = [k for k in ("decay", "linear", "updates") if getattr(self, k) is not None]
-        if len(kinds) != 1:
-            raise ValueError(f"give one of decay, linear and updates, got {kinds or 'none'}")
-        if self.updates is not None:
-            steps = [step for step, _ in self.updates]
-            if len(set(steps)) < len(steps):
-                raise ValueError("updates give two values to one step")
-            if self.every is not None:
-                raise ValueError("every is for decay and linear")
+        given = {k for k in ("decay", "linear", "updates", "plateau") if getattr(self, k)}
+        given |= {"decay"} if self.decay is not None else set()
+        alone = given - {"updates"}
+        if not given or len(alone) > 1 or ("plateau" in given and len(given) > 1):
+            said = ", ".join(sorted(given)) or "none"
+            raise ValueError(f"give one of decay, linear, updates and plateau, got {said}")
+        if self.every is not None and not given & {"decay", "linear"}:
+            raise ValueError("every is for decay and linear")
+        steps = [step for step, _ in self.updates or ()]
+        if len(set(steps)) < len(steps):
+            raise ValueError("updates give two values to one step")
         return self
 
 
@@ -277,6 +303,7 @@ class Config(Section):
     @model_validator(mode="after")
     def _measured(self) -> Self:
         needed = [*self.checkpoints.best, *([self.stop.early.metric] if self.stop.early else [])]
+        needed += [s.plateau.metric for s in self.schedules.values() if s.plateau is not None]
         unseen = [metric for metric in needed if metric.startswith("validation/")]
         if unseen and self.validation is None:
             raise ValueError(f"{unseen[0]} is measured only if there is a validation section")
