@@ -67,8 +67,20 @@ __all__ = [
     "Updates",
     "Validation",
 from .run_dir import RunDir, RunDirTaken
+from . import config
+from .configured import make_session
+from .configured import train
+from .parts.feeds import Feed
+from .run_dir import NoRunDir
+from .run_dir import RunDir
+from .run_dir import RunDirTaken
 
 __all__ = [
+    "config",
+    "Feed",
+    "make_session",
+    "NoRunDir",
     "RunDir",
     "RunDirTaken",
+    "train",
 ]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Self
 
-__all__ = ["MARKER", "RunDir", "RunDirTaken"]
+__all__ = ["MARKER", "NoRunDir", "RunDir", "RunDirTaken"]
 
 MARKER = "run.json"
 
@@ -28,6 +28,10 @@ _FORMAT = 1
 
 class RunDirTaken(FileExistsError):
     """A run directory is there already, or another process works in it."""
+
+
+class NoRunDir(FileNotFoundError):
+    """A folder is not there, or is no run directory."""
 
 
 class RunDir:
@@ -57,7 +61,7 @@ class RunDir:
 
     Raises
     ------
-    FileNotFoundError
+    NoRunDir
         If it is no run directory.
 
     Examples
@@ -75,7 +79,7 @@ class RunDir:
         marker = self.path / MARKER
         if not marker.is_file():
             what = "is there, and is" if self.path.exists() else "is"
-            raise FileNotFoundError(
+            raise NoRunDir(
                 f"{self.path} {what} no run directory: it has no {MARKER}. Give the folder that an "
                 "earlier run made, or start a new one"
             )
@@ -124,7 +128,7 @@ class RunDir:
 
         Raises
         ------
-        FileNotFoundError
+        NoRunDir
             If it is no run directory.
         RunDirTaken
             If another process holds it.

@@ -30,6 +30,12 @@ class EverySection(Section):
     steps: Count | None = option(None, "After how many steps.")
     hours: Positive | None = option(None, "After how many hours of training.")
 
+    @model_validator(mode="after")
+    def _when(self) -> Self:
+        if self.steps is None and self.hours is None:
+            raise ValueError("give steps or hours; null in place of the section is never")
+        return self
+
 
 class ModelSection(Section):
     """The network."""
@@ -169,7 +175,7 @@ class ValidationSection(SourceSection):
 class PlateauSection(Section):
     """A value falls when nothing becomes better."""
 
-    metric: str = option("validation/loss", "What has to become better.")
+    metric: str = option("validation.loss", "What has to become better.")
     factor: float = option(0.1, "What the value is multiplied by.", ge=0, lt=1)
     patience: Count = option(10, "For how many validations it may not.")
     min_delta: float = option(0.0, "By how much it has to.", ge=0)
@@ -209,7 +215,7 @@ class ScheduleSection(Section):
 class EarlySection(Section):
     """When to give up."""
 
-    metric: str = option("validation/loss", "What has to become better.")
+    metric: str = option("validation.loss", "What has to become better.")
     patience: Count = option(15, "For how many validations it may not.")
     min_delta: float = option(0.0, "By how much it has to.", ge=0)
     mode: Literal["min", "max"] = option("min", "Whether less or more is better.")
@@ -232,8 +238,13 @@ class StopSection(Section):
 class CheckpointSection(Section):
     """Which checkpoints are kept."""
 
-    every: EverySection = option(lambda: EverySection(steps=2000), "When one is written.")
-    keep: Count = option(3, "How many of them are kept.")
+    last: EverySection | None = option(
+        lambda: EverySection(steps=500), "When the last one is replaced."
+    )
+    every: EverySection | None = option(
+        lambda: EverySection(steps=2000), "When one is written that stays."
+    )
+    keep: Count | None = option(None, "How many of those are kept; null: all.")
     best: dict[str, Literal["min", "max"]] = option(
         dict, "Metrics whose best checkpoint is kept, and what is better of each."
     )
@@ -304,7 +315,7 @@ class Config(Section):
     def _measured(self) -> Self:
         needed = [*self.checkpoints.best, *([self.stop.early.metric] if self.stop.early else [])]
         needed += [s.plateau.metric for s in self.schedules.values() if s.plateau is not None]
-        unseen = [metric for metric in needed if metric.startswith("validation/")]
+        unseen = [metric for metric in needed if metric.startswith("validation.")]
         if unseen and self.validation is None:
             raise ValueError(f"{unseen[0]} is measured only if there is a validation section")
         return self

@@ -1,0 +1,5 @@
+"""``python -m voxflow.cli`` is ``voxflow``."""
+
+from voxflow.cli import main
+
+main()

@@ -1,0 +1,40 @@
+"""``voxflow train``: from a configuration to a trained network."""
+
+from __future__ import annotations
+
+import logging
+
+import click
+
+from voxflow.cli.config import FILE, KEYS, LENIENT
+from voxflow.training.config import load_config
+
+__all__ = ["train"]
+
+
+@click.command()
+@FILE
+@KEYS
+@LENIENT
+@click.option("--resume", is_flag=True, help="Go on with the run in the run directory.")
+@click.option(
+    "--run-dir",
+    type=click.Path(file_okay=False),
+    help="The run directory.  [default: run.folder/name]",
+)
+def train(
+    file: str, assignments: tuple[str, ...], lenient: bool, resume: bool, run_dir: str | None
+) -> None:
+    """Train as FILE says, with options changed by KEY=VALUE, such as optimizer.lr=0.01."""
+    settings = load_config(file, assignments, lenient=lenient)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    # Not before: mistakes are told at once, and torch takes its time.
+    import voxflow.training
+
+    try:
+        report = voxflow.training.train(settings, resume=resume, run_dir=run_dir, scripts=[file])
+    except (FileExistsError, FileNotFoundError) as error:
+        raise click.UsageError(
+            f"{error}\n(--resume, --run-dir, name=..., run.exists=new)"
+        ) from error
+    click.echo(f"{report.step} steps, {report.active_seconds:.0f} s: {report.reason}")

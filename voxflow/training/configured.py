@@ -1,0 +1,205 @@
+"""From a configuration to a session, and through its run."""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from voxflow.torch.step_options import StepOptions
+from voxflow.torch.warm_start import freeze
+from voxflow.training.config.names import parse_dotted
+from voxflow.training.keeping import Keeper
+from voxflow.training.parts.feeds import make_feed
+from voxflow.training.parts.network import make_loss, make_model, make_optimizer
+from voxflow.training.plateau import Plateau
+from voxflow.training.run_dir import RunDir
+from voxflow.training.run_log import log_to
+from voxflow.training.scheduled import Scheduled
+from voxflow.training.schedules import Decay, Linear, Updates
+from voxflow.training.session import Session
+from voxflow.training.stopping import EarlyStopping, MaxActiveHours, MaxSteps
+from voxflow.training.validation import Validation
+from voxflow.training.when import Every
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from voxflow.training.config import Config, Settings
+    from voxflow.training.config.schema import (
+        CheckpointSection,
+        EverySection,
+        ScheduleSection,
+        StopSection,
+    )
+    from voxflow.training.result import RunReport
+
+__all__ = ["make_session", "train"]
+
+logger = logging.getLogger(__name__)
+
+
+def train(
+    settings: Settings,
+    *,
+    resume: bool = False,
+    run_dir: str | Path | None = None,
+    scripts: Sequence[str | Path] = (),
+    hooks: Sequence[Any] = (),
+) -> RunReport:
+    """Train as a configuration says.
+
+    Parameters
+    ----------
+    settings
+        What `load_config` gave.
+    resume
+        Whether an earlier run goes on. Without, its folder must not be there.
+    run_dir
+        The run directory; None: ``run.folder/name``.
+    scripts
+        Files to copy into it, beside those that the configuration names.
+    hooks
+        More hooks of the session.
+
+    Returns
+    -------
+    RunReport
+        How far it got, and why it ended.
+
+    Raises
+    ------
+    RunDirTaken
+        If the run directory is there, or another process works in it.
+    FileNotFoundError
+        If there is nothing to resume.
+    ValueError, TypeError
+        If what is named makes something that does not fit.
+    """
+    config = settings.config
+    folder = Path(config.run.folder) / config.name if run_dir is None else Path(run_dir)
+    # First: what cannot be built leaves no run directory behind.
+    begin = _built(config, hooks)
+    with ExitStack() as stack:
+        if int(os.environ.get("RANK", "0")) == 0:  # of several processes, one writes
+            made = RunDir.resume(folder) if resume else RunDir.make(folder, config.run.exists)
+            stack.enter_context(made)
+            folder = made.path
+            made.record(settings.dump(), [*scripts, *_files(config)], {"asked": config.device})
+            stack.enter_context(log_to(made.file("log.txt"), config.device))
+        session = begin(run_dir=folder, keeper=_keeper(folder, config.checkpoints))
+        if config.model.start_from is not None and not resume:
+            session.load(config.model.start_from, config.model.start_mode)
+        report: RunReport = session.run()
+        return report
+
+
+def make_session(
+    config: Config, run_dir: str | Path | None = None, hooks: Sequence[Any] = ()
+) -> Session:
+    """Build what a configuration names, and put it together.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    run_dir
+        Where log and checkpoints go; None: nowhere.
+    hooks
+        More hooks.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If what is named makes something that does not fit.
+    """
+    keeper = None if run_dir is None else _keeper(Path(run_dir), config.checkpoints)
+    return _built(config, hooks)(run_dir=run_dir, keeper=keeper)
+
+
+def _built(config: Config, hooks: Sequence[Any]) -> partial[Session]:
+    """A session that only lacks its folder."""
+    model = make_model(config.model, config.seed)
+    if config.model.freeze:
+        logger.info("not trained: %s", ", ".join(freeze(model, config.model.freeze)))
+    feed = make_feed(config.data, config.data, model, train=True)
+    schedules = {target: _schedule(section) for target, section in config.schedules.items()}
+    return partial(
+        Session,
+        model,
+        make_loss(config.loss),
+        make_optimizer(config.optimizer, model),
+        feed.pipeline,
+        feed.request,
+        inputs=feed.inputs,
+        outputs=feed.outputs,
+        loss_inputs=feed.loss_inputs,
+        validation=_validation(config, model),
+        hooks=[*([Scheduled(schedules)] if schedules else []), *hooks],
+        seed=config.seed,
+        stop_after=_rules(config.stop),
+        options=StepOptions(**config.step.model_dump()),
+        device=config.device,
+    )
+
+
+def _files(config: Config) -> list[str]:
+    """Files of Python code that the configuration names, and others that it lists."""
+    validation = config.validation
+    named = [config.model.name, config.loss.name, config.optimizer.name, config.data.pipeline]
+    named.append(None if validation is None else validation.pipeline)
+    places = [parse_dotted(word)[0] for word in named if word is not None and ":" in word]
+    code = [place for place in places if place.endswith(".py")]
+    return list(dict.fromkeys([*code, *config.run.scripts]))
+
+
+def _every(section: EverySection | None) -> Every | None:
+    return None if section is None else Every(**section.model_dump())
+
+
+def _validation(config: Config, model: Any) -> Validation | None:
+    section = config.validation
+    if section is None:
+        return None
+    feed = make_feed(section, config.data, model, train=False)
+    every = Every(**section.every.model_dump(), at_start=True)
+    options = {"batches": section.batches, "metrics": section.metrics, "seed": config.seed}
+    return Validation(feed.pipeline, feed.request, every=every, **options)
+
+
+def _rules(section: StopSection) -> list[Any]:
+    rules: list[Any] = []
+    if section.steps is not None:
+        rules.append(MaxSteps(section.steps))
+    if section.hours is not None:
+        rules.append(MaxActiveHours(section.hours))
+    if section.early is not None:
+        options = section.early.model_dump()
+        rules.append(EarlyStopping(options.pop("metric"), **options))
+    return rules
+
+
+def _keeper(folder: Path, section: CheckpointSection) -> Keeper:
+    return Keeper(
+        folder / "checkpoints",
+        last=_every(section.last),
+        every=_every(section.every),
+        best=section.best,
+        keep=section.keep,
+    )
+
+
+def _schedule(section: ScheduleSection) -> Any:
+    every = section.every or 1000
+    made: Any = None
+    if section.plateau is not None:
+        options = section.plateau.model_dump()
+        return Plateau(options.pop("metric"), **options)
+    if section.decay is not None:
+        made = Decay(section.decay, every)
+    elif section.linear is not None:
+        made = Linear(*section.linear, every)
+    return made if section.updates is None else Updates(section.updates, made)
