@@ -8,6 +8,7 @@ import click
 
 from voxflow.cli.config import FILE, KEYS, LENIENT
 from voxflow.training.config import load_config
+from voxflow.training.run_dir import NoRunDir, RunDirTaken
 
 __all__ = ["train"]
 
@@ -33,8 +34,9 @@ def train(
 
     try:
         report = voxflow.training.train(settings, resume=resume, run_dir=run_dir, scripts=[file])
-    except (FileExistsError, FileNotFoundError) as error:
-        raise click.UsageError(
-            f"{error}\n(--resume, --run-dir, name=..., run.exists=new)"
-        ) from error
+    except RunDirTaken as error:
+        hint = "go on with --resume, or begin anew with run.exists=new, name=... or --run-dir"
+        raise click.UsageError(f"{error} ({hint})") from error
+    except NoRunDir as error:
+        raise click.UsageError(str(error)) from error
     click.echo(f"{report.step} steps, {report.active_seconds:.0f} s: {report.reason}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,16 +106,17 @@ def load_config(
     variables = os.environ if environment is None else environment
     mistakes: list[Mistake] = []
     layers = list(_read(file, assignments, user, variables, mistakes))
+    unread = file is not None and all(layer.name != str(file) for layer in layers)
     merged, origins = _merged(layers, variables, mistakes)
     if file is not None and "name" not in merged:
         merged["name"] = Path(file).stem
         origins["name",] = f"the name of {file}"
-    config, more, unknown = validated(merged, origins, lenient=lenient)
-    mistakes += more
+    config, more, unknown = validated(merged, origins, lenient=lenient, complete=not unread)
+    mistakes += [m if m.where else replace(m, where=str(file or "")) for m in more]
+    places = {layer.name: number for number, layer in enumerate(layers)}
     if mistakes or config is None:
-        places = {layer.name: number for number, layer in enumerate(layers)}
         raise ConfigError(sorted(mistakes, key=lambda mistake: _order(mistake, places)))
-    for mistake in unknown:
+    for mistake in sorted(unknown, key=lambda mistake: _order(mistake, places)):
         warnings.warn(str(mistake), stacklevel=2)
     return Settings(config, {".".join(key): where for key, where in origins.items()})
 

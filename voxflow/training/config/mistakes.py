@@ -84,8 +84,8 @@ def nearest(word: str, known: Sequence[str], others: Sequence[str] = ()) -> str:
     ''
     """
     lowered = {name.lower(): name for name in known}
-    found = [lowered[name] for name in difflib.get_close_matches(word.lower(), lowered, 2, 0.6)]
+    found = [lowered[name] for name in difflib.get_close_matches(word.lower(), lowered, 1, 0.6)]
     last = word.rpartition(".")[2].lower()
     elsewhere = [name for name in others if name.rpartition(".")[2] == last]
-    found = elsewhere[:2] or found or difflib.get_close_matches(word, others, 2, 0.6)
+    found = elsewhere[:2] or found or difflib.get_close_matches(word, others, 1, 0.6)
     return f"; did you mean {' or '.join(found)}?" if found else ""

@@ -21,7 +21,11 @@ Key = tuple[str, ...]
 
 
 def validated(
-    values: dict[str, Any], origins: Mapping[Key, str], *, lenient: bool = False
+    values: dict[str, Any],
+    origins: Mapping[Key, str],
+    *,
+    lenient: bool = False,
+    complete: bool = True,
 ) -> tuple[Config | None, list[Mistake], list[Mistake]]:
     """Check a mapping.
 
@@ -33,6 +37,8 @@ def validated(
         Where each key is from.
     lenient
         Whether keys that are not known are left out.
+    complete
+        Whether a key that is missing is a mistake.
 
     Returns
     -------
@@ -49,6 +55,7 @@ def validated(
         write_yaml(config.model_dump())  # a Python file may hold anything
     except ValidationError as error:
         found = [e for e in error.errors() if not _mistyped(e, error.errors())]
+        found = [e for e in found if complete or e["type"] != "missing"]
         return None, _joined(_told(e, origins) for e in found), unknown
     except ValueError as error:
         return None, [Mistake("", "", f"holds what cannot be written down: {error}")], unknown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from voxflow.training.config.schema import DataSection, SourceSection
 
 __all__ = ["Feed", "make_feed"]
+
+logger = logging.getLogger(__name__)
 
 RAW, LABELS = ArrayKey("RAW"), ArrayKey("LABELS")
 AFFINITIES, WEIGHTS = ArrayKey("AFFINITIES"), ArrayKey("WEIGHTS")
@@ -134,7 +137,13 @@ def _shapes(
             f"the network's output has voxels of {geometry.stride} voxels of its input; targets of "
             "that size need a pipeline of your own: data.pipeline"
         )
-    return geometry.fit(data.input_shape or ())
+    wanted = Coordinate(data.input_shape or ())
+    shapes = geometry.fit(wanted)
+    if shapes[0] != wanted:
+        logger.warning(
+            "data.input_shape: the network takes no %s voxels; patches have %s", wanted, shapes[0]
+        )
+    return shapes
 
 
 def _sources(source: SourceSection, data: DataSection) -> Any:
