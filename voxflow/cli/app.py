@@ -10,7 +10,7 @@ import click
 
 from voxflow.cli.config import config
 from voxflow.cli.train import train
-from voxflow.training.config import ConfigError
+from voxflow.training.config import ConfigError, ConfigWarning
 from voxflow.version_info import version
 
 if TYPE_CHECKING:
@@ -39,19 +39,18 @@ class _App(click.Group):
 
 @contextlib.contextmanager
 def _plain_warnings() -> Iterator[None]:
-    show = warnings.showwarning
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ConfigWarning)
+        show = warnings.showwarning
 
-    def plain(message: Any, category: type[Warning], *place: Any, **options: Any) -> None:
-        if category is UserWarning:
-            click.echo(f"warning: {message}", err=True)
-        else:
-            show(message, category, *place, **options)
+        def plain(message: Any, category: type[Warning], *place: Any, **options: Any) -> None:
+            if issubclass(category, ConfigWarning):
+                click.echo(f"warning: {message}", err=True)
+            else:
+                show(message, category, *place, **options)
 
-    warnings.showwarning = plain
-    try:
+        warnings.showwarning = plain
         yield
-    finally:
-        warnings.showwarning = show
 
 
 @click.group(cls=_App, context_settings={"help_option_names": ["-h", "--help"]})

@@ -222,8 +222,9 @@ def test_lenient_warns_of_unknown_keys_only(write):
         ("model: {name: 'a-b:c'}", "module:name"),
         ("data: {augment: {ElasticAgument: {}}}", "did you mean ElasticAugment?"),
         ("optimizer: {name: Admm}", "did you mean Adam"),
-        ("name: a/b", "pattern"),
-        ("device: gpu", "pattern"),
+        ("name: a/b", "the name of a folder"),
+        ("name: ..", "the name of a folder"),
+        ("device: gpu", "cuda:N"),
         ("seed: .inf", "finite"),
     ],
 )

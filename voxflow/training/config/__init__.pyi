@@ -2,8 +2,8 @@
 
 from .elektronn import read_elektronn
 from .layers import load_config
-from .mistakes import ConfigError
+from .mistakes import ConfigError, ConfigWarning
 from .schema import Config
 from .settings import Settings
 
-__all__ = ["Config", "ConfigError", "load_config", "read_elektronn", "Settings"]
+__all__ = ["Config", "ConfigError", "ConfigWarning", "load_config", "read_elektronn", "Settings"]

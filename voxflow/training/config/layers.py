@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from voxflow.training.config.environment import interpolate
-from voxflow.training.config.mistakes import ConfigError, Mistake
+from voxflow.training.config.mistakes import ConfigError, ConfigWarning, Mistake
 from voxflow.training.config.names import Text
 from voxflow.training.config.options import split_key
 from voxflow.training.config.python import read_python
@@ -100,7 +100,7 @@ def load_config(
 
     Warns
     -----
-    UserWarning
+    ConfigWarning
         For each key that is not known, if `lenient`.
     """
     variables = os.environ if environment is None else environment
@@ -112,12 +112,14 @@ def load_config(
         merged["name"] = Path(file).stem
         origins["name",] = f"the name of {file}"
     config, more, unknown = validated(merged, origins, lenient=lenient, complete=not unread)
+    told = {mistake.key for mistake in mistakes if mistake.key}
+    more = [mistake for mistake in more if mistake.key not in told]
     mistakes += [m if m.where else replace(m, where=str(file or "")) for m in more]
     places = {layer.name: number for number, layer in enumerate(layers)}
     if mistakes or config is None:
         raise ConfigError(sorted(mistakes, key=lambda mistake: _order(mistake, places)))
     for mistake in sorted(unknown, key=lambda mistake: _order(mistake, places)):
-        warnings.warn(str(mistake), stacklevel=2)
+        warnings.warn(ConfigWarning(str(mistake)), stacklevel=2)
     return Settings(config, {".".join(key): where for key, where in origins.items()})
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["ConfigError", "Mistake", "nearest"]
+__all__ = ["ConfigError", "ConfigWarning", "Mistake", "nearest"]
 
 
 @dataclass(frozen=True, order=True)
@@ -59,6 +59,10 @@ class ConfigError(ValueError):
 
     def __reduce__(self) -> tuple[type[ConfigError], tuple[tuple[Mistake, ...]]]:
         return ConfigError, (self.mistakes,)
+
+
+class ConfigWarning(UserWarning):
+    """A key that is not known was left out."""
 
 
 def nearest(word: str, known: Sequence[str], others: Sequence[str] = ()) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from voxflow.training.config.names import (
     AugmentName,
@@ -22,6 +23,18 @@ __all__ = ["Config"]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Dataset = tuple[FilePath, str]
+
+
+def _run_name(name: str) -> str:
+    if not re.fullmatch(r"\w[\w.+-]*", name):
+        raise ValueError(f"{name!r} should be the name of a folder: letters, digits, _ . + -")
+    return name
+
+
+def _device(name: str) -> str:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
+        raise ValueError(f"{name!r} should be auto, cpu, mps, cuda or cuda:N")
+    return name
 
 
 class EverySection(Section):
@@ -289,11 +302,11 @@ class Config(Section):
         See ``voxflow config explain``.
     """
 
-    name: Annotated[str, Field(pattern=r"^[\w][\w.+-]*$")] = option(
+    name: Annotated[str, AfterValidator(_run_name)] = option(
         ..., "Of the run, and of its directory; by default that of the file."
     )
     seed: int = option(0, "Of all that is drawn.", ge=0, lt=2**63)
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = option(
+    device: Annotated[str, AfterValidator(_device)] = option(
         "auto", "auto, cpu, mps, cuda or cuda:N."
     )
     model: ModelSection = option(..., "The network.", "required")
