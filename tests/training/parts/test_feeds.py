@@ -115,7 +115,7 @@ def test_validation_is_not_augmented(tmp_path):
     data = DataSection(
         pairs=[one],
         input_shape=[9, 9],
-        augment={"IntensityAugment": dict(scale_min=2, scale_max=2, shift_min=0, shift_max=0)},
+        augment={"IntensityAugment": dict(scale_min=1, scale_max=1, shift_min=0.2, shift_max=0.2)},
     )
     model = torch.nn.Conv2d(1, 5, 3)
     section = ValidationSection(pairs=[one])
@@ -124,7 +124,7 @@ def test_validation_is_not_augmented(tmp_path):
         for train in (True, False)
     }
     assert value[False] == pytest.approx(100 / 255)
-    assert value[True] == pytest.approx(200 / 255)
+    assert value[True] == pytest.approx(100 / 255 + 0.2)
 
 
 def test_nodes_that_move_voxels_are_told_how_many_axes_there_are(tmp_path):

@@ -117,10 +117,10 @@ def test_each_optimizer_lowers_a_convex_loss(name):
         loss.backward()
         return loss
 
-    before = float(closure())
+    before = closure().item()
     for _ in range(20):
         optimizer.step(closure)
-    assert float(closure()) < before
+    assert closure().item() < before
 
 
 def test_biases_and_norms_do_not_decay(script):
