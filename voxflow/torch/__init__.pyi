@@ -1,4 +1,9 @@
-from .checkpoint import Checkpoint, latest_checkpoint, load_checkpoint, save_checkpoint
+from .checkpoint import (
+    Checkpoint,
+    latest_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
 from .conjugate import NonlinearCG
 from .dataset import PipelineDataset
 from .loader import PipelineLoader
@@ -10,9 +15,7 @@ from .step_options import StepOptions
 from .tensors import to_tensor
 from .to_device import ToDevice
 from .train import Train
-from .warm_start import LoadReport
-from .warm_start import load_weights
-from .warm_start import freeze
+from .warm_start import freeze, load_weights, LoadReport
 
 __all__ = [
     "Checkpoint",

@@ -1,17 +1,36 @@
 # The face of the room: each public name and the file it comes from.
 
+from . import config
 from .clock import Clock
-from .curves import Series, ema, history, sma, to_csv
+from .configured import make_session, train
+from .curves import (
+    ema,
+    history,
+    Series,
+    sma,
+    to_csv,
+)
 from .events import Event, EventLog, read_events
 from .improvement import Improvement
 from .keeping import Keeper, load_newest_checkpoint
-from .loggers import CsvLogger, Loggers, ScalarLogger, TensorBoardLogger
+from .loggers import (
+    CsvLogger,
+    Loggers,
+    ScalarLogger,
+    TensorBoardLogger,
+)
+from .parts.feeds import Feed
 from .plateau import Plateau
-from .plots import Plotter, plot_history
-from .result import RunReport
-from .result import StepResult
+from .plots import plot_history, Plotter
+from .result import RunReport, StepResult
+from .run_dir import NoRunDir, RunDir, RunDirTaken
 from .scheduled import Scheduled
-from .schedules import Decay, Linear, Schedule, Updates
+from .schedules import (
+    Decay,
+    Linear,
+    Schedule,
+    Updates,
+)
 from .session import Session
 from .stopping import (
     EarlyStopping,
@@ -28,6 +47,7 @@ from .when import Every, Moment
 
 __all__ = [
     "Clock",
+    "config",
     "CsvLogger",
     "Decay",
     "EarlyStopping",
@@ -35,23 +55,28 @@ __all__ = [
     "Event",
     "EventLog",
     "Every",
+    "Feed",
     "history",
     "Improvement",
     "Keeper",
     "Linear",
     "load_newest_checkpoint",
     "Loggers",
+    "make_session",
     "MaxActiveHours",
     "MaxSteps",
     "MaxWallHours",
     "Moment",
     "NonFiniteMetric",
+    "NoRunDir",
     "Plateau",
     "plot_history",
     "Plotter",
     "read_events",
-    "ScalarLogger",
+    "RunDir",
+    "RunDirTaken",
     "RunReport",
+    "ScalarLogger",
     "Schedule",
     "Scheduled",
     "Series",
@@ -63,24 +88,8 @@ __all__ = [
     "TensorBoardLogger",
     "to_csv",
     "TorchSchedule",
+    "train",
     "UnknownTarget",
     "Updates",
     "Validation",
-from .run_dir import RunDir, RunDirTaken
-from . import config
-from .configured import make_session
-from .configured import train
-from .parts.feeds import Feed
-from .run_dir import NoRunDir
-from .run_dir import RunDir
-from .run_dir import RunDirTaken
-
-__all__ = [
-    "config",
-    "Feed",
-    "make_session",
-    "NoRunDir",
-    "RunDir",
-    "RunDirTaken",
-    "train",
 ]

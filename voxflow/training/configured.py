@@ -166,8 +166,14 @@ def _validation(config: Config, model: Any) -> Validation | None:
         return None
     feed = make_feed(section, config.data, model, train=False)
     every = Every(**section.every.model_dump(), at_start=True)
-    options = {"batches": section.batches, "metrics": section.metrics, "seed": config.seed}
-    return Validation(feed.pipeline, feed.request, every=every, **options)
+    return Validation(
+        feed.pipeline,
+        feed.request,
+        batches=section.batches,
+        every=every,
+        metrics=section.metrics,
+        seed=config.seed,
+    )
 
 
 def _rules(section: StopSection) -> list[Any]:
