@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 PYTEST := $(BIN)/python -m pytest
+SPREAD := -n 2 --dist loadfile --no-loadscope-reorder
 COVERAGE := --cov --cov-report=term
 EXAMPLE := $(BIN)/python examples/cremi
 RUN := runs/cremi
@@ -18,7 +19,7 @@ $(STAMP): setup.cfg constraints.txt
 	@test -n "$(PYTHON)" || { echo "voxflow needs Python 3.11 or newer; none was found (set PYTHON=)" >&2; exit 1; }
 	test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "voxflow needs Python 3.11 or newer, $(VENV) has " + sys.version)'
-	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev,docs,examples,jax,scan,torch,train]"
+	$(BIN)/python -m pip install -q --no-compile -c constraints.txt -e ".[dev,docs,examples,jax,scan,torch,train]"
 	touch $@
 
 install: $(STAMP)  ## make .venv with everything that development needs
@@ -30,17 +31,17 @@ format: $(STAMP)  ## put the code into the common form
 check: $(STAMP)  ## style, types, and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy -n 2
 	$(BIN)/lint-imports
 
+test: $(STAMP)  ## the tests that are quick
+	$(PYTEST) $(SPREAD) -m "not slow"
+
 kernels: $(STAMP)  # compiled once, without the tracer that counts lines, which makes compiling slow
-	@echo "compiling the kernels"; $(PYTEST) -q -n 2 --dist loadfile tests/ops > /dev/null || true
+	@echo "compiling the kernels"; $(PYTEST) -q $(SPREAD) tests/ops > /dev/null || true
 
-test: kernels  ## the tests that are quick, with coverage
-	$(PYTEST) -n 2 -m "not slow" $(COVERAGE)
-
-test-all: kernels  ## all tests
-	$(PYTEST) -n 2 $(COVERAGE)
+test-all: kernels  ## all tests, with their coverage, which takes twice the time
+	$(PYTEST) $(SPREAD) $(COVERAGE)
 
 bench: $(STAMP)  ## the benchmarks, beside the peers in environments of their own
 	$(BIN)/python -m benchmarks

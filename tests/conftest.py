@@ -31,6 +31,12 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "voxflow"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Kernels are compiled where they are tested: before processes wait for each other."""
+    first = REPOSITORY / "tests" / "ops"
+    items.sort(key=lambda item: first not in item.path.parents)
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The root of the source tree."""

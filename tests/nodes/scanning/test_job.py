@@ -123,7 +123,7 @@ def test_one_without_an_own_seed_goes_on_with_that_of_the_first(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["out.zarr", "out.hdf"])
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_failed_blocks_are_told_and_done_when_the_cause_is_gone(tmp_path, name, workers):
     fails = tmp_path / "fails"
     fails.mkdir()

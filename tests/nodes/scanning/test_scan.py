@@ -371,7 +371,9 @@ def segments():
     return {name for name in os.listdir("/dev/shm") if not name.startswith(("tmp", "sem."))}
 
 
-@pytest.mark.parametrize("kind", ["kill", "leave", "stop", "raise"])
+@pytest.mark.parametrize(
+    "kind", ["kill", pytest.param("leave", marks=pytest.mark.slow), "stop", "raise"]
+)
 def test_trouble_in_a_worker_costs_its_block_alone(tmp_path, kind):
     before = segments()
     options = {"num_workers": 2, "policy": gp.ScanPolicy(retries=1)}
