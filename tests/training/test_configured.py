@@ -1,6 +1,7 @@
 """A configuration is trained, and what it wrote down trains the same again."""
 
 import json
+import shutil
 import sys
 import warnings
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 
 pytest.importorskip("voxflow.training.session", reason="there is no session to put together yet")
 
-from voxflow.training import RunDir, make_session, train
+from voxflow.training import RunDir, UnknownTarget, make_session, train
 from voxflow.training.config import load_config
 from voxflow.training.run_dir import NoRunDir, RunDirTaken
 
@@ -78,6 +79,8 @@ def test_a_run_is_resumed_exactly_and_never_overwritten(toy, tmp_path):
 def test_what_cannot_be_built_leaves_no_run_directory(toy, tmp_path):
     with pytest.raises(TypeError, match="fmpas"):
         train(load(toy, "model.options.fmpas=3"), run_dir=tmp_path / "run")
+    with pytest.raises(UnknownTarget, match=r"did you mean optimizer.lr"):
+        train(load(toy, "schedules.optimizer.lrr.decay=0.5"), run_dir=tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -121,6 +124,14 @@ def test_weights_of_another_run_and_weights_that_stay(toy, tmp_path):
     first, second = weights(tmp_path / "first"), weights(tmp_path / "second")
     assert torch.equal(first[name], second[name])
     assert not same(first, second)
+    # As if it had been killed before its first checkpoint.
+    shutil.rmtree(tmp_path / "second" / "checkpoints")
+    train(load(toy, start, f"model.freeze=['{name}']"), run_dir=tmp_path / "second", resume=True)
+    assert same(second, weights(tmp_path / "second"))
+    # What it began with may be gone once it has a checkpoint.
+    shutil.rmtree(tmp_path / "first")
+    more = load(toy, start, f"model.freeze=['{name}']", "stop.steps=5")
+    train(more, run_dir=tmp_path / "second", resume=True)
 
 
 def test_a_run_directory_that_is_held_is_not_resumed(toy, tmp_path):

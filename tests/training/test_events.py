@@ -117,6 +117,18 @@ def test_of_the_last_step_before_the_checkpoint_all_is_kept(tmp_path):
     ]
 
 
+def test_what_begins_anew_leaves_out_all_before(tmp_path):
+    for _ in range(2):
+        with EventLog(tmp_path) as log:
+            log.begun()
+            log.record(0, {"loss": 1})
+            log.record(1, {"loss": 2})
+    assert losses(tmp_path) == [(0, 1), (1, 2)]
+    assert losses(tmp_path, overtaken=True) == [(0, 1), (1, 2)] * 2
+    with EventLog(tmp_path) as log, pytest.raises(ValueError, match="cannot be negative, got -1"):
+        log.resumed(-1)
+
+
 def test_numbers_of_numpy_and_torch(tmp_path):
     with EventLog(tmp_path) as log:
         log.record(

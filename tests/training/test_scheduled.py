@@ -119,9 +119,10 @@ def test_a_place_that_rounds():
     assert seen[-1]["lr"] == float(np.float32(0.9**20))
 
 
-def test_an_unknown_name_is_said_at_the_begin():
+@pytest.mark.parametrize("when", ["check", "begin"])
+def test_an_unknown_name_is_said_at_the_begin(when):
     with pytest.raises(LookupError, match="los.weights"):
-        Scheduled({"los.weights": Decay(0.5)}).begin(things())
+        getattr(Scheduled({"los.weights": Decay(0.5)}), when)(things())
 
 
 def test_a_schedule_that_is_new_begins_from_what_is_there():

@@ -20,6 +20,7 @@ from voxflow.training import (
     Every,
     Keeper,
     Scheduled,
+    UnknownTarget,
     Updates,
     Validation,
     read_events,
@@ -197,6 +198,24 @@ def test_a_session_that_was_broken_off_goes_on_as_one_without_a_break(tmp_path, 
     assert [step for step, _ in events(tmp_path / "b", "loss")] == list(range(1, 13))
 
 
+def test_one_that_was_killed_before_its_first_checkpoint_has_one_history(tmp_path):
+    class Breaks:
+        def after_step(self, session, step):
+            if step.number == 3:
+                session.keeper = None
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        session(run_dir=tmp_path, hooks=[Breaks()], stop_after=5).run()
+    one = session(run_dir=tmp_path, stop_after=5)
+    one.run()
+    assert [step for step, _ in events(tmp_path, "loss")] == [1, 2, 3, 4, 5]
+    assert events(tmp_path, "seed") == [(0, 7)]
+    other = session(stop_after=5)
+    other.run()
+    assert same(weights(one.model), weights(other.model))
+
+
 def test_active_time_goes_on_and_pauses_do_not_count(tmp_path):
     now = [0.0]
 
@@ -365,6 +384,13 @@ def test_schedules_set_what_holds_for_the_next_step_also_after_a_resume(tmp_path
     assert resumed.get("model.dropout") == 0.125
     assert resumed.get("optimizer.lr") == 0.000625
     assert same(weights(resumed.model), weights(straight.model))
+
+
+def test_a_schedule_of_something_that_is_not_there_ends_it_before_it_begins(tmp_path):
+    hook = Scheduled({"optimizer.lrr": Decay(0.5)})
+    with pytest.raises(UnknownTarget, match="did you mean optimizer.lr"):
+        session(run_dir=tmp_path / "run", hooks=[hook], stop_after=2).run()
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_optimizer_can_be_exchanged():
@@ -554,6 +580,8 @@ def test_a_full_disk_does_not_end_the_training(caplog):
             raise OSError(28, "No space left on device")
 
         def resumed(self, step): ...
+
+        def begun(self): ...
         def sync(self): ...
 
     one = session(stop_after=3)

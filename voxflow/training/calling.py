@@ -20,9 +20,10 @@ FAILURE = "failure"
 class Hooks:
     """The hooks of a session.
 
-    A hook is any object with some of the methods ``begin(session)``, ``after_step(session, step)``,
-    ``end(session)``, ``state_dict()``, ``load_state_dict(state)``. What it raises is logged, the
-    first time with its traceback as an event, and the training goes on.
+    A hook is any object with some of the methods ``check(session)``, ``begin(session)``,
+    ``after_step(session, step)``, ``end(session)``, ``state_dict()``, ``load_state_dict(state)``.
+    What it raises is logged, the first time with its traceback as an event, and the training goes
+    on; but what ``check`` raises is raised, before anything has begun.
 
     Parameters
     ----------
@@ -42,6 +43,12 @@ class Hooks:
         """Keep those that a process has: the first one all, others what is for ``every_rank``."""
         if rank:
             self._hooks = [h for h in self._hooks if getattr(h, "every_rank", False)]
+
+    def check(self, session: Any) -> None:
+        """Let hooks say that they cannot work, before the training begins."""
+        for hook in self._hooks:
+            if hasattr(hook, "check"):
+                hook.check(session)
 
     def call(self, method: str, *args: Any) -> None:
         """Call a method of all hooks that have it."""

@@ -90,8 +90,10 @@ def train(
             folder = made.path
             made.record(settings.dump(), [*scripts, *_files(config)], {"asked": config.device})
             stack.enter_context(log_to(made.file("log.txt"), config.device))
-        session = begin(run_dir=folder, keeper=_keeper(folder, config.checkpoints))
-        if config.model.start_from is not None and not resume:
+        keeper = _keeper(folder, config.checkpoints)
+        session = begin(run_dir=folder, keeper=keeper)
+        # An earlier part that left no checkpoint is begun anew.
+        if config.model.start_from is not None and not keeper.has_any():
             session.load(config.model.start_from, config.model.start_mode)
         report: RunReport = session.run()
         return report
@@ -127,7 +129,7 @@ def _built(config: Config, hooks: Sequence[Any]) -> partial[Session]:
         logger.info("not trained: %s", ", ".join(freeze(model, config.model.freeze)))
     feed = make_feed(config.data, config.data, model, train=True)
     schedules = {target: _schedule(section) for target, section in config.schedules.items()}
-    return partial(
+    begin = partial(
         Session,
         model,
         make_loss(config.loss),
@@ -144,6 +146,8 @@ def _built(config: Config, hooks: Sequence[Any]) -> partial[Session]:
         options=StepOptions(**config.step.model_dump()),
         device=config.device,
     )
+    begin().check()
+    return begin
 
 
 def _files(config: Config) -> list[str]:

@@ -21,6 +21,8 @@ FILE_NAME = "events.jsonl"
 RESUMED = "resumed"
 """The name of the event that says from where a run went on; its step is the last that counts."""
 
+_BEFORE = -1  # the step of which nothing is before
+
 _LINES = 10_000  # that are decoded at once
 
 
@@ -88,6 +90,7 @@ class EventLog:
         self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
         try:
             self._claim()
+            self._is_new = os.fstat(self._file).st_size == 0
             # A line that was cut off when its process was killed gets an end of its own.
             self._unwritten = b"" if self._ends_with_a_line() else b"\n"
         except BaseException:
@@ -116,6 +119,8 @@ class EventLog:
         OSError
             If the file cannot be written. The events are kept for the next write.
         """
+        if step < 0:
+            raise ValueError(f"a step cannot be negative, got {step}")
         for name in values:
             if not name or name == RESUMED:
                 raise ValueError(
@@ -131,7 +136,17 @@ class EventLog:
         step
             How many steps were done where the run goes on: those of its checkpoint.
         """
+        if step < 0:
+            raise ValueError(f"a step cannot be negative, got {step}")
         self._add(step, {RESUMED: step})
+
+    def begun(self) -> None:
+        """Say that the run begins: readers leave out all that is there so far.
+
+        For a run whose earlier part ended before its first checkpoint, so that nothing goes on.
+        """
+        if not self._is_new:
+            self._add(_BEFORE, {RESUMED: _BEFORE})
 
     def sync(self) -> None:
         """Return when the disk has all events. To be called before a checkpoint is written."""
@@ -157,8 +172,6 @@ class EventLog:
         self.close()
 
     def _add(self, step: int, values: Mapping[str, Any]) -> None:
-        if step < 0:
-            raise ValueError(f"a step cannot be negative, got {step}")
         active, time = round(self._clock.active_seconds, 6), round(self._clock.now(), 6)
         lines = "".join(
             _encode({"step": step, "active": active, "time": time, "name": name, "value": value})

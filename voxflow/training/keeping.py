@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 _SUFFIX = ".pt"
 _PERIODIC = re.compile(r"(step-\d+|hours-[\d.e+]+|epoch-\d+)\.pt")
+_ANY = re.compile(rf"[^.].*\{_SUFFIX}")
 
 
 class Keeper:
@@ -103,6 +104,10 @@ class Keeper:
         """Make the folder, and remove what a process left that was killed while it wrote."""
         self.folder.mkdir(parents=True, exist_ok=True)
         remove_unfinished_in(self.folder)
+
+    def has_any(self) -> bool:
+        """Whether there is a checkpoint to go on from."""
+        return bool(_newest_first(self.folder, _ANY))
 
     def path(self, name: str) -> Path:
         """The file of a name such as ``"last"``."""
@@ -243,7 +248,7 @@ def load_newest_checkpoint(
     ValueError
         If there are some, and none can be read.
     """
-    paths = _newest_first(Path(folder), re.compile(rf"[^.].*\{_SUFFIX}"))
+    paths = _newest_first(Path(folder), _ANY)
     for path in paths:
         try:
             return path, load_checkpoint(path, device)

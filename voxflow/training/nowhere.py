@@ -17,6 +17,9 @@ class Nowhere:
     def resumed(self, step: int) -> None:
         """Do nothing."""
 
+    def begun(self) -> None:
+        """Do nothing."""
+
     def sync(self) -> None:
         """Do nothing."""
 

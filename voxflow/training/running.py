@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,6 +14,7 @@ from voxflow.pipeline.data import RunPosition
 from voxflow.pipeline.data.seeds import derive_seed, fresh_seed
 from voxflow.pipeline.engine import build
 from voxflow.pipeline.engine.notes import add_note
+from voxflow.torch.checkpoint import load_checkpoint
 from voxflow.torch.nonfinite import NonFiniteLoss
 from voxflow.torch.ranks import joined
 from voxflow.training.arguments import dims_of, voxels_of
@@ -77,6 +79,7 @@ class Run:
     def _begin(self, stack: ExitStack) -> None:
         session = self._session
         session.hooks.of_rank(self._ranks.rank)
+        session.check()
         session.model.to(session.device)
         if isinstance(session.loss, torch.nn.Module):
             session.loss.to(session.device)
@@ -108,9 +111,8 @@ class Run:
 
     def _go_on(self) -> None:
         """Begin, or go on: from the newest checkpoint, or in this very process."""
-        session, found = self._session, None
-        if session.position is None and session.keeper is not None:
-            found = load_newest_checkpoint(session.keeper.folder, session.device)
+        session = self._session
+        found = self._newest() if session.position is None else None
         if found is not None:
             restore(session, *found)
             session.log.resumed(session.step)
@@ -118,10 +120,21 @@ class Run:
             return
         session._step.begin(self._ranks)
         if session.position is None:
+            session.log.begun()
             seed = self._ranks.agreed(fresh_seed() if session.seed is None else session.seed)
             logger.info("this run uses seed=%d", seed)
             session.position = RunPosition(seed, 0)
             session.record({"seed": seed})
+
+    def _newest(self) -> tuple[Path, Checkpoint] | None:
+        """The checkpoint to go on from. The first process finds it, and all take the same."""
+        session, found = self._session, None
+        if self._ranks.first and session.keeper is not None:
+            found = load_newest_checkpoint(session.keeper.folder, session.device)
+        path = self._ranks.agreed(None if found is None else str(found[0]))
+        if found is None and path is not None:
+            found = Path(path), load_checkpoint(path, session.device)
+        return found
 
     @property
     def _position(self) -> RunPosition:

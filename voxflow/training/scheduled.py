@@ -48,13 +48,18 @@ class Scheduled:
     Raises
     ------
     LookupError
-        At the begin, if there is nothing of that name to be set.
+        Before a training begins, if there is nothing of that name to be set.
     """
 
     def __init__(self, schedules: Mapping[str, Schedule]) -> None:
         self.schedules = dict(schedules)
         # By name: where the schedule began, since which step, and what it has set last.
         self._begun: dict[str, tuple[Any, int | None, Any]] = {}
+
+    def check(self, session: Settable) -> None:
+        """Whether there is all that is to be set."""
+        for path in self.schedules:
+            session.get(path)
 
     def begin(self, session: Settable, step: int | None = None) -> None:
         """Set what holds before the next step.

@@ -70,9 +70,10 @@ class Session:
     validation
         What is evaluated now and then; its metrics are known as ``"validation.<name>"``.
     hooks
-        What is to be done around steps: objects with some of the methods ``begin(session)``,
-        ``after_step(session, step)`` (with a `StepResult`), ``end(session)``, ``state_dict()``,
-        ``load_state_dict(state)``. One that fails is logged, and the training goes on.
+        What is to be done around steps: objects with some of the methods ``check(session)``,
+        ``begin(session)``, ``after_step(session, step)`` (with a `StepResult`), ``end(session)``,
+        ``state_dict()``, ``load_state_dict(state)``. One that fails is logged, and the training
+        goes on; but what ``check`` raises is raised, before anything begins.
     run_dir
         Where the log and the checkpoints go; None: nowhere. A training that has checkpoints there
         goes on from the newest.
@@ -295,6 +296,16 @@ class Session:
         return freeze(self.model, patterns)
 
     # -- a run ----------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Say what could not work, before anything begins. `run` does it, too.
+
+        Raises
+        ------
+        UnknownTarget
+            If a schedule is to set something that is not there.
+        """
+        self.hooks.check(self)
 
     def run(self) -> RunReport:
         """Train until it is to stop. May be called again, as with another stop rule.
