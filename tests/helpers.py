@@ -75,12 +75,21 @@ def specs(pipeline):
         yield pipeline.spec
 
 
+# Of the test kit; and of Python, which keeps them once a test used its `multiprocessing`.
+KEPT = (
+    "voxflow.testing.elsewhere",
+    "from multiprocessing.forkserver import main",
+    "from multiprocessing.resource_tracker import main",
+)
+
+
 def children():
-    """Processes below this one, but for the one that the test kit keeps."""
+    """Processes below this one, but for those that are kept until it ends."""
     found = []
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
-            if not any("voxflow.testing.elsewhere" in word for word in child.cmdline()):
+            command = " ".join(child.cmdline())
+            if not any(kept in command for kept in KEPT):
                 found.append(child)
     return found
 

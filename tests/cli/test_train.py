@@ -1,48 +1,50 @@
 """The command that trains."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-pytest.importorskip("voxflow.training.session", reason="there is no session to put together yet")
+from voxflow.cli.app import app
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "toy"
 
 
-def run(*arguments, folder):
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
-    plain["XDG_CONFIG_HOME"] = "/nowhere"
-    plain["PYTHONPATH"] = str(EXAMPLE.parents[1])
-    command = [sys.executable, "-m", "voxflow.cli", *map(str, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=folder, env=plain, timeout=110
-    )
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    """A folder with the example and its data."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/nowhere")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(EXAMPLE))
+    import make_data
 
-
-def test_the_example_is_trained_resumed_and_not_overwritten(tmp_path):
-    make = [sys.executable, EXAMPLE / "make_data.py", "--out", tmp_path / "data"]
-    subprocess.run(make, check=True, env={**os.environ, "PYTHONPATH": str(EXAMPLE.parents[1])})
+    make_data.make(tmp_path / "data")
     (tmp_path / "toy.yaml").write_text((EXAMPLE / "toy.yaml").read_text())
+    yield tmp_path
+    sys.modules.pop("make_data")
+
+
+def run(*more):
     small = ["device=cpu", "data.input_shape=[52,52]", "validation.batches=1"]
-    command = ["train", "toy.yaml", *small]
+    return CliRunner().invoke(app, ["train", "toy.yaml", *small, *more])
 
-    done = run(*command, "stop.steps=2", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
+
+def test_the_example_is_trained_resumed_and_not_overwritten(toy):
+    done = run("stop.steps=2")
+    assert done.exit_code == 0, done.output
     assert done.stdout.startswith("2 steps, ")
-    assert (tmp_path / "runs" / "toy" / "checkpoints" / "final.pt").is_file()
+    assert (toy / "runs" / "toy" / "checkpoints" / "final.pt").is_file()
 
-    done = run(*command, "stop.steps=3", folder=tmp_path)
-    assert done.returncode == 2
+    done = run("stop.steps=3")
+    assert done.exit_code == 2
     assert "nothing was changed" in done.stderr
     assert "--resume" in done.stderr
 
-    done = run(*command, "stop.steps=3", "--resume", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = run("stop.steps=3", "--resume")
+    assert done.exit_code == 0, done.output
     assert done.stdout.startswith("3 steps, ")
 
-    done = run(*command, "--resume", "--run-dir", "nowhere", folder=tmp_path)
-    assert done.returncode == 2
+    done = run("--resume", "--run-dir", "nowhere")
+    assert done.exit_code == 2
     assert "is no run directory" in done.stderr
