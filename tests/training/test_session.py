@@ -601,6 +601,12 @@ def test_a_loss_that_is_not_finite_stops_it_and_the_batch_can_be_made_again(tmp_
     assert np.isnan(error.batch[RAW].data).all()
     ((step, said),) = events(tmp_path, "nonfinite")
     assert (step, said["step"], said["action"]) == (2, 3, "stop")
+    with np.load(tmp_path / said["batch"], allow_pickle=False) as kept:
+        assert np.isnan(kept["RAW"]).all()
+        assert str(kept["token"]) == said["token"]
+        np.testing.assert_array_equal(kept["TARGET"], error.batch[TARGET].data)
+        assert kept["RAW.voxel_size"].tolist() == ["1", "1"]
+    assert said["batch"] in error.__notes__[-2]
     again = pipeline()
     with gp.build(again):
         batch = again.replay(said["token"])

@@ -19,6 +19,7 @@ from voxflow.torch.nonfinite import NonFiniteLoss
 from voxflow.torch.ranks import joined
 from voxflow.training.arguments import dims_of, voxels_of
 from voxflow.training.events import EventLog
+from voxflow.training.kept_batch import keep_batch
 from voxflow.training.keeping import load_newest_checkpoint
 from voxflow.training.nowhere import Nowhere
 from voxflow.training.result import StepResult
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_MOST_FILES = 10  # of batches that broke the loss
+
 
 class Run:
     """Does what `Session.run` promises.
@@ -49,6 +52,7 @@ class Run:
         self._session = session
         self._ranks = session.ranks
         self._dims = dims_of(session.request)
+        self._files_left = _MOST_FILES
 
     def __call__(self, stack: ExitStack) -> str:
         """Train until it is to stop; why it did.
@@ -218,7 +222,24 @@ class Run:
         error.token = getattr(error.batch, "token", None)
         said = {"step": number, "action": action, "error": str(error), "token": str(error.token)}
         logger.warning("%s (%s)", error, action)
-        self._session.record({"nonfinite": said})
+        file = self._kept(error, number)
+        self._session.record({"nonfinite": said if file is None else {**said, "batch": file}})
+
+    def _kept(self, error: NonFiniteLoss, number: int) -> str | None:
+        """The file in the run directory in which the batch is that broke the loss."""
+        folder = self._session.run_dir
+        if folder is None or error.batch is None or self._files_left == 0:
+            return None
+        self._files_left -= 1
+        rank = f"-rank-{self._ranks.rank}" if self._ranks.count > 1 else ""
+        name = f"nonfinite/step-{number}{rank}.npz"
+        try:
+            keep_batch(error.batch, folder / name)
+        except (OSError, ValueError) as failed:
+            logger.warning("the batch could not be kept in %s: %s", folder / name, failed)
+            return None
+        add_note(error, f"the batch is in {folder / name}")
+        return name
 
     # -- an end that nobody wanted --------------------------------------------------------------
 
