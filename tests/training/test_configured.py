@@ -12,7 +12,7 @@ import torch
 
 pytest.importorskip("voxflow.training.session", reason="there is no session to put together yet")
 
-from voxflow.training import RunDir, UnknownTarget, make_session, train
+from voxflow.training import RunDir, UnknownTarget, make_session, read_events, train
 from voxflow.training.config import load_config
 from voxflow.training.run_dir import NoRunDir, RunDirTaken
 
@@ -105,12 +105,21 @@ def test_schedules_change_what_they_name(toy):
     assert session.optimizer.param_groups[0]["lr"] == pytest.approx(3e-3 * 0.25)
 
 
+def test_training_data_are_evaluated_as_well(toy, tmp_path):
+    train(load(toy, "validation.training=true", "stop.steps=1"), run_dir=tmp_path / "run")
+    (found,) = read_events(tmp_path / "run", ["training.loss"])
+    assert found.step == 0
+
+
 def test_options_of_a_step_and_rules_reach_the_session(toy):
     config = load(
-        toy, "step.accumulate=2", "step.clip_norm=0.5", "stop.hours=2", "stop.early={patience: 3}"
+        toy, "step.accumulate=2", "step.clip_norm=0.5", "stop.hours=2", "stop.wall_hours=3",
+        "stop.early={patience: 3}"
     ).config
     session = make_session(config)
-    assert len(session.stop_rules) == 3
+    assert [type(rule).__name__ for rule in session.stop_rules] == [
+        "MaxSteps", "MaxActiveHours", "MaxWallHours", "EarlyStopping"
+    ]  # fmt: skip
     assert session._step.options.accumulate == 2
     assert session._step.options.clip_norm == 0.5
     assert session.validation.batches == 1

@@ -19,6 +19,7 @@ from .loggers import (
     ScalarLogger,
     TensorBoardLogger,
 )
+from .monitor import Monitor
 from .parts.feeds import Feed
 from .plateau import Plateau
 from .plots import plot_history, Plotter
@@ -67,6 +68,7 @@ __all__ = [
     "MaxSteps",
     "MaxWallHours",
     "Moment",
+    "Monitor",
     "NonFiniteMetric",
     "NoRunDir",
     "Plateau",

@@ -13,6 +13,7 @@ from voxflow.torch.step_options import StepOptions
 from voxflow.torch.warm_start import freeze
 from voxflow.training.config.names import parse_dotted
 from voxflow.training.keeping import Keeper
+from voxflow.training.monitor import Monitor
 from voxflow.training.parts.feeds import make_feed
 from voxflow.training.parts.network import make_loss, make_model, make_optimizer
 from voxflow.training.plateau import Plateau
@@ -21,7 +22,7 @@ from voxflow.training.run_log import log_to
 from voxflow.training.scheduled import Scheduled
 from voxflow.training.schedules import Decay, Linear, Updates
 from voxflow.training.session import Session
-from voxflow.training.stopping import EarlyStopping, MaxActiveHours, MaxSteps
+from voxflow.training.stopping import EarlyStopping, MaxActiveHours, MaxSteps, MaxWallHours
 from voxflow.training.validation import Validation
 from voxflow.training.when import Every
 
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
         CheckpointSection,
         EverySection,
         ScheduleSection,
+        SourceSection,
         StopSection,
+        ValidationSection,
     )
     from voxflow.training.result import RunReport
 
@@ -140,7 +143,11 @@ def _built(config: Config, hooks: Sequence[Any]) -> partial[Session]:
         outputs=feed.outputs,
         loss_inputs=feed.loss_inputs,
         validation=_validation(config, model),
-        hooks=[*([Scheduled(schedules)] if schedules else []), *hooks],
+        hooks=[
+            *([Scheduled(schedules)] if schedules else []),
+            *_monitors(config, model),
+            *hooks,
+        ],
         seed=config.seed,
         stop_after=_rules(config.stop),
         options=StepOptions(**config.step.model_dump()),
@@ -166,9 +173,20 @@ def _every(section: EverySection | None) -> Every | None:
 
 def _validation(config: Config, model: Any) -> Validation | None:
     section = config.validation
-    if section is None:
-        return None
-    feed = make_feed(section, config.data, model, train=False)
+    return None if section is None else _evaluation(config, section, section, model)
+
+
+def _monitors(config: Config, model: Any) -> list[Monitor]:
+    section = config.validation
+    if section is None or not section.training:
+        return []
+    return [Monitor(_evaluation(config, section, config.data, model))]
+
+
+def _evaluation(
+    config: Config, section: ValidationSection, source: SourceSection, model: Any
+) -> Validation:
+    feed = make_feed(source, config.data, model, train=False)
     every = Every(**section.every.model_dump(), at_start=True)
     return Validation(
         feed.pipeline,
@@ -186,6 +204,8 @@ def _rules(section: StopSection) -> list[Any]:
         rules.append(MaxSteps(section.steps))
     if section.hours is not None:
         rules.append(MaxActiveHours(section.hours))
+    if section.wall_hours is not None:
+        rules.append(MaxWallHours(section.wall_hours))
     if section.early is not None:
         options = section.early.model_dump()
         rules.append(EarlyStopping(options.pop("metric"), **options))

@@ -214,8 +214,7 @@ class Run:
         session, validation = self._session, self._session.validation
         if validation is None or not self._ranks.first or not validation.every.due(session.moment):
             return {}
-        what = (session._forward, session.model, session.loss, session._step.averages)
-        found = session.hooks.guarded(validation, "evaluate", validation.evaluate, *what)
+        found = session.hooks.guarded(validation, "evaluate", session.evaluate, validation)
         return {f"validation.{name}": value for name, value in (found or {}).items()}
 
     def _tell_of(self, error: NonFiniteLoss, action: str, number: int) -> None:

@@ -285,6 +285,21 @@ class Session:
         save_checkpoint(path, checkpoint_of(self))
         return Path(path)
 
+    def evaluate(self, validation: Validation) -> dict[str, float]:
+        """Evaluate the model as it is, between two steps; nothing of the training changes.
+
+        Parameters
+        ----------
+        validation
+            Its pipeline has to be set up.
+
+        Returns
+        -------
+        dict[str, float]
+            By name: ``"loss"``, and the metrics.
+        """
+        return validation.evaluate(self._forward, self.model, self.loss, self._step.averages)
+
     def freeze(self, *patterns: str) -> list[str]:
         """Let parameters stay whose names match, such as ``"encoder.*"``; before `run`.
 

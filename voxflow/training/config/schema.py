@@ -183,6 +183,9 @@ class ValidationSection(SourceSection):
     every: EverySection = option(lambda: EverySection(steps=1000), "When.")
     batches: Count = option(10, "How many batches.")
     metrics: list[str] = option(list, "What is measured beside the loss, by name.")
+    training: bool = option(
+        False, "Whether training data, not augmented, are evaluated as well, as training.loss."
+    )
 
 
 class PlateauSection(Section):
@@ -239,11 +242,14 @@ class StopSection(Section):
 
     steps: Count | None = option(None, "After how many steps.")
     hours: Positive | None = option(None, "After how many hours of training.")
+    wall_hours: Positive | None = option(
+        None, "After how many hours of this start, whatever it did meanwhile.", "special"
+    )
     early: EarlySection | None = option(None, "If nothing becomes better any more.")
 
     @model_validator(mode="after")
     def _some_end(self) -> Self:
-        if self.steps is None and self.hours is None and self.early is None:
+        if all(getattr(self, name) is None for name in type(self).model_fields):
             raise ValueError("a run needs an end: give steps, hours or early")
         return self
 
