@@ -63,6 +63,21 @@ def test_one_voxel_with_an_absent_class():
     assert round(float(loss), 5) == 0.23102
 
 
+def test_pseudo_labels_are_where_there_is_no_label_and_the_model_is_sure():
+    logits = torch.tensor([[0.95, 0.05], [0.15, 0.85], [0.3, 0.7]]).log().requires_grad_()
+    loss = lazy_nll(logits, torch.tensor([-1, -1, 1]), pseudo_label_threshold=0.9)
+    assert loss.item() == pytest.approx((0.05129 - math.log(0.7)) / 2, abs=1e-5)
+    loss.backward()
+    assert logits.grad.any(1).tolist() == [True, False, True]
+    # A label that is there is not overruled.
+    sure = lazy_nll(logits, torch.tensor([1, -1, -1]), pseudo_label_threshold=0.9)
+    assert sure.item() == pytest.approx(-math.log(0.05), rel=1e-5)
+    alone = lazy_nll(logits[:1], torch.tensor([-1]), pseudo_label_threshold=0.9)
+    assert alone.item() == pytest.approx(0.05129, abs=1e-5)
+    with pytest.raises(ValueError, match="in \\[0.5, 1\\)"):
+        lazy_nll(logits, torch.tensor([0, 0, 0]), pseudo_label_threshold=0.4)
+
+
 def test_two_ways_to_weigh_classes():
     # the cross entropy of each voxel is 1: p = 1 / e
     other = math.log(math.e - 1)

@@ -1,3 +1,4 @@
+from .aggregate import Aggregate
 from .checkpoint import (
     Checkpoint,
     latest_checkpoint,
@@ -6,6 +7,12 @@ from .checkpoint import (
 )
 from .conjugate import NonlinearCG
 from .dataset import PipelineDataset
+from .deviations import (
+    absolute_deviation,
+    bernoulli_nll,
+    gaussian_nll,
+    squared_deviation,
+)
 from .loader import PipelineLoader
 from .losses import lazy_nll
 from .nonfinite import NonFiniteLoss
@@ -18,8 +25,12 @@ from .train import Train
 from .warm_start import freeze, load_weights, LoadReport
 
 __all__ = [
+    "absolute_deviation",
+    "Aggregate",
+    "bernoulli_nll",
     "Checkpoint",
     "freeze",
+    "gaussian_nll",
     "latest_checkpoint",
     "lazy_nll",
     "load_checkpoint",
@@ -32,6 +43,7 @@ __all__ = [
     "PipelineLoader",
     "Predict",
     "save_checkpoint",
+    "squared_deviation",
     "StepOptions",
     "to_tensor",
     "ToDevice",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -18,6 +19,8 @@ def lazy_nll(
     class_weights: Tensor | None = None,
     voxel_weights: Tensor | None = None,
     normalize: Literal["count", "sum"] = "sum",
+    *,
+    pseudo_label_threshold: float | None = None,
 ) -> Tensor:
     """Negative log-likelihood of classes that were labelled lazily: some here, some not at all.
 
@@ -43,6 +46,10 @@ def lazy_nll(
     normalize
         What the sum is divided by: "sum", the weights that were summed, as torch does; "count", how
         many terms there are with a voxel weight that is not 0, as ELEKTRONN does.
+    pseudo_label_threshold
+        Where there is no label and the model gives a class a probability above this, that class is
+        the label. For models that are trained already. None: no such labels. (ELEKTRONN's label
+        propagation.)
 
     Returns
     -------
@@ -52,7 +59,8 @@ def lazy_nll(
     Raises
     ------
     ValueError
-        A label is no class, there are fewer than two, or shapes do not fit.
+        A label is no class, there are fewer than two, shapes do not fit, or the threshold is not
+        in [0.5, 1).
 
     Examples
     --------
@@ -65,6 +73,8 @@ def lazy_nll(
     classes = _classes(logits, labels, (labelled, absent), class_weights, voxel_weights)
     if normalize not in ("count", "sum"):
         raise ValueError(f'normalize is "count" or "sum"; got {normalize!r}')
+    if pseudo_label_threshold is not None and not 0.5 <= pseudo_label_threshold < 1:
+        raise ValueError(f"a threshold of labels is in [0.5, 1); got {pseudo_label_threshold}")
     each = torch.ones_like(labels, dtype=logits.dtype) if voxel_weights is None else voxel_weights
     per_class = logits.new_ones(classes) if class_weights is None else class_weights
     there = labels >= 0
@@ -72,8 +82,13 @@ def lazy_nll(
     if labelled is not None:
         known = (labelled != 0).gather(1, target.reshape(len(target), -1)).reshape(there.shape)
         there = there & known
+    likelihoods = torch.log_softmax(logits, 1)
+    if pseudo_label_threshold is not None:
+        best, number = likelihoods.detach().max(1)
+        sure = (labels < 0) & (best > math.log(pseudo_label_threshold))
+        target, there = torch.where(sure, number, target), there | sure
     weights = [torch.where(there, per_class[target] * each, 0)]
-    found = torch.log_softmax(logits, 1).gather(1, target.unsqueeze(1)).squeeze(1)
+    found = likelihoods.gather(1, target.unsqueeze(1)).squeeze(1)
     total = -(weights[0] * found).sum()
     count = (there & (each != 0)).sum()
     for number in _anywhere(absent):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from voxflow.pipeline.engine import PipelineRequestError
@@ -24,6 +25,33 @@ class NonFiniteLoss(PipelineRequestError, FloatingPointError):
     token
         What it takes to make the batch again, with this pipeline or with one without `Train`.
     """
+
+
+def check_finite(
+    loss: float, model: torch.nn.Module, batch: Any, number: int, who: str, remedy: str
+) -> None:
+    """Raise if a loss is not finite, and say if the model was broken before.
+
+    Raises
+    ------
+    NonFiniteLoss
+        With the batch.
+    """
+    if math.isfinite(loss):
+        return
+    broken = [n for n, p in model.named_parameters() if not bool(p.isfinite().all())]
+    before = (
+        f"; it was broken before: {broken[0]} holds values that are not finite, as after a "
+        "gradient that was not"
+        if broken
+        else ""
+    )
+    error = NonFiniteLoss(
+        f"{who}: the loss is {loss} at iteration {number}; the model was left as it was{before}. "
+        f"{remedy}"
+    )
+    error.batch = batch
+    raise error
 
 
 def check_action(action: Any) -> Action:

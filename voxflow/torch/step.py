@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from contextlib import nullcontext
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,12 +11,13 @@ import torch
 from voxflow.torch.averages import Averages
 from voxflow.torch.buffers import KeptBuffers
 from voxflow.torch.draws import drawing_from
-from voxflow.torch.nonfinite import KeptState, NonFiniteLoss, check_action
+from voxflow.torch.nonfinite import KeptState, NonFiniteLoss, check_action, check_finite
+from voxflow.torch.prepared import casting, needs_closure, prepared
 from voxflow.torch.ranks import Ranks
-from voxflow.torch.step_options import DTYPES, StepOptions, Stepped
+from voxflow.torch.step_options import StepOptions, Stepped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from voxflow.pipeline.data import Batch
@@ -92,7 +91,7 @@ class Step:
         options, self._ranks = self.options, ranks or Ranks()
         self._check_closure()
         if self._run is None or self._ranks.count > 1:
-            self._run = self._prepared()
+            self._run = prepared(self.model, options, self._ranks, self.forward.outputs)
         if options.precision == "float16" and self._scaler is None:
             self._scaler = torch.amp.GradScaler(self.forward.device.type)
         if options.average is not None and self.averages is None:
@@ -131,21 +130,6 @@ class Step:
         kept.keep()
         return kept
 
-    def _prepared(self) -> Any:
-        """What is called in the model's place, if anything is."""
-        options = self.options
-        run: Any = self._ranks.wrapped(self.model)
-        if options.compile:
-            names = [n for n in self.forward.outputs if not str(n).isdecimal()]
-            if names:
-                raise ValueError(
-                    f"outputs of submodules, {names}, cannot be had of a compiled model; leave "
-                    "compile= out, or let the model return them"
-                )
-            how = options.compile if isinstance(options.compile, dict) else {}
-            run = torch.compile(run, **how)
-        return None if run is self.model else run
-
     def _check_closure(self) -> None:
         options = self.options
         limits = options.clip_norm is not None or options.clip_value is not None
@@ -159,7 +143,7 @@ class Step:
     @property
     def needs_closure(self) -> bool:
         """Whether the optimizer evaluates the loss by itself."""
-        return _needs_closure(type(self.optimizer).step)
+        return needs_closure(type(self.optimizer).step)
 
     # -- parts ----------------------------------------------------------------------------------
 
@@ -231,28 +215,13 @@ class Step:
                 )
 
     def _pass(self, batch: Batch, seed: int | None, seen: Iterable[Name] = ()) -> Passed:
-        options, device = self.options, self.forward.device
+        device = self.forward.device
         drawing = nullcontext() if seed is None else drawing_from(seed, device)
-        cast = nullcontext() if options.precision is None else _autocast(device, options.precision)
-        with drawing, cast:
+        with drawing, casting(device, self.options.precision):
             return self.forward(self.model, self.loss, batch, run=self._run, seen=seen)
 
     def _check_finite(self, loss: float, batch: Batch, number: int) -> None:
-        if math.isfinite(loss):
-            return
-        broken = [n for n, p in self.model.named_parameters() if not bool(p.isfinite().all())]
-        before = (
-            f"; it was broken before: {broken[0]} holds values that are not finite, as after a "
-            "gradient that was not"
-            if broken
-            else ""
-        )
-        error = NonFiniteLoss(
-            f"{self.forward.who()}: the loss is {loss} at iteration {number}; the "
-            f"model was left as it was{before}. {self.remedy}"
-        )
-        error.batch = batch
-        raise error
+        check_finite(loss, self.model, batch, number, self.forward.who(), self.remedy)
 
     # -- a step ---------------------------------------------------------------------------------
 
@@ -302,13 +271,17 @@ class Step:
 
     def _descended(self, batches: list[tuple[Batch, int | None]], number: int) -> Stepped:
         self.optimizer.zero_grad()
-        loss, passed = self._accumulated(batches, number)
-        return Stepped(loss, passed, metrics=self.update())
+        parts: dict[str, float] = {}
+        loss, passed = self._accumulated(batches, number, parts)
+        return Stepped(loss, passed, metrics={**parts, **self.update()})
 
     def _accumulated(
-        self, batches: list[tuple[Batch, int | None]], number: int | None
+        self, batches: list[tuple[Batch, int | None]], number: int | None, parts: dict[str, float]
     ) -> tuple[float, Passed]:
-        """Gradients of the mean over batches; the mean; the last pass. No number: all will do."""
+        """Gradients of the mean over batches; the mean; the last pass. No number: all will do.
+
+        The means of the parts of a loss (`Aggregate`) go into `parts`.
+        """
         total = 0.0
         for i, (batch, seed) in enumerate(batches):
             with self._exchanging(i == len(batches) - 1):
@@ -318,6 +291,9 @@ class Step:
                     self._check_finite(loss, batch, number)
                 self._backward(passed.loss, len(batches))
             total += loss
+            for name, part in getattr(self.loss, "parts", {}).items():
+                share = float(self._ranks.mean(part)) / len(batches)
+                parts[f"loss.{name}"] = parts.get(f"loss.{name}", 0.0) + share
         return total / len(batches), passed
 
     def _exchanging(self, last: bool) -> AbstractContextManager[Any]:
@@ -334,11 +310,13 @@ class Step:
         self._check_closure()
         found: list[float] = []
         passes: list[Passed] = []
+        parts: dict[str, float] = {}
 
         def closure() -> Any:
             self.optimizer.zero_grad()
             # A length of a line search may well be too long.
-            loss, passed = self._accumulated(batches, None if found else number)
+            to_tell = {} if found else parts
+            loss, passed = self._accumulated(batches, None if found else number, to_tell)
             found.append(loss)
             passes[:] = [passed]
             self.whole = False
@@ -354,7 +332,7 @@ class Step:
             )
         if self.averages is not None:
             self.averages.update()
-        return Stepped(found[0], passes[0], metrics={"evaluations": float(len(found))})
+        return Stepped(found[0], passes[0], metrics={**parts, "evaluations": float(len(found))})
 
     @torch.no_grad()
     def _undo(self, before: list[torch.Tensor]) -> None:
@@ -393,13 +371,3 @@ class Step:
             self.averages.load_state_dict(state["average"])
         if self._kept is not None and state.get("kept"):
             self._kept.load_state_dict(state["kept"])
-
-
-@cache
-def _needs_closure(step: Callable[..., Any]) -> bool:
-    closure = inspect.signature(step).parameters.get("closure")
-    return closure is not None and closure.default is inspect.Parameter.empty
-
-
-def _autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
-    return torch.autocast(device.type, DTYPES[precision])
