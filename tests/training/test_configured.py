@@ -113,8 +113,12 @@ def test_training_data_are_evaluated_as_well(toy, tmp_path):
 
 def test_options_of_a_step_and_rules_reach_the_session(toy):
     config = load(
-        toy, "step.accumulate=2", "step.clip_norm=0.5", "stop.hours=2", "stop.wall_hours=3",
-        "stop.early={patience: 3}"
+        toy,
+        "step.accumulate=2",
+        "step.clip_norm=0.5",
+        "stop.hours=2",
+        "stop.wall_hours=3",
+        "stop.early={patience: 3}",
     ).config
     session = make_session(config)
     assert [type(rule).__name__ for rule in session.stop_rules] == [

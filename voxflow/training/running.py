@@ -19,8 +19,8 @@ from voxflow.torch.nonfinite import NonFiniteLoss
 from voxflow.torch.ranks import joined
 from voxflow.training.arguments import dims_of, voxels_of
 from voxflow.training.events import EventLog
-from voxflow.training.kept_batch import keep_batch
 from voxflow.training.keeping import load_newest_checkpoint
+from voxflow.training.kept_batch import keep_batch
 from voxflow.training.nowhere import Nowhere
 from voxflow.training.result import StepResult
 from voxflow.training.session_state import checkpoint_of, restore

@@ -190,7 +190,7 @@ def test_what_has_to_be_given_is_said_with_its_meaning(write):
     }
 
 
-LOSS = "A loss of torch.nn, lazy_nll, module:name or file.py:name."
+LOSS = "A loss of torch.nn or voxflow.torch, module:name or file.py:name."
 
 
 def test_lenient_warns_of_unknown_keys_only(write):

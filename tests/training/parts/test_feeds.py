@@ -108,6 +108,19 @@ def test_several_pairs_are_drawn_from(tmp_path):
     assert 0 < sum(blanks) < 30
 
 
+def test_files_may_be_kept_in_memory(tmp_path):
+    options = {"pairs": [pair(tmp_path, (20, 20))], "input_shape": [7, 7]}
+    batches, kept = [], []
+    for cache in (None, 0, "ram"):
+        data = DataSection(**options, cache=cache)
+        feed = make_feed(data, data, torch.nn.Conv2d(1, 5, 3), train=True)
+        batches.append(batch_of(feed)[RAW].data)
+        kept += [node.cache for node in feed.pipeline.nodes() if hasattr(node, "cache")]
+    assert np.array_equal(batches[0], batches[1])
+    assert np.array_equal(batches[0], batches[2])
+    assert kept == [None, None, 0, 0, "ram", "ram"]
+
+
 def test_validation_is_not_augmented(tmp_path):
     blank = np.full((40, 40), 100, np.uint8)
     one = pair(tmp_path, (40, 40))

@@ -154,7 +154,7 @@ OLD_KEYS: Mapping[str, Old] = {
     "warp_on": Old("data.augment.Warp", "give its ranges, too", _warp),
     "lazy_labels": Old(None, f"loss.name: lazy_nll, with masks of each cube: {_OWN}"),
     "use_example_weights": Old(None, f"a loss may take weights: {_OWN}"),
-    "label_prop_thresh": Old(None, "give a loss of your own as module:name"),
+    "label_prop_thresh": Old(None, "loss.options.pseudo_label_threshold, of loss.name: lazy_nll"),
     "data_class_name": Old(None, _OWN),
     "data_load_kwargs": Old(None, "data.options, which data.pipeline is called with"),
     "data_batch_kwargs": Old(None, "data.options, which data.pipeline is called with"),

@@ -54,7 +54,11 @@ LOSSES = {
     "L1Loss": (),
     "MSELoss": ("regression",),
     "SmoothL1Loss": (),
+    "absolute_deviation": (),
+    "bernoulli_nll": (),
+    "gaussian_nll": (),
     "lazy_nll": (),
+    "squared_deviation": (),
 }
 """Losses, with other names that they are known under."""
 

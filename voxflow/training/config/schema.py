@@ -74,7 +74,7 @@ class LossSection(Section):
     """The loss."""
 
     name: LossName = option(
-        ..., "A loss of torch.nn, lazy_nll, module:name or file.py:name.", "required"
+        ..., "A loss of torch.nn or voxflow.torch, module:name or file.py:name.", "required"
     )
     options: Options = option(dict, "What it is made with.")
 
@@ -155,6 +155,11 @@ class DataSection(SourceSection):
     )
     voxel_size: Literal["error", "ones"] = option(
         "error", "What is done about a file that says none: an error, or voxels of size 1."
+    )
+    cache: Literal["ram"] | Annotated[int, Field(ge=0)] | None = option(
+        None,
+        "What is kept of each file in memory, for all workers together: ram is all of it, a number "
+        "so many bytes; null shares a budget.",
     )
     min_labelled: float = option(
         0.0, "How much of a patch has to be labelled.", "special", ge=0, le=1

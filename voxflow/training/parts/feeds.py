@@ -154,6 +154,7 @@ def _sources(source: SourceSection, data: DataSection) -> Any:
         LABELS,
         align=data.align,
         default_voxel_size=data.voxel_size,
+        cache=data.cache,
     )
     made: list[Any] = []
     for pair in pairs:

@@ -43,11 +43,10 @@ def make_loss(section: LossSection) -> Any:
     Options that are lists of numbers, such as weights of classes, become tensors.
     """
     options = {name: _tensor(value) for name, value in section.options.items()}
-    if section.name == "lazy_nll":
-        return _WithOptions(voxflow.torch.lazy_nll, options)
-    if ":" not in section.name:
-        return called("loss", getattr(torch.nn, section.name), **options)
-    kind = load_named(section.name)
+    if ":" in section.name:
+        kind = load_named(section.name)
+    else:
+        kind = getattr(torch.nn, section.name, None) or getattr(voxflow.torch, section.name)
     return called("loss", kind, **options) if inspect.isclass(kind) else _WithOptions(kind, options)
 
 
