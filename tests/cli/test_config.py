@@ -1,6 +1,7 @@
 """The commands that look at configurations."""
 
 import importlib
+import json
 import sys
 
 import pytest
@@ -8,6 +9,7 @@ from click.testing import CliRunner
 
 from voxflow.cli.app import app
 from voxflow.training.config import load_config
+from voxflow.training.config.schema import Config
 
 GOOD = """
 model: {name: UNet}
@@ -71,6 +73,13 @@ def test_explain(file):
     done = run("config", "explain", "optimizer.lrr")
     assert done.exit_code == 2
     assert "did you mean lr?" in done.stderr
+
+
+def test_schema_knows_every_option():
+    done = run("config", "schema")
+    schema = json.loads(done.output)
+    assert schema["properties"].keys() == Config.model_fields.keys()
+    assert schema["$defs"]["OptimizerSection"]["properties"]["lr"]["exclusiveMinimum"] == 0
 
 
 def test_convert(tmp_path):

@@ -41,6 +41,9 @@ def test_the_example_is_trained_resumed_and_not_overwritten(toy):
     assert "nothing was changed" in done.stderr
     assert "--resume" in done.stderr
 
+    done = run("stop.steps=3", "--resume", "--device", "cuda:77")
+    assert "cuda:77" in str(done.exception)
+
     done = run("stop.steps=3", "--resume")
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith("3 steps, ")

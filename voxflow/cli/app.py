@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from voxflow.cli.config import config
+from voxflow.cli.model import model
 from voxflow.cli.train import train
 from voxflow.training.config import ConfigError, ConfigWarning
 from voxflow.version_info import version
@@ -60,4 +61,5 @@ def app() -> None:
 
 
 app.add_command(config)
+app.add_command(model)
 app.add_command(train)

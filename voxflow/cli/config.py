@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from voxflow.training.config import Settings, load_config, read_elektronn
+from voxflow.training.config.schema import Config
 from voxflow.training.config.settings import explain as explained
 from voxflow.training.config.settings import said
 from voxflow.training.config.text import write_yaml
@@ -63,6 +66,12 @@ def check(file: str, assignments: tuple[str, ...], lenient: bool) -> None:
     """Say all that is wrong with FILE, a line for each mistake, without reading any data."""
     load_config(file, assignments, lenient=lenient)
     click.echo(f"{file} is right")
+
+
+@config.command()
+def schema() -> None:
+    """Print the JSON schema of configurations, for editors."""
+    click.echo(json.dumps(Config.model_json_schema(), indent=2))
 
 
 @config.command()

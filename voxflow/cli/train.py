@@ -23,10 +23,17 @@ __all__ = ["train"]
     type=click.Path(file_okay=False),
     help="The run directory.  [default: run.folder/name]",
 )
+@click.option("--device", help="The same as device=..., such as cpu or cuda:1.")
 def train(
-    file: str, assignments: tuple[str, ...], lenient: bool, resume: bool, run_dir: str | None
+    file: str,
+    assignments: tuple[str, ...],
+    lenient: bool,
+    resume: bool,
+    run_dir: str | None,
+    device: str | None,
 ) -> None:
     """Train as FILE says, with options changed by KEY=VALUE, such as optimizer.lr=0.01."""
+    assignments += () if device is None else (f"device={device}",)
     settings = load_config(file, assignments, lenient=lenient)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     # Not before: mistakes are told at once, and torch takes its time.

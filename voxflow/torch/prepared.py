@@ -1,4 +1,4 @@
-"""What is called in the place of a model that is trained: compiled, wrapped, with less precision."""
+"""What is called in the place of a model that is trained: compiled, wrapped, at less precision."""
 
 from __future__ import annotations
 

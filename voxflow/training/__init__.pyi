@@ -10,6 +10,7 @@ from .curves import (
     sma,
     to_csv,
 )
+from .described import describe_model
 from .events import Event, EventLog, read_events
 from .improvement import Improvement
 from .keeping import Keeper, load_newest_checkpoint
@@ -51,6 +52,7 @@ __all__ = [
     "config",
     "CsvLogger",
     "Decay",
+    "describe_model",
     "EarlyStopping",
     "ema",
     "Event",
