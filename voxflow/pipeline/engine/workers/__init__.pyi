@@ -8,3 +8,4 @@ from .limits import free_memory as free_memory
 from .limits import memory_limit as memory_limit
 from .limits import thread_caps as thread_caps
 from .pool import WorkerPool as WorkerPool
+from .prefetching import prefetch as prefetch
