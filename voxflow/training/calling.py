@@ -51,8 +51,8 @@ class Hooks:
                 hook.check(session)
 
     def call(self, method: str, *args: Any) -> None:
-        """Call a method of all hooks that have it."""
-        for hook in self._hooks:
+        """Call a method of all hooks that have it: in their order, at the end backwards."""
+        for hook in reversed(self._hooks) if method == "end" else self._hooks:
             function = getattr(hook, method, None)
             if function is not None:
                 self.guarded(hook, method, function, *args)

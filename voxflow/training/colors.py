@@ -69,7 +69,8 @@ def _from_hsv(hue: NDArray[Any], saturation: NDArray[Any], value: NDArray[Any]) 
     place = (shifts + 6 * hue[..., None]) % 6
     part = np.clip(np.minimum(place, 4 - place), 0, 1)
     fraction = value[..., None] * (1 - saturation[..., None] * part)
-    return np.round(255 * fraction).astype(np.uint8)
+    made: Pixels = np.round(255 * fraction).astype(np.uint8)
+    return made
 
 
 def value_range(data: NDArray[Any], style: Style) -> Range:
@@ -144,7 +145,7 @@ def colored(values: NDArray[Any], style: Style, limits: Range) -> Pixels:
     elif style == "rgb":
         pixels = np.zeros((*values.shape[1:], 3))
         pixels[..., : len(parts)] = np.moveaxis(parts[:3], 0, -1)
-        bad = bad[:3].any(axis=0)
+        bad = np.logical_or.reduce(bad[:3])
     else:
         pixels = np.repeat(parts[..., None], 3, axis=-1)
     made = np.round(255 * pixels).astype(np.uint8)

@@ -16,12 +16,17 @@ from voxflow.training.keeping import Keeper
 from voxflow.training.monitor import Monitor
 from voxflow.training.parts.feeds import make_feed
 from voxflow.training.parts.network import make_loss, make_model, make_optimizer
+from voxflow.training.parts.regions import make_regions
 from voxflow.training.plateau import Plateau
+from voxflow.training.plotting import Plots
+from voxflow.training.previews import Previews
+from voxflow.training.recorder import Recorder
 from voxflow.training.run_dir import RunDir
 from voxflow.training.run_log import log_to
 from voxflow.training.scheduled import Scheduled
 from voxflow.training.schedules import Decay, Linear, Updates
 from voxflow.training.session import Session
+from voxflow.training.status import Status
 from voxflow.training.stopping import EarlyStopping, MaxActiveHours, MaxSteps, MaxWallHours
 from voxflow.training.validation import Validation
 from voxflow.training.when import Every
@@ -38,6 +43,7 @@ if TYPE_CHECKING:
         StopSection,
         ValidationSection,
     )
+    from voxflow.training.parts.feeds import Feed
     from voxflow.training.result import RunReport
 
 __all__ = ["make_session", "train"]
@@ -146,6 +152,7 @@ def _built(config: Config, hooks: Sequence[Any]) -> partial[Session]:
         hooks=[
             *([Scheduled(schedules)] if schedules else []),
             *_monitors(config, model),
+            *_watching(config, feed, model),
             *hooks,
         ],
         seed=config.seed,
@@ -155,6 +162,32 @@ def _built(config: Config, hooks: Sequence[Any]) -> partial[Session]:
     )
     begin().check()
     return begin
+
+
+def _watching(config: Config, feed: Feed, model: Any) -> list[Any]:
+    """What shows how the training goes."""
+    log, previews = config.log, config.previews
+    recorder = Recorder(
+        tensorboard=log.tensorboard,
+        csv=log.csv,
+        histograms=_every(log.histograms),
+        graph=log.graph,
+    )
+    pictures = Previews(
+        make_regions(config, feed, model),
+        every=Every(**previews.every.model_dump()),
+        training=previews.training,
+        images=recorder,
+        channels=previews.channels,
+        classes=config.data.target == "classes" and config.data.pipeline is None,
+        sections=previews.max_sections,
+    )
+    watching: list[Any] = [recorder, Status(_due(log.every), quiet=not log.status), pictures]
+    return [*watching, Plots(_due(log.every))] if log.plots else watching
+
+
+def _due(section: EverySection) -> Every:
+    return Every(**section.model_dump())
 
 
 def _files(config: Config) -> list[str]:
@@ -168,7 +201,7 @@ def _files(config: Config) -> list[str]:
 
 
 def _every(section: EverySection | None) -> Every | None:
-    return None if section is None else Every(**section.model_dump())
+    return None if section is None else _due(section)
 
 
 def _validation(config: Config, model: Any) -> Validation | None:

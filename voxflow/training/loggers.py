@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import logging
 import os
+import threading
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,13 +15,21 @@ from voxflow.torch.summary import open_summary
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import numpy as np
+    from numpy.typing import NDArray
+
 __all__ = ["CsvLogger", "Loggers", "ScalarLogger", "TensorBoardLogger"]
 
 logger = logging.getLogger(__name__)
 
 
 class ScalarLogger(Protocol):
-    """Takes numbers of a training, such as an adapter of a tracking service."""
+    """Takes numbers of a training, such as an adapter of a tracking service.
+
+    One that has them is given more: ``log_images(step, images)`` with pixels (height, width, 3) of
+    uint8 by name, ``log_histograms(step, values)`` with arrays by name, and ``log_graph(model,
+    inputs)`` with a network and the tensors that go into it.
+    """
 
     def log_scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Take the numbers of a step, by name."""
@@ -44,24 +54,45 @@ class Loggers:
 
     def __init__(self, loggers: Iterable[ScalarLogger] = ()) -> None:
         self._loggers = list(loggers)
+        # Pictures come from another thread than numbers.
+        self._lock = threading.RLock()
         self.failed: list[str] = []
 
     def log_scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Hand on the numbers of a step. Nothing is raised."""
-        for each in list(self._loggers):
-            try:
-                each.log_scalars(step, values)
-            except Exception as error:
-                self._leave_out(each, error)
+        self._log("log_scalars", step, values)
+
+    def log_images(self, step: int, images: Mapping[str, NDArray[np.uint8]]) -> None:
+        """Hand on pictures to those that take them. Nothing is raised."""
+        self._log("log_images", step, images)
+
+    def log_histograms(self, step: int, values: Mapping[str, NDArray[Any]]) -> None:
+        """Hand on arrays to those that take them. Nothing is raised."""
+        self._log("log_histograms", step, values)
+
+    def log_graph(self, model: Any, inputs: Any) -> None:
+        """Hand on a network to those that take one. Nothing is raised."""
+        self._log("log_graph", model, inputs)
+
+    def _log(self, method: str, *args: Any) -> None:
+        with self._lock:
+            for each in list(self._loggers):
+                function = getattr(each, method, None)
+                try:
+                    if function is not None:
+                        function(*args)
+                except Exception as error:
+                    self._leave_out(each, error)
 
     def close(self) -> None:
-        """Close all, also those that were left out. Nothing is raised."""
-        for each in self._loggers:
-            try:
-                each.close()
-            except Exception as error:
-                self._tell(each, error)
-        self._loggers.clear()
+        """Close all. Nothing is raised."""
+        with self._lock:
+            for each in self._loggers:
+                try:
+                    each.close()
+                except Exception as error:
+                    self._tell(each, error)
+            self._loggers.clear()
 
     def _leave_out(self, each: ScalarLogger, error: Exception) -> None:
         self._loggers.remove(each)
@@ -78,7 +109,7 @@ class Loggers:
 
 
 class TensorBoardLogger:
-    """Writes numbers for TensorBoard.
+    """Writes numbers, pictures, histograms and the graph of a network for TensorBoard.
 
     Parameters
     ----------
@@ -100,6 +131,22 @@ class TensorBoardLogger:
         """Take the numbers of a step. ``validation.loss`` is shown beside ``validation.iou``."""
         for name, value in values.items():
             self._writer.add_scalar(name.replace(".", "/"), value, step)
+
+    def log_images(self, step: int, images: Mapping[str, NDArray[np.uint8]]) -> None:
+        """Take pictures: pixels of the shape (height, width, 3)."""
+        for name, pixels in images.items():
+            self._writer.add_image(name.replace(".", "/"), pixels, step, dataformats="HWC")
+
+    def log_histograms(self, step: int, values: Mapping[str, NDArray[Any]]) -> None:
+        """Take arrays, of whose values a histogram is shown."""
+        for name, array in values.items():
+            self._writer.add_histogram(name.replace(".", "/"), array, step)
+
+    def log_graph(self, model: Any, inputs: Any) -> None:
+        """Take a network, as it runs for a list of tensors."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what depends on values: the picture is of one run
+            self._writer.add_graph(model, inputs)
 
     def close(self) -> None:
         """Write what waits."""

@@ -65,7 +65,8 @@ class _Shown:
             not 0 <= i < n for i, n in zip(index, self.shape, strict=False)
         ):
             return np.zeros((self.data.shape[1], 0, self.shape[-1]), self.data.dtype)
-        found: NDArray[Any] = self.data[(sample, slice(None), *index)]
+        where: tuple[Any, ...] = (sample, slice(None), *index)
+        found: NDArray[Any] = self.data[where]
         return found
 
 

@@ -56,7 +56,7 @@ def plot_history(
     folder
         Where the pictures go. Older ones are replaced in one step.
     names
-        Which numbers; None: all.
+        Which numbers; None: all that were recorded more than once.
     over
         What is drawn to the right: steps, or hours of training.
     autoscale
@@ -88,6 +88,8 @@ def plot_history(
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, curves in groups.items():
+        if names is None and all(len(series) == 1 for series in curves.values()):
+            continue  # the seed, for example, is no curve
         target = folder / f"{name}.png"
         partial = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:

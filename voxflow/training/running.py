@@ -69,6 +69,7 @@ class Run:
             reason = self._loop()
         except BaseException as error:
             self._rescue(error)
+            session.hooks.call("end", session)
             raise
         session.record({"stopped": reason})
         try:

@@ -110,7 +110,7 @@ OLD_KEYS: Mapping[str, Old] = {
     "print_status": Old("log.status", convert=bool),
     "param_file": Old("model.start_from"),
     "param_save_h": Old("checkpoints.every.hours", convert=float),
-    "initial_prev_h": Old(None, "the first preview is after previews.every, as the others are"),
+    "initial_prev_h": Old(None, "previews.every.first_hours, beside previews.every.hours"),
     "prev_save_h": Old("previews.every.hours", convert=float),
     "n_steps": Old("stop.steps", convert=int),
     "max_runtime": Old("stop.hours", "was in seconds, and is in hours", _hours),

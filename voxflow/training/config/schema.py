@@ -274,11 +274,29 @@ class CheckpointSection(Section):
     )
 
 
+class PreviewEverySection(EverySection):
+    """When pictures are made."""
+
+    first_hours: Positive | None = option(
+        None, "After how many hours the first; null: after as many as between others."
+    )
+
+    @model_validator(mode="after")
+    def _first_of_hours(self) -> Self:
+        if self.first_hours is not None and self.hours is None:
+            raise ValueError("first_hours needs hours")
+        return self
+
+
 class PreviewSection(Section):
     """Pictures of what the network makes of fixed regions."""
 
-    every: EverySection = option(lambda: EverySection(steps=1000), "When.")
+    every: PreviewEverySection = option(lambda: PreviewEverySection(steps=1000), "When.")
     sources: list[Dataset] = option(list, "Files and datasets of images.")
+    shape: list[Count] | None = option(
+        None, "The size of the region, in voxels, in the middle of the image; null: up to 512."
+    )
+    training: bool = option(True, "Whether training data are drawn as well.")
     channels: Literal["all"] | list[Annotated[int, Field(ge=0)]] = option(
         "all", "Which channels of the output."
     )
@@ -288,10 +306,17 @@ class PreviewSection(Section):
 class LogSection(Section):
     """What is told while it runs."""
 
-    every: EverySection = option(lambda: EverySection(steps=100), "When a status line is printed.")
+    every: EverySection = option(
+        lambda: EverySection(steps=100), "When a status line is printed and curves are drawn."
+    )
     status: bool = option(True, "Whether status lines are printed.")
     plots: bool = option(True, "Whether curves are drawn.")
     tensorboard: bool = option(True, "Whether TensorBoard's files are written.")
+    csv: bool = option(True, "Whether a table is written.")
+    histograms: EverySection | None = option(
+        None, "When TensorBoard gets histograms of the weights; null: never."
+    )
+    graph: bool = option(False, "Whether TensorBoard gets the graph of the network.")
 
 
 class RunSection(Section):
