@@ -74,6 +74,7 @@ def test_labels_are_seen_over_an_image_where_there_are_some():
         ("RAW", np.uint16, {"interpolatable": True}, "gray"),
         ("LABELS", np.uint64, {}, "labels"),
         ("LABELS", np.uint8, {"interpolatable": False}, "labels"),
+        ("labels", np.uint8, {}, "labels"),
         ("GT_MASK", np.uint8, {}, "mask"),
         ("ANY", bool, {}, "mask"),
         ("GT_AFFS", np.float32, {}, "rgb"),

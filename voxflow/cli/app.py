@@ -10,6 +10,7 @@ import click
 
 from voxflow.cli.config import config
 from voxflow.cli.model import model
+from voxflow.cli.plot import plot
 from voxflow.cli.train import train
 from voxflow.training.config import ConfigError, ConfigWarning
 from voxflow.version_info import version
@@ -62,4 +63,5 @@ def app() -> None:
 
 app.add_command(config)
 app.add_command(model)
+app.add_command(plot)
 app.add_command(train)

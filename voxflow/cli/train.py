@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import click
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from voxflow.cli.config import FILE, KEYS, LENIENT
 from voxflow.training.config import load_config
@@ -36,11 +37,17 @@ def train(
     assignments += () if device is None else (f"device={device}",)
     settings = load_config(file, assignments, lenient=lenient)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for handler in logging.getLogger().handlers:
+        # The run's own file has more. (tqdm takes over filters, and no levels.)
+        handler.addFilter(lambda record: record.levelno >= logging.INFO)
     # Not before: mistakes are told at once, and torch takes its time.
     import voxflow.training
 
     try:
-        report = voxflow.training.train(settings, resume=resume, run_dir=run_dir, scripts=[file])
+        with logging_redirect_tqdm():  # above the status line
+            report = voxflow.training.train(
+                settings, resume=resume, run_dir=run_dir, scripts=[file]
+            )
     except RunDirTaken as error:
         hint = "go on with --resume, or begin anew with run.exists=new, name=... or --run-dir"
         raise click.UsageError(f"{error} ({hint})") from error

@@ -188,5 +188,6 @@ def guessed_style(name: str, array: Array, channels: int) -> Style:
     if kind in "iu":
         # Images of 32 or 64 bits are rare, where nobody says whether they can be interpolated.
         unknown = spec.interpolatable is None and array.dtype.itemsize >= 4
-        return "labels" if spec.interpolatable is False or unknown else "gray"
+        named = "LABEL" in name
+        return "labels" if spec.interpolatable is False or unknown or named else "gray"
     return "weights" if "WEIGHT" in name or "SCALE" in name else "gray"

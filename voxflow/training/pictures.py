@@ -366,8 +366,8 @@ def _said(array: Array, count: bool = False) -> str:
         low, high = (finite.min(), finite.max()) if finite.size else (math.nan, math.nan)
         bad = data.size - finite.size
         return f"{low:.4g} to {high:.4g}" + (f", {bad} not finite" if bad else "")
-    said = f"{data.min()} to {data.max()}"
-    return f"{len(np.unique(data))} ids, {said}" if count else said
+    said, ids = f"{data.min()} to {data.max()}", len(np.unique(data)) if count else 0
+    return f"{ids} id{'s' * (ids > 1)}, {said}" if count else said
 
 
 # -- the sheet ------------------------------------------------------------------------------------

@@ -6,24 +6,24 @@ import argparse
 import gc
 import io
 import logging
+import math
 import os
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from voxflow.training.curves import history
+from voxflow.training.curves import Series, history
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     import numpy.typing as npt
-
-    from voxflow.training.curves import Series
 
     Floats = npt.NDArray[np.float64]
 
@@ -37,22 +37,24 @@ _FENCE = 10.0  # interquartile ranges
 
 
 def plot_history(
-    path: str | Path,
+    path: str | Path | Mapping[str, str | Path],
     folder: str | Path,
     names: Collection[str] | None = None,
     *,
     over: Literal["steps", "hours"] = "steps",
     autoscale: bool = True,
+    sma: int = _SMOOTH,
+    ema: float | None = None,
 ) -> list[Path]:
-    """Draw the numbers of a run: a picture for all names with one last part.
+    """Draw the numbers of a run, or of several: a picture for all names with one last part.
 
     ``loss`` and ``validation.loss`` share ``loss.png``. Each curve has at most 2000 points, among
-    them the least and the greatest value of each stretch, and a moving average of 8.
+    them the least and the greatest value of each stretch, and is smoothed besides.
 
     Parameters
     ----------
     path
-        The log of the run, or its directory.
+        The log of the run, or its directory; of several by the names that they have in the picture.
     folder
         Where the pictures go. Older ones are replaced in one step.
     names
@@ -62,6 +64,10 @@ def plot_history(
     autoscale
         Leave out what lies far from the rest, such as the first losses, so that the rest can be
         read.
+    sma
+        The width of the moving average; 1: none.
+    ema
+        The decay of an exponential moving average, in place of the other.
 
     Returns
     -------
@@ -73,17 +79,22 @@ def plot_history(
     ImportError
         If matplotlib is not installed.
     ValueError
-        If `over` is something else.
+        If `over` is something else, or a number is out of range.
     KeyError
-        If a name has no numbers.
+        If a name has no numbers in any of the runs.
     FileNotFoundError
         If there is no log.
     """
     if over not in ("steps", "hours"):
         raise ValueError(f"over has to be 'steps' or 'hours', got {over!r}")
+    if sma < 1 or (ema is not None and not 0 <= ema < 1):
+        raise ValueError(f"sma is 1 or more, and ema from 0 to below 1; got {sma} and {ema}")
     groups: dict[str, dict[str, Series]] = {}
-    for name, series in history(path, names).items():
-        groups.setdefault(_file_name(name), {})[name] = series
+    for label, name, series in _curves(path, names):
+        groups.setdefault(_file_name(name), {})[label] = series
+    smooth = partial(Series.sma, width=sma) if ema is None else partial(Series.ema, decay=ema)
+    # Shorter curves are not smoothed.
+    shortest = 3 * (sma if ema is None else _SMOOTH) if sma > 1 or ema is not None else math.inf
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
@@ -91,14 +102,32 @@ def plot_history(
         if names is None and all(len(series) == 1 for series in curves.values()):
             continue  # the seed, for example, is no curve
         target = folder / f"{name}.png"
-        partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
-            partial.write_bytes(_picture(curves, over, autoscale))
-            partial.replace(target)
+            part.write_bytes(_picture(curves, over, autoscale, smooth, shortest))
+            part.replace(target)
         finally:
-            partial.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
         written.append(target)
     return written
+
+
+def _curves(
+    path: str | Path | Mapping[str, str | Path], names: Collection[str] | None
+) -> Iterator[tuple[str, str, Series]]:
+    """What each curve is called, its name, and the curve."""
+    if isinstance(path, (str, Path)):
+        yield from ((name, name, series) for name, series in history(path, names).items())
+        return
+    found = {label: history(one) for label, one in path.items()}
+    there = dict.fromkeys(name for curves in found.values() for name in curves)
+    missing = [name for name in names or () if name not in there]
+    if missing:
+        raise KeyError(f"no run has numbers of {', '.join(missing)}; they have {', '.join(there)}")
+    for name in there if names is None else names:
+        for label, curves in found.items():
+            if name in curves:
+                yield f"{label}: {name}", name, curves[name]
 
 
 def thinned(x: Floats, y: Floats, points: int = _POINTS) -> tuple[Floats, Floats]:
@@ -164,22 +193,28 @@ def value_limits(values: Floats) -> tuple[float, float] | None:
     return float(near.min()) - margin, float(near.max()) + margin
 
 
-def _picture(curves: dict[str, Series], over: str, autoscale: bool) -> bytes:
+def _picture(
+    curves: dict[str, Series],
+    over: str,
+    autoscale: bool,
+    smooth: Callable[[Series], Series],
+    shortest: float,
+) -> bytes:
     figure_class = _figure_class()
     figure = figure_class(figsize=(9, 5), dpi=100, layout="constrained")
     axes = figure.add_subplot()
     for name, series in curves.items():
         x = series.steps.astype(np.float64) if over == "steps" else series.active / 3600
-        few = len(series) < 3 * _SMOOTH
+        few = len(series) < shortest
         (line,) = axes.plot(
             *thinned(x, series.values),
-            label=name,
+            label=name if few else None,
             linewidth=1.5 if few else 0.7,
             alpha=1.0 if few else 0.35,
-            marker="." if few else None,
+            marker="." if few and len(series) < 100 else None,
         )
         if not few:
-            axes.plot(*thinned(x, series.sma(_SMOOTH).values), color=line.get_color())
+            axes.plot(*thinned(x, smooth(series).values), color=line.get_color(), label=name)
     limits = value_limits(np.concatenate([series.values for series in curves.values()]))
     if autoscale and limits is not None and limits[0] < limits[1]:
         axes.set_ylim(*limits)
