@@ -22,8 +22,12 @@ from .loggers import (
 )
 from .monitor import Monitor
 from .parts.feeds import Feed
+from .pictures import batch_picture, save_picture
 from .plateau import Plateau
 from .plots import plot_history, Plotter
+from .plotting import Plots
+from .previews import PreviewRegion, Previews
+from .recorder import Recorder
 from .result import RunReport, StepResult
 from .run_dir import NoRunDir, RunDir, RunDirTaken
 from .scheduled import Scheduled
@@ -34,6 +38,7 @@ from .schedules import (
     Updates,
 )
 from .session import Session
+from .status import Status
 from .stopping import (
     EarlyStopping,
     MaxActiveHours,
@@ -48,6 +53,7 @@ from .validation import Validation
 from .when import Every, Moment
 
 __all__ = [
+    "batch_picture",
     "Clock",
     "config",
     "CsvLogger",
@@ -75,17 +81,23 @@ __all__ = [
     "NoRunDir",
     "Plateau",
     "plot_history",
+    "Plots",
     "Plotter",
+    "PreviewRegion",
+    "Previews",
     "read_events",
+    "Recorder",
     "RunDir",
     "RunDirTaken",
     "RunReport",
+    "save_picture",
     "ScalarLogger",
     "Schedule",
     "Scheduled",
     "Series",
     "Session",
     "sma",
+    "Status",
     "StepResult",
     "StopRule",
     "Targets",
