@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from voxflow.cli.attach import attach
 from voxflow.cli.config import config
 from voxflow.cli.model import model
 from voxflow.cli.plot import plot
@@ -61,6 +62,7 @@ def app() -> None:
     """Machine learning on large n-d images."""
 
 
+app.add_command(attach)
 app.add_command(config)
 app.add_command(model)
 app.add_command(plot)

@@ -39,6 +39,9 @@ class Hooks:
         self._say = say
         self._failed: set[tuple[int, str, type]] = set()
 
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._hooks)
+
     def of_rank(self, rank: int) -> None:
         """Keep those that a process has: the first one all, others what is for ``every_rank``."""
         if rank:

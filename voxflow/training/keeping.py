@@ -94,6 +94,8 @@ class Keeper:
         self.last = last
         self.every = every
         self.keep = keep
+        self.saved_step: int | None = None
+        """After which step something was written last, or the run went on; None: nothing was."""
         self._best = {metric: Improvement(mode) for metric, mode in (best or {}).items()}
         files = {_best_name(metric): metric for metric in self._best}
         if len(files) < len(self._best):
@@ -191,6 +193,7 @@ class Keeper:
     def _write(self, names: list[str], checkpoint: Checkpoint) -> list[Path]:
         first, *others = map(self.path, names)
         save_checkpoint(first, checkpoint)
+        self.saved_step = checkpoint.iteration
         for other in others:
             link_checkpoint(first, other)
         return [first, *others]

@@ -100,6 +100,9 @@ class Run:
         validation = session.validation
         if validation is not None and self._ranks.first:
             stack.enter_context(build(validation.pipeline, seed=validation.seed))
+        # What was made in memory of the workers is not to outlast them.
+        stack.callback(setattr, session, "batch", None)
+        stack.enter_context(session.outside.listening())
         session.hooks.call("begin", session)
         if session.step == 0:
             session.metrics = self._validated()
@@ -121,6 +124,8 @@ class Run:
         if found is not None:
             restore(session, *found)
             session.log.resumed(session.step)
+            if session.keeper is not None:
+                session.keeper.saved_step = session.step
             logger.info("going on from step %d of %s", session.step, found[0])
             return
         session._step.begin(self._ranks)
@@ -152,14 +157,23 @@ class Run:
 
     def _loop(self) -> str:
         session = self._session
+        self._attend()
         reason = self._told_to_stop(session.metrics if session.step == 0 else {})
         while reason is None:
             result = self._made_step()
+            session.batch = result.batch
             session.hooks.call("after_step", session, result)
+            self._attend()
             reason = self._told_to_stop(result.metrics)
-            if self._ranks.first and session.keeper is not None:
+            if self._ranks.first and session.keeper is not None and session.saves_at_end:
                 session.keeper.after_step(session.moment, result.metrics, self._checkpoint)
         return reason
+
+    def _attend(self) -> None:
+        """Do what is asked from outside. While that holds the run, all processes wait."""
+        outside = self._session.outside
+        while self._ranks.agreed(outside.attend() if self._ranks.first else None):
+            pass
 
     def _checkpoint(self) -> Checkpoint:
         # What belongs to a step is not done again.

@@ -21,8 +21,10 @@ from voxflow.training.arguments import by_position, needed_request, stop_rules
 from voxflow.training.calling import Hooks
 from voxflow.training.changes import Changes
 from voxflow.training.clock import Clock
+from voxflow.training.commands import standard_commands
 from voxflow.training.keeping import Keeper
 from voxflow.training.nowhere import Nowhere
+from voxflow.training.outside import Outside
 from voxflow.training.result import RunReport
 from voxflow.training.running import Run
 from voxflow.training.session_state import checkpoint_of
@@ -32,11 +34,13 @@ from voxflow.training.when import Every, Moment
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from voxflow.pipeline.data import BatchRequest, RunPosition
+    from voxflow.pipeline.data import Batch, BatchRequest, RunPosition
     from voxflow.torch.step_options import StepOptions
     from voxflow.torch.warm_start import LoadReport, Mode
     from voxflow.training.arguments import Names
+    from voxflow.training.outside import Listens
     from voxflow.training.stopping import StopRule
+    from voxflow.training.switching import Switched
     from voxflow.training.validation import Validation
 
 logger = logging.getLogger(__name__)
@@ -91,6 +95,11 @@ class Session:
         "auto" takes a GPU if there is one; any other device has to be there.
     clock
         Counts active time.
+    console
+        Whether the run listens to what is asked from outside, between two steps. "auto": Ctrl-C
+        opens a prompt in a terminal, elsewhere it ends the run with a checkpoint; and
+        ``voxflow attach`` reaches a run that has a `run_dir`. True: the same, and it is an error
+        where there is no terminal. False: none of it; Ctrl-C breaks off.
 
     Raises
     ------
@@ -149,6 +158,7 @@ class Session:
         steps_per_epoch: int | None = None,
         device: str | torch.device = "auto",
         clock: Clock | None = None,
+        console: Listens = "auto",
     ) -> None:
         self.device = own_device(choose_device(device))
         self._forward = Forward(
@@ -175,12 +185,21 @@ class Session:
         self.step = 0
         self.metrics: dict[str, float] = {}
         """What was measured last, by name."""
+        self.batch: Batch | None = None
+        """The batch of the last step, while a run goes on."""
         # The next batch of the run, of all processes.
         self.position: RunPosition | None = None
         self.ranks = Ranks()
         things = {"model": model, "loss": loss, "optimizer": optimizer, "augment": self.pipeline}
+        if validation is not None:
+            things["validation"] = validation.every
         self.targets = Targets(things)
         self._changes = Changes(self.targets, self.record)
+        self.commands = standard_commands()
+        """What can be said to the run, at its console and from outside."""
+        self.outside = Outside(self, console)
+        # The optimizer that somebody chose meanwhile.
+        self.switched: Switched | None = None
         self.stop_reason: str | None = None
         self.saves_at_end = True
         self._active = 0.0
@@ -299,6 +318,27 @@ class Session:
             By name: ``"loss"``, and the metrics.
         """
         return validation.evaluate(self._forward, self.model, self.loss, self._step.averages)
+
+    def validate(self) -> dict[str, float]:
+        """Evaluate the validation now, between two steps of a run. Stop rules do not see it.
+
+        Returns
+        -------
+        dict[str, float]
+            By name, such as ``"validation.loss"``.
+
+        Raises
+        ------
+        ValueError
+            If there is no validation.
+        """
+        if self.validation is None:
+            raise ValueError("this session has no validation")
+        values = self.evaluate(self.validation)
+        found = {f"validation.{name}": value for name, value in values.items()}
+        self.record(found)
+        self.metrics = {**self.metrics, **found}
+        return found
 
     def freeze(self, *patterns: str) -> list[str]:
         """Let parameters stay whose names match, such as ``"encoder.*"``; before `run`.

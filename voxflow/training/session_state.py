@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -9,6 +10,7 @@ import torch
 from voxflow.nodes.values.normalize import statistics_upstream
 from voxflow.torch.checkpoint import Checkpoint
 from voxflow.torch.warm_start import freeze
+from voxflow.training.switching import Switched, switch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,6 +31,7 @@ def checkpoint_of(session: Session) -> Checkpoint:
         "keeper": _state(session.keeper),
         "validation": None if session.validation is None else _state(session.validation.every),
         "targets": session.targets.state_dict(),
+        "switched": None if session.switched is None else list(astuple(session.switched)),
         "frozen": [n for n, p in model.named_parameters() if not p.requires_grad],
     }
     return Checkpoint(
@@ -61,8 +64,10 @@ def restore(session: Session, path: Path, found: Checkpoint) -> None:
             "to start a new one."
         )
     _load(path, "model", session.model, found.model)
-    _load(path, "optimizer", session.optimizer, found.optimizer)
     kept = found.extra
+    if kept.get("switched"):
+        switch(session, Switched(*kept["switched"]))
+    _load(path, "optimizer", session.optimizer, found.optimizer)
     if isinstance(session.loss, torch.nn.Module) and kept.get("loss"):
         _load(path, "loss", session.loss, kept["loss"])
     if kept.get("frozen"):
