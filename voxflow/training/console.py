@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import code
+import codeop
 import contextlib
+import importlib.util
 import logging
 import re
 import sys
@@ -55,10 +57,9 @@ class Console:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._namespace: dict[str, Any] = {"__name__": "voxflow_console", "__doc__": None}
+        self._namespace: dict[str, Any] = {}
         self._put: dict[str, Any] = {}
         self._functions: set[str] = set()
-        self._shell: Any = None
         self.left = False
 
     def open(self) -> None:
@@ -76,22 +77,22 @@ class Console:
             sys.stdout.flush()
         if session.model.training != training:
             print(f"note: the model is in {'training' if not training else 'evaluation'} mode now")
-        print(_AFTER[session.outside.state].format(session.step))
+        if not self.left:
+            print(_AFTER[session.outside.state].format(session.step))
 
     def _prompt(self) -> None:
         """IPython's prompt where there is one, and else Python's."""
-        banner = "Python, and commands: help lists them, q lets the training go on."
-        try:
-            from voxflow.training.ipython import prompt
-        except ImportError:
-            _plain_prompt(self, self._namespace, banner)
-            return
-        try:
-            self._shell = prompt(self, self._namespace, banner, self._shell)
-        except Exception as error:
-            logger.warning("IPython failed, Python's own prompt follows", exc_info=error)
-            if not self.left:
-                _plain_prompt(self, self._namespace, banner)
+        print("Python, and commands: help lists them, q lets the training go on.")
+        if importlib.util.find_spec("IPython") is not None:
+            try:
+                from voxflow.training.ipython import prompt
+
+                prompt(self, self._namespace)
+                return
+            except Exception as error:
+                logger.warning("IPython failed, Python's own prompt follows", exc_info=error)
+        if not self.left:
+            _plain_prompt(self, self._namespace)
 
     def _refresh(self) -> None:
         """Let what is in scope be what the session has now; own variables stay."""
@@ -116,7 +117,7 @@ class Console:
             # One that somebody gave to something else is theirs.
             if self._namespace.get(name) is self._put.get(name):
                 self._namespace[name] = self._put[name] = value
-        self._namespace[_DO] = self._do
+        self._namespace |= {_DO: self._do, "__name__": "voxflow_console", "__doc__": None}
 
     def _function(self, name: str) -> Callable[..., None]:
         def function(*given: Any, **options: Any) -> None:
@@ -137,13 +138,18 @@ class Console:
             return line
         word, rest = found[1], found[2] or ""
         of = _SHORT.get(word, word)
-        if of not in self._session.commands or _PYTHON.match(rest):
+        if _PYTHON.match(rest):
             return line
+        if of not in self._session.commands:
+            return self._call(line.strip()) if rest and _is_nothing(line) else line
         if self._namespace.get(word) is not self._put.get(word):
             return line  # somebody gave the name to something else
         if not rest and word in self._put and word not in self._functions:
             return line  # a part of the session, to be shown
-        return f"{_DO}({f'{of} {rest}'.strip()!r})"
+        return self._call(f"{of} {rest}".strip())
+
+    def _call(self, line: str) -> str:
+        return f"{_DO}({line!r})"
 
     def _do(self, line: str) -> None:
         """Do a command; what is wrong with it is told in a line."""
@@ -178,6 +184,15 @@ class Console:
         return [command.name for command in self._session.commands]
 
 
+def _is_nothing(line: str) -> bool:
+    """Whether a line is no Python, nor the begin of any: a command with a slip of the finger."""
+    try:
+        codeop.compile_command(line)
+    except (SyntaxError, ValueError, OverflowError):
+        return True
+    return False
+
+
 class _Plain(code.InteractiveConsole):
     """Python's own prompt."""
 
@@ -191,6 +206,11 @@ class _Plain(code.InteractiveConsole):
             raise EOFError
         return input(prompt)
 
+    def write(self, data: str) -> None:
+        """Show something, but for the line that ends the input where nobody ended it."""
+        if not (self._console.left and data == "\n"):
+            super().write(data)
+
     def runsource(self, source: str, *args: Any, **options: Any) -> bool:
         """Run what was typed, once it is complete."""
         python = self._console.translated(source)
@@ -200,9 +220,9 @@ class _Plain(code.InteractiveConsole):
         return more
 
 
-def _plain_prompt(console: Console, namespace: dict[str, Any], banner: str) -> None:
+def _plain_prompt(console: Console, namespace: dict[str, Any]) -> None:
     with _prompts(), _completion(namespace, console.names()):
-        _Plain(console, namespace).interact(banner, exitmsg="")
+        _Plain(console, namespace).interact(banner="", exitmsg="")
 
 
 @contextlib.contextmanager

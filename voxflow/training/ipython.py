@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from IPython.core.interactiveshell import InteractiveShell
 from IPython.terminal.interactiveshell import TerminalInteractiveShell
 from IPython.terminal.ipapp import load_default_config
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from voxflow.training.console import Console
 
 
@@ -18,7 +22,7 @@ class _Shell(TerminalInteractiveShell):
         """Let ``__main__`` be the script: workers that start anew load it."""
 
 
-def prompt(console: Console, namespace: dict[str, Any], banner: str, shell: Any = None) -> Any:
+def prompt(console: Console, namespace: dict[str, Any]) -> None:
     """Prompt until the console is left.
 
     Parameters
@@ -26,26 +30,18 @@ def prompt(console: Console, namespace: dict[str, Any], banner: str, shell: Any 
     console
         Whose lines they are.
     namespace
-        What is in scope.
-    banner
-        What is shown first.
-    shell
-        What an earlier prompt returned: its history goes on.
-
-    Returns
-    -------
-    IPython.InteractiveShell
-        The shell.
+        What is in scope, and is afterwards.
     """
-    if shell is None:
-        shell = _Shell(config=load_default_config(), user_ns=namespace, banner1="", banner2="")
+    with _alone():
+        # A shell whose prompt has ended has closed its history, and emptied what was in scope.
+        shell = _Shell.instance(
+            config=load_default_config(), user_ns=dict(namespace), banner1="", banner2=""
+        )
         shell.confirm_exit = False
         shell.input_transformers_cleanup.insert(0, lambda lines: _translated(console, lines))
         shell.events.register("post_run_cell", lambda result: _after(console, shell, result))
-    print(banner)
-    shell.keep_running = True
-    shell.mainloop()
-    return shell
+        shell.events.register("post_run_cell", lambda result: _keep(namespace, shell))
+        shell.mainloop()
 
 
 def _translated(console: Console, lines: list[str]) -> list[str]:
@@ -58,3 +54,32 @@ def _after(console: Console, shell: Any, result: Any) -> None:
         console.typed(source)
     if console.left:
         shell.ask_exit()
+
+
+def _keep(namespace: dict[str, Any], shell: Any) -> None:
+    """Let variables be there the next time."""
+    own = {
+        name: value
+        for name, value in shell.user_ns.items()
+        if name not in shell.user_ns_hidden and not name.startswith("_")
+    }
+    namespace.clear()
+    namespace.update(own)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Let a new shell be the one that ``get_ipython`` gives, for the time of a block.
+
+    Its keys need that; but the script may run within another one.
+    """
+    before = InteractiveShell._instance
+    if before is not None:
+        type(before).clear_instance()
+    try:
+        yield
+    finally:
+        _Shell.clear_instance()
+        if before is not None:
+            for kind in type(before)._walk_mro():
+                kind._instance = before

@@ -130,13 +130,13 @@ class Outside:
         return f"still waiting: this happens {self._when()}"
 
     def _when(self) -> str:
-        return "now" if self.held else f"when step {self._session.step + 1} is done"
+        return "now" if self.held else "when the step is done"
 
     def _hello(self) -> dict[str, Any]:
         return {
             "state": self.state,
             "step": self._session.step,
-            "doing": self.doing or f"step {self._session.step + 1} has to be done",
+            "doing": self.doing or "a step has to be done",
             "commands": sorted(command.name for command in self._session.commands),
         }
 

@@ -120,7 +120,7 @@ def table(rows: Mapping[str, Statistics]) -> str:
     name    shape  mean  std  min  max  norm
     weight  2x3    1     0    1    1    2.4495
     """
-    lines = [("name", "shape", *Statistics._fields[1:])]
+    lines: list[tuple[str, ...]] = [("name", "shape", *Statistics._fields[1:])]
     for name, row in rows.items():
         shape = "x".join(map(str, row.shape)) or "-"
         lines.append((name, shape, *(f"{value:.5g}" for value in row[1:])))

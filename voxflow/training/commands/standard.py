@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from voxflow.training.commands import looking, steering, values
 from voxflow.training.commands.registry import Commands
 
-_LOOK = (
+if TYPE_CHECKING:
+    from voxflow.training.commands.registry import Function
+
+_LOOK: tuple[Function, ...] = (
     steering.status,
     values.get,
     looking.paramstats,
@@ -16,7 +21,7 @@ _LOOK = (
     looking.preview,
     looking.validate,
 )
-_CHANGE = (
+_CHANGE: tuple[Function, ...] = (
     steering.resume,
     steering.pause,
     steering.stop,
@@ -28,7 +33,7 @@ _CHANGE = (
     values.setwd,
     values.sethist,
 )
-_ALONE = (steering.load, values.optimizer)
+_ALONE: tuple[Function, ...] = (steering.load, values.optimizer)
 
 
 def standard_commands() -> Commands:

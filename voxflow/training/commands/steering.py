@@ -21,8 +21,8 @@ SAVED = "saved"
 
 def resume(session: Session) -> str:
     """Let the training go on."""
-    was, session.outside.held = session.outside.held, False
-    return f"the training {'goes on' if was else 'runs'} after step {session.step}"
+    session.outside.held = False
+    return f"the training goes on after step {session.step}"
 
 
 def pause(session: Session) -> str:
@@ -44,7 +44,8 @@ def kill(session: Session, yes: str = "") -> str:
     lost = session.step - (saved or 0)
     if lost > 0 and yes != "yes":
         since = "nothing is saved" if saved is None else f"saved is step {saved}"
-        raise NeedsYes(f"{lost} steps would be lost ({since}): kill yes does it, stop saves them")
+        steps = "step" if lost == 1 else "steps"
+        raise NeedsYes(f"{lost} {steps} would be lost ({since}): kill yes does it, stop saves")
     session.request_stop("somebody said kill", save=False)
     return f"the run ends after step {session.step}; nothing is saved"
 
