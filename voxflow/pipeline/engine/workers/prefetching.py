@@ -62,7 +62,9 @@ def prefetch(
     >>> list(prefetch([partial(pow, 2, i) for i in range(5)], method="thread"))
     [1, 2, 4, 8, 16]
     """
-    pool = WorkerPool(_done, n, ahead=n, name="prefetch", method=method, stall_timeout=stall_timeout)
+    pool = WorkerPool(
+        _done, n, ahead=n, name="prefetch", method=method, stall_timeout=stall_timeout
+    )
     return _made(jobs, pool, n)
 
 
