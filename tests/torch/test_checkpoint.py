@@ -105,11 +105,12 @@ SAVING = """
 import sys, torch
 from voxflow.torch.checkpoint import Checkpoint, checkpoint_path, save_checkpoint
 
-print("up", flush=True)
 for i in range(1, 10**6):
     # Every value says the iteration, so that a mixture would be seen.
     weights = {"a": torch.full((300, 300), float(i)), "b": torch.full((9,), float(i))}
     save_checkpoint(checkpoint_path(sys.argv[1], i % 3), Checkpoint(weights, iteration=i))
+    if i == 1:
+        print("up", flush=True)
 """
 
 
