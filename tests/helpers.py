@@ -75,21 +75,22 @@ def specs(pipeline):
         yield pipeline.spec
 
 
-# Of the test kit; and of Python, which keeps them once a test used its `multiprocessing`.
 KEPT = (
     "voxflow.testing.elsewhere",
-    "from multiprocessing.forkserver import main",
-    "from multiprocessing.resource_tracker import main",
+    "multiprocessing.forkserver",
+    "multiprocessing.resource_tracker",
 )
+"""What the test kit and Python itself start once and keep; what they start in turn is seen."""
 
 
 def children():
-    """Processes below this one, but for those that are kept until it ends."""
-    found = []
-    for child in psutil.Process().children(recursive=True):
+    """Processes below this one, but for those that are kept."""
+    this, found = psutil.Process(), []
+    for child in this.children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             command = " ".join(child.cmdline())
-            if not any(kept in command for kept in KEPT):
+            kept = any(name in command for name in KEPT) and child.ppid() == this.pid
+            if not kept:
                 found.append(child)
     return found
 

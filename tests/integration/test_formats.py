@@ -78,32 +78,43 @@ def test_every_format_holds_the_same(tmp_path):
         source = gp.DatasetSource(store, {RAW: path})
 
 
-@pytest.mark.parametrize("kind", [*FORMATS, "knossos"])
-def test_every_format_is_read_by_workers(tmp_path, kind):
-    if kind == "knossos":
-        data = DATA.astype(np.uint8)
-        conf = "\n".join(
-            [
-                'experiment name "cells_mag1";',
-                *(f"boundary {axis} {n};" for axis, n in zip("zyx", SHAPE, strict=True)),
-                *(f"scale {axis} {float(v)};" for axis, v in zip("zyx", VOXEL, strict=True)),
-            ]
-        )
-        (tmp_path / "knossos.conf").write_text(conf)
-        write_knossos(tmp_path, data)
-        store, path, whole = tmp_path, "", gp.Roi((0, 0, 0), VOXEL * SHAPE)
-    else:
-        data, whole = DATA, WHOLE
-        store, path = place(kind, tmp_path)
-        copy(array_source(), store, path)
-    request = gp.BatchRequest({RAW: gp.Roi(whole.offset, VOXEL * gp.Coordinate(5, 11, 20))})
+def write_cubes(folder, data):
+    """An input of knossos."""
+    folder.mkdir()
+    conf = "\n".join(
+        [
+            'experiment name "cells_mag1";',
+            *(f"boundary {axis} {n};" for axis, n in zip("zyx", SHAPE, strict=True)),
+            *(f"scale {axis} {float(v)};" for axis, v in zip("zyx", VOXEL, strict=True)),
+        ]
+    )
+    (folder / "knossos.conf").write_text(conf)
+    write_knossos(folder, data)
+
+
+def test_every_format_is_read_by_workers(tmp_path):
+    origin = (0, 0, 0)  # that of knossos
+    cubes = DATA.astype(np.uint8)
+    write_cubes(tmp_path / "cubes", cubes)
+    places = {"knossos": (tmp_path / "cubes", "")}
+    for kind in FORMATS:
+        places[kind] = place(kind, tmp_path)
+        copy(array_source(offset=origin), *places[kind])
+    keys = {kind: gp.ArrayKey(kind.upper()) for kind in places}
+    sources = tuple(
+        gp.DatasetSource(store, {keys[kind]: path}) for kind, (store, path) in places.items()
+    )
     out = tmp_path / "out.zarr"
-    pipeline = gp.DatasetSource(store, {RAW: path}) + gp.ZarrWrite({RAW: "raw"}, store=out)
+    writer = gp.ZarrWrite({key: kind for kind, key in keys.items()}, store=out)
+    block = gp.Roi(origin, VOXEL * gp.Coordinate(5, 11, 20))
+    request = gp.BatchRequest({key: block for key in keys.values()})
+    pipeline = sources + gp.MergeProvider() + writer
     with gp.build(pipeline + gp.Scan(request, num_workers=2)) as scan:
         scan.request_batch(gp.BatchRequest())
-    spec, copied = read(out, "raw")
-    assert (spec.voxel_size, spec.roi) == (VOXEL, whole)
-    np.testing.assert_array_equal(copied, data)
+    for kind in places:
+        spec, copied = read(out, kind)
+        assert (spec.voxel_size, spec.roi) == (VOXEL, gp.Roi(origin, VOXEL * SHAPE)), kind
+        np.testing.assert_array_equal(copied, cubes if kind == "knossos" else DATA, kind)
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])

@@ -10,7 +10,7 @@ from tests.integration import training
 from tests.integration.data import write_sample
 
 SEED = 21
-COUNT = 50
+COUNT = 20
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def expected(samples):
     [
         (0, "forkserver"),
         (1, "forkserver"),
-        (2, "forkserver"),
+        pytest.param(2, "forkserver", marks=pytest.mark.slow),
         (3, "forkserver"),
         (1, "spawn"),
         pytest.param(3, "spawn", marks=pytest.mark.slow),
@@ -66,10 +66,10 @@ class Draws(gp.BatchFilter):
 
 @pytest.mark.parametrize("node", [Nothing, Draws])
 def test_a_node_that_does_nothing_changes_nothing(samples, expected, node):
-    assert digests(training.pipeline(samples, insert=[node()]), 20) == expected[:20]
+    assert digests(training.pipeline(samples, insert=[node()]), 10) == expected[:10]
 
 
-@pytest.mark.parametrize("begin", [1, 17, 49])
+@pytest.mark.parametrize("begin", [1, 7, 19])
 def test_a_run_goes_on_at_any_batch(samples, expected, begin):
     pipeline = training.pipeline(samples, 2, "thread")
     assert digests(pipeline, min(5, COUNT - begin), begin) == expected[begin : begin + 5]

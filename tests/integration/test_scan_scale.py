@@ -144,8 +144,8 @@ def test_ten_thousand_blocks_leave_nothing(tmp_path, workers, chunks):
 @pytest.mark.parametrize(
     ("workers", "seeds"),
     [
-        (3, range(2)),
-        pytest.param(8, range(2, 7), marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
+        (3, range(1)),
+        pytest.param(8, range(1, 7), marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
     ],
 )
 def test_misaligned_blocks_are_written_as_one_process_writes_them(tmp_path, workers, seeds):
