@@ -17,7 +17,7 @@ from benchmarks.harness.environments import FOLDER
 from benchmarks.harness.table import save, show
 from benchmarks.programs.serve import versions
 
-NAMES = ("device", "feeding", "prediction", "transfer")
+NAMES = ("device", "feeding", "prediction", "session", "transfer")
 
 
 def main() -> None:

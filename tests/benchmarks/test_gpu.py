@@ -30,13 +30,16 @@ def test_all_of_them_run(tmp_path):
     found = json.loads((tmp_path / "out.json").read_text())
     assert found["machine"]["versions"]["voxflow"]["device"] == "cpu"
     tables = found["tables"]
-    assert set(tables) == {"device", "feeding", "prediction", "transfer"}
+    assert set(tables) == {"device", "feeding", "prediction", "session", "transfer"}
     assert all(row["ours"] > 0 for table in tables.values() for row in table)
     raw, labels = tables["device"]
     assert raw["more"]["greatest difference"] < 1e-4
     assert labels["more"]["share of labels that differ"] < 1e-3
     (fed,) = tables["feeding"]
     assert fed["more"]["iterations/s"] * fed["ours"] == pytest.approx(1)
+    assert -0.01 < fed["more"]["idle"] < 1
+    beside, fed = tables["session"]
+    assert beside["ratio"] > 0
     assert -0.01 < fed["more"]["idle"] < 1
     assert len(tables["transfer"]) == 4
     for row in tables["prediction"]:
@@ -60,5 +63,6 @@ def test_they_are_listed(tmp_path):
         "device",
         "feeding",
         "prediction",
+        "session",
         "transfer",
     ]
