@@ -16,11 +16,11 @@ ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-def trained(folder, processes, stop_after, accumulate):
+def trained(folder, processes, stop_after, accumulate, *spoiled):
     """Train; what was printed."""
     run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
     run = [*run, str(processes)] if processes > 1 else [sys.executable]
-    arguments = ["-m", "tests.training.ranked", folder, stop_after, accumulate]
+    arguments = ["-m", "tests.training.ranked", folder, stop_after, accumulate, *spoiled]
     environment = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE")}
     done = subprocess.run(
         [*run, *map(str, arguments)],
@@ -76,3 +76,16 @@ def test_one_process_goes_on_from_two_and_two_from_one(alone, tmp_path):
     trained(tmp_path / "b", 1, 2, 2)
     trained(tmp_path / "b", 2, 6, 1)
     close(final(tmp_path / "b"), final(alone))
+
+
+@pytest.mark.parametrize("spoiled", [4, 5])
+def test_a_batch_that_breaks_the_loss_of_one_process_is_left_out_by_all(tmp_path, spoiled):
+    trained(tmp_path / "a", 2, 6, 1, spoiled)
+    trained(tmp_path / "b", 1, 6, 2, spoiled)
+    close(final(tmp_path / "a"), final(tmp_path / "b"))
+    (said,) = [event.value["step"] for event in read_events(tmp_path / "a", ["nonfinite"])]
+    assert said == 3
+    assert sorted(p.name for p in (tmp_path / "a" / "nonfinite").iterdir()) == [
+        "step-3-rank-0.npz",
+        "step-3-rank-1.npz",
+    ]

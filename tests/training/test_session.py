@@ -13,6 +13,7 @@ from tests.torch.nets import OUT, RAW, TARGET, convolution, request
 from tests.training.sessions import Losses, Poison, pipeline, same, session, weights
 from voxflow.torch import NonFiniteLoss, StepOptions, Train, load_checkpoint, save_checkpoint
 from voxflow.torch.checkpoint import Checkpoint
+from voxflow.torch.ranks import Ranks
 from voxflow.training import (
     Clock,
     Decay,
@@ -572,6 +573,62 @@ def test_what_breaks_off_within_an_update_is_not_saved(tmp_path):
     assert "broke off within step 4, unsaved" in info.value.__notes__[0]
     assert load_checkpoint(tmp_path / "checkpoints" / "final.pt").iteration == 3
     assert not (tmp_path / "checkpoints" / "last.pt").exists()
+
+
+class Interrupted(torch.optim.SGD):
+    """Is broken off in the middle of its fifth step."""
+
+    count = 0
+
+    def step(self, closure=None):
+        self.count += 1
+        if self.count == 5:
+            self.param_groups[0]["params"][0].data += 1
+            raise KeyboardInterrupt
+        return super().step(closure)
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_after_half_an_update_it_goes_on_from_a_checkpoint_and_never_from_there(tmp_path, saved):
+    model, other = convolution(), convolution()
+    one = session(
+        model,
+        Interrupted(model.parameters(), lr=0.1),
+        run_dir=tmp_path,
+        keeper=Keeper(tmp_path / "checkpoints", last=Every(steps=3)) if saved else None,
+        stop_after=7,
+    )
+    if not saved:
+        one.keeper = None
+    with pytest.raises(KeyboardInterrupt):
+        one.run()
+    if not saved:
+        with pytest.raises(RuntimeError, match="broke off within step 5, so that"):
+            one.run()
+        return
+    assert one.run().step == 7
+    session(other, torch.optim.SGD(other.parameters(), lr=0.1), stop_after=7).run()
+    assert same(weights(model), weights(other))
+    assert [step for step, _ in events(tmp_path, "loss")] == [1, 2, 3, 4, 5, 6, 7]
+    # It can be saved again.
+    assert load_checkpoint(tmp_path / "checkpoints" / "final.pt").iteration == 7
+
+
+def test_one_of_several_processes_does_not_take_weights_of_its_own(tmp_path):
+    path = session(stop_after=1).save(tmp_path / "a.pt")
+
+    class Loads:
+        def after_step(self, session, step):
+            session.ranks = Ranks(0, 2)
+            try:
+                session.load(path)
+            finally:
+                session.ranks = Ranks()
+
+    one = session(run_dir=tmp_path / "run", hooks=[Loads()], stop_after=1)
+    one.run()
+    (said,) = [value["error"] for _, value in events(tmp_path / "run", "failure")]
+    assert "2 processes train, and only this one would have other weights" in said
 
 
 def test_a_full_disk_does_not_end_the_training(caplog):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,6 +12,10 @@ from torch import distributed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# How long processes wait for one that validates, or at whose console somebody sits. One that died
+# is noticed by `torchrun`.
+_PATIENCE = timedelta(days=1)
 
 
 class Ranks:
@@ -91,7 +96,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:
         yield Ranks(distributed.get_rank(), distributed.get_world_size())
     finally:

@@ -47,6 +47,11 @@ class Changes:
         """Nobody trains."""
         self._thread = None
 
+    @property
+    def going_on(self) -> bool:
+        """Whether somebody trains."""
+        return self._thread is not None
+
     def set(self, path: str, value: Any) -> None:
         """Change something, or let it be changed when the step is done.
 

@@ -114,13 +114,21 @@ class Run:
             session.keeper.begin()
         if session.run_dir is not None:
             session.run_dir.mkdir(parents=True, exist_ok=True)
-            stack.callback(setattr, session, "log", Nowhere())
             session.log = stack.enter_context(EventLog(session.run_dir, session.clock))
+            # Before it is closed: threads of hooks may still have something to say.
+            stack.callback(setattr, session, "log", Nowhere())
 
     def _go_on(self) -> None:
         """Begin, or go on: from the newest checkpoint, or in this very process."""
         session = self._session
-        found = self._newest() if session.position is None else None
+        torn = self._is_torn()
+        found = self._newest() if session.position is None or torn else None
+        if torn and found is None:
+            raise RuntimeError(
+                f"the training broke off within step {session.step + 1}, so that its weights are "
+                "neither of this step nor of the one before, and there is no checkpoint to go back "
+                "to. Make a new session"
+            )
         if found is not None:
             restore(session, *found)
             session.log.resumed(session.step)
@@ -136,14 +144,20 @@ class Run:
             session.position = RunPosition(seed, 0)
             session.record({"seed": seed})
 
+    def _is_torn(self) -> bool:
+        """Whether a run in this process ended in the middle of an update."""
+        step = self._session._step
+        return not step.whole or step.number > self._session.step
+
     def _newest(self) -> tuple[Path, Checkpoint] | None:
         """The checkpoint to go on from. The first process finds it, and all take the same."""
         session, found = self._session, None
         if self._ranks.first and session.keeper is not None:
-            found = load_newest_checkpoint(session.keeper.folder, session.device)
+            # Not to the device: there it would be beside what it is copied to.
+            found = load_newest_checkpoint(session.keeper.folder)
         path = self._ranks.agreed(None if found is None else str(found[0]))
         if found is None and path is not None:
-            found = Path(path), load_checkpoint(path, session.device)
+            found = Path(path), load_checkpoint(path)
         return found
 
     @property
@@ -259,10 +273,10 @@ class Run:
 
     def _rescue(self, error: BaseException) -> None:
         """Save what there is, and say so."""
-        session, step = self._session, self._session._step
+        session = self._session
         if session.keeper is None or not self._ranks.first or session.step == 0:
             return
-        if not step.whole or step.number > session.step:
+        if self._is_torn():
             add_note(error, f"the training broke off within step {session.step + 1}, unsaved")
             return
         try:

@@ -211,8 +211,16 @@ class Session:
 
     @optimizer.setter
     def optimizer(self, optimizer: torch.optim.Optimizer) -> None:
+        self._alone("another optimizer")
         self._step.exchange(optimizer)
         self.targets.put("optimizer", optimizer)
+
+    def _alone(self, what: str) -> None:
+        if self._changes.going_on and self.ranks.count > 1:
+            raise RuntimeError(
+                f"{self.ranks.count} processes train, and only this one would have {what}. Stop "
+                "the run, and start all of them with it"
+            )
 
     # -- from outside ---------------------------------------------------------------------------
 
@@ -292,7 +300,15 @@ class Session:
         -------
         LoadReport
             What became of each weight.
+
+        Raises
+        ------
+        ValueError, FileNotFoundError
+            If there is no such checkpoint, or it does not fit.
+        RuntimeError
+            In a run of several processes, of which the others would not have the weights.
         """
+        self._alone("other weights")
         found = load_checkpoint(path, "cpu")
         report = load_weights(self.model, found.model, mode)
         logger.info("weights of %s: %s", path, report)
