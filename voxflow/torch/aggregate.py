@@ -78,7 +78,7 @@ class Aggregate(torch.nn.Module):
         KeyError
             If a part wants what is not given.
         """
-        given = {**dict(enumerate(values)), **named}
+        given: dict[Any, Tensor] = {**dict(enumerate(values)), **named}
         total: Any = 0.0
         for (name, function), weight in zip(self._functions.items(), self.weights, strict=True):
             wanted = self._inputs[name]
@@ -88,4 +88,5 @@ class Aggregate(torch.nn.Module):
                 value = function(*[given[one] for one in wanted])
             self.parts[name] = value.detach()
             total = total + weight * value
-        return total / len(self.weights) if self.combine == "mean" else total
+        combined: Tensor = total / len(self.weights) if self.combine == "mean" else total
+        return combined

@@ -84,9 +84,9 @@ def lazy_nll(
         there = there & known
     likelihoods = torch.log_softmax(logits, 1)
     if pseudo_label_threshold is not None:
-        best, number = likelihoods.detach().max(1)
+        best, likely = likelihoods.detach().max(1)
         sure = (labels < 0) & (best > math.log(pseudo_label_threshold))
-        target, there = torch.where(sure, number, target), there | sure
+        target, there = torch.where(sure, likely, target), there | sure
     weights = [torch.where(there, per_class[target] * each, 0)]
     found = likelihoods.gather(1, target.unsqueeze(1)).squeeze(1)
     total = -(weights[0] * found).sum()

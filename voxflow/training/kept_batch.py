@@ -42,9 +42,10 @@ def keep_batch(batch: Batch, path: Path) -> Path:
     values: dict[str, Any] = {"token": str(getattr(batch, "token", None))}
     for key, array in batch.arrays.items():
         values[str(key)] = array.data
-        if array.spec.roi is not None:
-            values[f"{key}.offset"] = [str(n) for n in array.spec.roi.offset]
-            values[f"{key}.voxel_size"] = [str(n) for n in array.spec.voxel_size]
+        roi, voxel_size = array.spec.roi, array.spec.voxel_size
+        if roi is not None and voxel_size is not None:
+            values[f"{key}.offset"] = [str(n) for n in roi.offset]
+            values[f"{key}.voxel_size"] = [str(n) for n in voxel_size]
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
