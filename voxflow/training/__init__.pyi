@@ -28,6 +28,7 @@ from .plots import plot_history, Plotter
 from .plotting import Plots
 from .previews import PreviewRegion, Previews
 from .recorder import Recorder
+from .region_validation import RegionValidation
 from .result import RunReport, StepResult
 from .run_dir import NoRunDir, RunDir, RunDirTaken
 from .scheduled import Scheduled
@@ -87,6 +88,7 @@ __all__ = [
     "Previews",
     "read_events",
     "Recorder",
+    "RegionValidation",
     "RunDir",
     "RunDirTaken",
     "RunReport",

@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from voxflow.pipeline.engine import build
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -45,7 +43,7 @@ class Monitor:
 
     def begin(self, session: Session) -> None:
         """Set the pipeline up, and evaluate before the first step."""
-        self._stack.enter_context(build(self.evaluation.pipeline, seed=self.evaluation.seed))
+        self._stack.enter_context(self.evaluation.opened())
         if session.step == 0:
             self._evaluated(session)
 

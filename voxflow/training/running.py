@@ -99,7 +99,7 @@ class Run:
         stack.enter_context(build(session.pipeline, seed=self._position.seed))
         validation = session.validation
         if validation is not None and self._ranks.first:
-            stack.enter_context(build(validation.pipeline, seed=validation.seed))
+            stack.enter_context(validation.opened())
         # What was made in memory of the workers is not to outlast them.
         stack.callback(setattr, session, "batch", None)
         stack.enter_context(session.outside.listening())

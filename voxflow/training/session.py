@@ -326,7 +326,7 @@ class Session:
         Parameters
         ----------
         validation
-            Its pipeline has to be set up.
+            Has to be `opened`.
 
         Returns
         -------

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from voxflow.pipeline.data import RunPosition
-from voxflow.pipeline.engine import Pipeline
+from voxflow.pipeline.engine import Pipeline, build
 from voxflow.torch.calls import arguments
 from voxflow.torch.draws import drawing_from
 from voxflow.torch.modes import evaluating
@@ -74,10 +74,14 @@ class Validation:
         self.seed = seed
         self.averaged = averaged
 
+    def opened(self) -> AbstractContextManager[Any]:
+        """The time in which it can be evaluated: its pipeline is set up."""
+        return build(self.pipeline, seed=self.seed)
+
     def evaluate(
         self, forward: Forward, model: torch.nn.Module, loss: Any, averages: Averages | None = None
     ) -> dict[str, float]:
-        """Evaluate a model; the pipeline has to be set up.
+        """Evaluate a model, while it is `opened`.
 
         Returns
         -------
@@ -89,15 +93,9 @@ class Validation:
         ValueError
             If averaged weights are to be evaluated and there are none.
         """
-        if self.averaged and averages is None:
-            raise ValueError(
-                "averaged weights are to be evaluated, and there are none: give the session "
-                "StepOptions(average=...)"
-            )
-        used = averages.used() if self.averaged and averages is not None else nullcontext()
         found = {name: metric(what) for name, what in self.metrics.items()}
         losses = Mean(float)
-        with torch.no_grad(), used, evaluating(model):
+        with torch.no_grad(), self._weights(averages), evaluating(model):
             for index in range(self.batches):
                 position = RunPosition(self.seed, index)
                 batch = self.pipeline.request_batch(self.request.at(position))
@@ -108,6 +106,16 @@ class Validation:
                 for one in found.values():
                     one.add(*positional, **named)
         return {"loss": losses.result(), **{name: one.result() for name, one in found.items()}}
+
+    def _weights(self, averages: Averages | None) -> AbstractContextManager[None]:
+        if not self.averaged:
+            return nullcontext()
+        if averages is None:
+            raise ValueError(
+                "averaged weights are to be evaluated, and there are none: give the session "
+                "StepOptions(average=...)"
+            )
+        return averages.used()
 
 
 def _named(metrics: Any) -> dict[str, str | Callable[..., Any]]:
