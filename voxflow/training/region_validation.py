@@ -38,8 +38,8 @@ class RegionValidation(Validation):
     Parameters
     ----------
     pipeline
-        Has what goes into the model, as the model takes it, and what the loss compares with; without
-        random draws.
+        Has what goes into the model, as the model takes it, and what the loss compares with.
+        Without random draws.
     request
         The region: of each array that the loss is given, outputs of the model among them.
     block
