@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sys
+from typing import TYPE_CHECKING
 
 import click
-from tqdm.contrib.logging import logging_redirect_tqdm
+from tqdm import tqdm
 
 from voxflow.cli.config import FILE, KEYS, LENIENT
 from voxflow.training.config import load_config
 from voxflow.training.run_dir import NoRunDir, RunDirTaken
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 __all__ = ["train"]
+
+
+class _Above(logging.Handler):
+    """Prints messages above the line that says how the training goes."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one."""
+        tqdm.write(self.format(record), file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _messages_above_the_line() -> Iterator[None]:
+    root, handler = logging.getLogger(), _Above(logging.INFO)
+    level = root.level
+    root.setLevel(logging.INFO)
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
 
 
 @click.command()
@@ -36,15 +63,11 @@ def train(
     """Train as FILE says, with options changed by KEY=VALUE, such as optimizer.lr=0.01."""
     assignments += () if device is None else (f"device={device}",)
     settings = load_config(file, assignments, lenient=lenient)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for handler in logging.getLogger().handlers:
-        # The run's own file has more. (tqdm takes over filters, and no levels.)
-        handler.addFilter(lambda record: record.levelno >= logging.INFO)
     # Not before: mistakes are told at once, and torch takes its time.
     import voxflow.training
 
     try:
-        with logging_redirect_tqdm():  # above the status line
+        with _messages_above_the_line():
             report = voxflow.training.train(
                 settings, resume=resume, run_dir=run_dir, scripts=[file]
             )
