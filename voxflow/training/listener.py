@@ -153,7 +153,7 @@ class Listener:
             self._open.add(said)
             self._ask(said)
         with contextlib.suppress(OSError):
-            self._send(client, {"received": True, **self._hello()})
+            self._send(client, {"received": True, "doing": self._hello()["doing"]})
         reply = said.reply()
         with self._lock:
             self._open.discard(said)

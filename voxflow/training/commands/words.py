@@ -125,8 +125,8 @@ def _option(name: str, word: str) -> tuple[str, Any]:
 
 def _kind(parameter: inspect.Parameter) -> str:
     annotation = parameter.annotation
-    text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
-    return text.removesuffix(" | None")
+    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    return "Value" if text in ("Any", "typing.Any") else text.removesuffix(" | None")
 
 
 def _parsed(name: str, parameter: inspect.Parameter, value: Any) -> Any:
