@@ -30,6 +30,14 @@ class Presses:
             signal.raise_signal(signal.SIGINT)
 
 
+@pytest.fixture(autouse=True)
+def _as_usual():
+    """Also where whoever started the tests has let them ignore the signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Types:
     """Types lines at prompts; then Ctrl-D."""
 
@@ -83,13 +91,13 @@ def opened(types, *lines, **options):
 # -- the prompt ---------------------------------------------------------------------------------
 
 
-def test_a_run_that_was_looked_at_is_the_untouched_run(types, untouched, tmp_path, capsys):
+def test_a_run_that_was_looked_at_is_the_untouched_run(types, untouched, tmp_path, capfd):
     typed = types("1 + 1", "model", "x = 3", "status", "", "x + 1", "paramstats", "q")
     made = trained(Presses(1, 2, 3), run_dir=tmp_path)
     assert same(weights(made.model), untouched)
     assert made.report.step == 4
     assert typed.prompts.count("voxflow> ") == 10  # two of them were left with Ctrl-D
-    shown = capsys.readouterr()
+    shown = capfd.readouterr()
     assert "2\n" in shown.out
     assert "Flat(" in shown.out
     assert "4\n" in shown.out
@@ -140,9 +148,8 @@ def test_time_at_the_prompt_is_no_time_of_the_training(types):
 
 
 def test_what_fails_is_shown_and_the_training_goes_on(types, capsys, untouched):
-    types(
-        "1 / 0", "setlr fast", "setrl 1", "raise KeyboardInterrupt", KeyboardInterrupt(), "(", ")"
-    )
+    lines = ["1 / 0", "setlr fast", "setrl 1", "raise KeyboardInterrupt", "(", ")"]
+    types(*lines, KeyboardInterrupt())
     made = trained(Presses(2))
     assert same(weights(made.model), untouched)
     shown = capsys.readouterr()
@@ -170,16 +177,10 @@ def test_a_console_that_fails_is_told(types, monkeypatch, caplog, untouched):
 
 
 def test_variables_stay_and_parts_are_those_of_now(types, capsys):
-    types(
-        "mine = batch",
-        "metrics = 5",
-        None,
-        "mine is batch, metrics, optimizer is session.optimizer",
-    )
-    made = session(stop_after=2, hooks=[Presses(1, 2)])
-    builtins.input.lines[2] = EOFError()
-    made.run()
-    assert "(False, 5, True)" in capsys.readouterr().out
+    first = ["mine = batch", "metrics = 5", EOFError()]
+    types(*first, "mine is batch, metrics, optimizer")
+    trained(Presses(1, 2), stop=2)
+    assert "(False, 5, Adam" in capsys.readouterr().out
 
 
 def test_a_mode_that_was_left_is_told(types, capsys):
@@ -337,7 +338,7 @@ def test_whether_there_is_a_console_can_be_said(tmp_path):
 def test_a_terminal_is_one_that_is_ours(monkeypatch):
     assert not at_terminal()
     ours, theirs = os.openpty()
-    with open(theirs, "r+", buffering=1, closefd=False) as stream:
+    with open(theirs, "w", closefd=False) as stream:
         monkeypatch.setattr(sys, "stdin", stream)
         monkeypatch.setattr(sys, "stdout", stream)
         assert not at_terminal()  # it is not the one of this session
