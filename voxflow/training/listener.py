@@ -6,6 +6,7 @@ import contextlib
 import json
 import socket
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ SOCKET = "attach.sock"
 _CLIENTS = 16
 _LONGEST = 64 * 1024  # bytes of a line
 _SEND = 10.0  # seconds that a client may take to read
-_LAST_WORDS = 2.0  # seconds that the answers to the last commands may take
+_LAST_WORDS = 1.0  # seconds that all answers to the last commands may take
 
 
 _ENDED = {"ok": False, "text": "the run has ended", "state": "ending"}
@@ -99,10 +100,12 @@ class Listener:
         with contextlib.suppress(OSError):
             self._bound.socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         self._bound.close()
-        for client, thread in clients.items():
+        for client in clients:
             with contextlib.suppress(OSError):
                 client.shutdown(socket.SHUT_RD)
-            thread.join(_LAST_WORDS)
+        end = time.monotonic() + _LAST_WORDS
+        for client, thread in clients.items():
+            thread.join(max(0.0, end - time.monotonic()))
             with contextlib.suppress(OSError):
                 client.shutdown(socket.SHUT_RDWR)
         self._thread.join(_LAST_WORDS)

@@ -150,13 +150,14 @@ class Outside:
         patience
             For how many seconds a run that is held waits for more.
         """
-        self._do_all(0.0)
-        if self.state != "paused":
+        if self._queue.empty() and self.state != "paused":
             return False
-        self.doing = "it is paused"
         with self._session.paused():
-            self._do_all(patience)
-        self.doing = ""
+            self._do_all(0.0)
+            if self.state == "paused":
+                self.doing = "it is paused"
+                self._do_all(patience)
+                self.doing = ""
         return self.state == "paused"
 
     def _do_all(self, patience: float) -> None:
@@ -166,11 +167,10 @@ class Outside:
             except queue.Empty:
                 return
             patience = 0.0
-            with self._session.paused():
-                if asked is None:
-                    self._open()
-                else:
-                    asked.answer(self._reply(asked.line))
+            if asked is None:
+                self._open()
+            else:
+                asked.answer(self._reply(asked.line))
 
     def _open(self) -> None:
         self.doing = "the console is open"

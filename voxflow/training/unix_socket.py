@@ -45,7 +45,6 @@ class BoundSocket:
             except OSError:
                 self._bind_elsewhere()
             self._made = _identity(path)
-            self.socket.listen()
         except BaseException:
             self.close()
             raise
@@ -56,6 +55,7 @@ class BoundSocket:
             with _short(folder / "s") as address:
                 self.socket.bind(address)
             os.chmod(folder / "s", 0o600)
+            self.socket.listen()
             os.replace(folder / "s", self.path)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -69,6 +69,7 @@ class BoundSocket:
         target = self._elsewhere / "s"
         self.socket.bind(str(target))
         os.chmod(target, 0o600)
+        self.socket.listen()
         link = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
         os.symlink(target, link)
         os.replace(link, self.path)
