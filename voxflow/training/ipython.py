@@ -34,7 +34,7 @@ def prompt(console: Console, namespace: dict[str, Any]) -> None:
     """
     with _alone():
         # A shell whose prompt has ended has closed its history, and emptied what was in scope.
-        shell = _Shell.instance(
+        shell: Any = _Shell.instance(
             config=load_default_config(), user_ns=dict(namespace), banner1="", banner2=""
         )
         shell.confirm_exit = False
@@ -73,7 +73,7 @@ def _alone() -> Iterator[None]:
 
     Its keys need that; but the script may run within another one.
     """
-    before = InteractiveShell._instance
+    before: Any = InteractiveShell._instance
     if before is not None:
         type(before).clear_instance()
     try:
