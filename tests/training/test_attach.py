@@ -49,10 +49,11 @@ class Running:
     def __enter__(self):
         self._thread.start()
         end = time.monotonic() + SECONDS
-        while not (self.folder / SOCKET).exists():
+        while True:
+            with contextlib.suppress(OSError), connected(self.folder / SOCKET):
+                return self
             assert time.monotonic() < end
             time.sleep(0.005)
-        return self
 
     def __exit__(self, *error):
         self.session.request_stop("the test is over")
@@ -293,7 +294,6 @@ def test_what_a_kill_left_is_told_and_replaced(tmp_path):
     with pytest.raises(NotRunning, match="was killed, or runs on another machine"):
         attach(tmp_path)
     with Running(tmp_path) as made, attach(tmp_path) as training:
-        # The one of before may still have been there when this one began.
         assert training.say("stop").ok
         made.join()
     assert not (tmp_path / SOCKET).exists()

@@ -3,8 +3,10 @@
 import builtins
 import os
 import signal
+import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import torch
 
 from tests.training.fakes import Hands
 from tests.training.sessions import same, session, weights
+from voxflow.torch import load_checkpoint
 from voxflow.training import outside, read_events
 from voxflow.training.console import Console
 from voxflow.training.interrupts import Interrupts, at_terminal
@@ -84,7 +87,7 @@ def opened(types, *lines, **options):
     """A console into which lines were typed, of a session that does not run."""
     types(*lines)
     console = Console(session(**options))
-    console.open()
+    print(console.open())
     return console
 
 
@@ -348,3 +351,144 @@ def test_a_terminal_is_one_that_is_ours(monkeypatch):
         assert not at_terminal()  # in the background
     os.close(ours)
     os.close(theirs)
+
+
+# -- a command in a terminal --------------------------------------------------------------------
+
+PLAIN = "import sys; sys.modules['IPython'] = None; from voxflow.cli import main; main()"
+IPYTHON = "from voxflow.cli import main; main()"
+PROMPTS = {PLAIN: "voxflow> ", IPYTHON: r"In \[\d+\]: "}
+
+
+class Terminal:
+    """``voxflow`` in a terminal, and somebody who types."""
+
+    def __init__(self, folder, *arguments, program=PLAIN):
+        pexpect = pytest.importorskip("pexpect")
+        self.prompt = PROMPTS[program]
+        self.end = pexpect.EOF
+        command = ["-c", program, *map(str, arguments)]
+        self._made = pexpect.spawn(
+            sys.executable, command, cwd=folder, env=surroundings(), timeout=90, encoding="utf8"
+        )
+
+    def expect(self, *patterns):
+        for pattern in patterns:
+            self._made.expect(pattern)
+
+    def begun(self, run):
+        end = time.monotonic() + 90
+        while not (run / "attach.sock").exists():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+    def interrupt(self):
+        self._made.sendintr()
+        self.expect("a prompt opens", "step +([0-9]+)")
+        step = int(self._made.match[1])
+        self.expect(self.prompt)
+        return step
+
+    def say(self, line, *answers):
+        self._made.sendline(line)
+        self.expect(*answers, self.prompt)
+
+    def leave(self, line, *answers):
+        self._made.sendline(line)
+        self.expect(*answers)
+
+    def ended(self):
+        self.expect(self.end)
+        self._made.close()
+        return self._made.exitstatus
+
+
+def surroundings():
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    # IPython's own files do not matter, and neither do colours.
+    extra = {"XDG_CONFIG_HOME": "/nowhere", "PYTHONPATH": str(EXAMPLE.parents[1]), "TERM": "dumb"}
+    return {**plain, **extra, "PYTHONWARNINGS": "error::ResourceWarning"}
+
+
+def voxflow(folder, *arguments, status=0):
+    command = [sys.executable, "-m", "voxflow.cli", *map(str, arguments)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=folder, env=surroundings(), timeout=110
+    )
+    assert done.returncode == status, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("toy")
+    make = [sys.executable, EXAMPLE / "make_data.py", "--out", folder / "data"]
+    subprocess.run(make, check=True, env=surroundings())
+    (folder / "toy.yaml").write_text((EXAMPLE / "toy.yaml").read_text())
+    return folder
+
+
+def train(name, steps=10**6):
+    small = ["device=cpu", "data.input_shape=[52,52]", "validation.batches=1"]
+    return ["train", "toy.yaml", *small, f"stop.steps={steps}", f"name={name}"]
+
+
+def final(folder, name):
+    return load_checkpoint(folder / "runs" / name / "checkpoints" / "final.pt")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("program", [PLAIN, IPYTHON], ids=["plain", "ipython"])
+def test_a_real_training_in_a_real_terminal(toy, program):
+    if program == IPYTHON:
+        pytest.importorskip("IPython")
+    name = "plain" if program == PLAIN else "ipython"
+    terminal = Terminal(toy, *train(name), program=program)
+    terminal.begun(toy / "runs" / name)
+    first = terminal.interrupt()
+    terminal.say("help", "setlr RATE")
+    terminal.say("x = 3")
+    terminal.say("x + 1", "4")
+    terminal.say("model", "UNet")
+    terminal.say("preview", "previews|preview")
+    terminal.say("1 / 0", "ZeroDivisionError")
+    terminal.leave("q", "goes on after step")
+    second = terminal.interrupt()
+    assert second >= first
+    terminal.say("x", "3")
+    terminal.leave("stop", "the run ends after step", "somebody said stop")
+    assert terminal.ended() == 0
+
+    # Who only looked has changed nothing.
+    looked = final(toy, name)
+    assert looked.iteration == second
+    voxflow(toy, *train(f"{name}-untouched", steps=second))
+    untouched = final(toy, f"{name}-untouched")
+    assert same(looked.model, untouched.model)
+    assert str(looked.optimizer) == str(untouched.optimizer)
+
+    # On with it: what is changed acts, and a second process does the same.
+    run = toy / "runs" / name
+    terminal = Terminal(toy, *train(name), "--resume", program=program)
+    terminal.begun(run)
+    assert terminal.interrupt() >= second
+    terminal.say("setlr 0.125", "-> 0.125")
+    terminal.say("optimizer.param_groups[0]['lr']", "0.125")
+    terminal.leave("resume", "goes on")
+    assert "lr 0.125" in voxflow(toy, "attach", run, "status")
+    assert "waits after step" in voxflow(toy, "attach", run, "pause")
+    assert "0.125 -> 0.25" in voxflow(toy, "attach", run, "set", "optimizer.lr", "0.25")
+    assert "snapshot-" in voxflow(toy, "attach", run, "snapshot")
+    assert "validation.loss" in voxflow(toy, "attach", run, "validate")
+    voxflow(toy, "attach", run, "setlrr", "1", status=1)
+    voxflow(toy, "attach", run, "resume")
+    assert "the run ends" in voxflow(toy, "attach", run, "stop")
+    assert terminal.ended() == 0
+    voxflow(toy, "attach", run, "status", status=3)
+
+    said = [event.value["line"] for event in read_events(run, ["command"])]
+    wanted = ["setlr 0.125", "resume", "pause", "set optimizer.lr 0.25", "snapshot", "resume"]
+    assert said[-7:] == [*wanted, "stop"]
+    assert final(toy, name).optimizer["param_groups"][0]["lr"] == 0.25
+    assert not (run / "attach.sock").exists()

@@ -61,10 +61,17 @@ class Console:
         self._put: dict[str, Any] = {}
         self._functions: set[str] = set()
         self.left = False
+        self._last = ""
 
-    def open(self) -> None:
-        """Prompt until somebody lets the training go on."""
-        session, self.left = self._session, False
+    def open(self) -> str:
+        """Prompt until somebody lets the training go on.
+
+        Returns
+        -------
+        str
+            What happens now, to be shown when the prompt is closed.
+        """
+        session, self.left, self._last = self._session, False, ""
         self._refresh()
         session.record({EVENT: "opened"})
         training = session.model.training
@@ -77,8 +84,7 @@ class Console:
             sys.stdout.flush()
         if session.model.training != training:
             print(f"note: the model is in {'training' if not training else 'evaluation'} mode now")
-        if not self.left:
-            print(_AFTER[session.outside.state].format(session.step))
+        return self._last or _AFTER[session.outside.state].format(session.step)
 
     def _prompt(self) -> None:
         """IPython's prompt where there is one, and else Python's."""
@@ -122,8 +128,8 @@ class Console:
     def _function(self, name: str) -> Callable[..., None]:
         def function(*given: Any, **options: Any) -> None:
             commands = self._session.commands
-            self._show(commands.call(self._session, name, *given, source="console", **options))
-            self.left = self.left or name in LEAVE
+            text = commands.call(self._session, name, *given, source="console", **options)
+            self._done(name, text)
 
         function.__name__ = function.__qualname__ = name
         function.__doc__ = self._session.commands[name].help
@@ -166,11 +172,12 @@ class Console:
         except Exception as error:
             print(f"{type(error).__name__}: {error}")
             return
-        self._show(text)
-        self.left = self.left or line.partition(" ")[0] in LEAVE
+        self._done(line.partition(" ")[0], text)
 
-    def _show(self, text: str) -> None:
-        if text:
+    def _done(self, name: str, text: str) -> None:
+        if name in LEAVE:
+            self.left, self._last = True, text
+        elif text:
             print(text)
 
     def typed(self, source: str) -> None:

@@ -176,7 +176,11 @@ class Outside:
         self.doing = "the console is open"
         try:
             with self._interrupts.as_usual():
-                self._console.open()
+                said = self._console.open()
+            # Not before: whoever reads it may press Ctrl-C again.
+            print(said, flush=True)
+        except KeyboardInterrupt:
+            pass  # while the prompt was closed
         except Exception as error:
             logger.warning("the console failed, the training goes on", exc_info=error)
         finally:
