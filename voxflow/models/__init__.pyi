@@ -1,7 +1,17 @@
 # The face of the room: each public name and the file it comes from.
 
-from . import geometry, unet
+from . import dense, geometry, unet
+from .dense import fuse_batch_norm, to_dense
 from .geometry import Geometry, analyse
 from .unet import UNet
 
-__all__ = ["analyse", "Geometry", "geometry", "UNet", "unet"]
+__all__ = [
+    "analyse",
+    "dense",
+    "fuse_batch_norm",
+    "Geometry",
+    "geometry",
+    "to_dense",
+    "UNet",
+    "unet",
+]
