@@ -20,6 +20,7 @@ from voxflow.training import (
     EarlyStopping,
     Every,
     Keeper,
+    MaxActiveHours,
     Scheduled,
     UnknownTarget,
     Updates,
@@ -239,6 +240,30 @@ def test_active_time_goes_on_and_pauses_do_not_count(tmp_path):
     two = made(6)
     now[0] += 5000
     assert two.run().active_seconds == 60
+
+
+def test_hours_are_those_of_training_also_after_a_resume(tmp_path):
+    now = [0.0]
+
+    class Takes:
+        def after_step(self, session, step):
+            now[0] += 361
+            with session.paused():
+                now[0] += 5000
+
+    def made(rule):
+        keeper = Keeper(tmp_path / "checkpoints", last=Every(steps=1), every=Every(hours=1))
+        clock = Clock(monotonic=lambda: now[0])
+        return session(run_dir=tmp_path, keeper=keeper, stop_after=rule, hooks=[Takes()],
+                       clock=clock)  # fmt: skip
+
+    assert made(17).run().step == 17
+    now[0] += 5000
+    report = made(MaxActiveHours(3.5)).run()
+    # 3.5 h are over after 35 steps.
+    assert (report.step, report.reason) == (35, "3.51 active hours are over, of 3.5")
+    found = {p.stem: load_checkpoint(p).iteration for p in (tmp_path / "checkpoints").iterdir()}
+    assert found == {"hours-1": 10, "hours-2": 20, "hours-3": 30, "last": 35, "final": 35}
 
 
 def test_a_run_may_go_on_in_the_same_process():

@@ -46,7 +46,7 @@ class Step:
     Attributes
     ----------
     number
-        Which step was made last.
+        Which step was made last, since something was loaded; 0: none.
     whole
         Whether model and optimizer are as after a whole step, or before the first.
     """
@@ -363,9 +363,9 @@ class Step:
             "kept": None if self._kept is None else self._kept.state_dict(),
         }
 
-    def load_state_dict(self, state: dict[str, Any], number: int = 0) -> None:
-        """Go on from what was saved after a step, after `begin`; what is not there begins anew."""
-        self.number, self.whole = number, True
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what was saved, after `begin`; what is not there begins anew."""
+        self.number, self.whole = 0, True
         if self._scaler is not None and state.get("scaler"):
             self._scaler.load_state_dict(state["scaler"])
         if self.averages is not None and state.get("average"):

@@ -12,7 +12,6 @@ from voxflow.nodes.scanning.scan import Scan
 from voxflow.pipeline.engine import build
 from voxflow.torch.calls import arguments
 from voxflow.torch.draws import drawing_from
-from voxflow.torch.modes import evaluating
 from voxflow.torch.predict import Predict
 from voxflow.torch.tensors import to_tensor
 from voxflow.training.metrics import metric
@@ -99,7 +98,8 @@ class RegionValidation(Validation):
         if self.block is not None:
             made += Scan(self.block, progress_callback=ScanCallback())
         drawing = drawing_from(self.seed, forward.device)
-        with self._weights(averages), evaluating(model), drawing, torch.no_grad():
+        # Predict puts the model into evaluation mode, and back.
+        with self._weights(averages), drawing, torch.no_grad():
             with build(made, seed=self.seed):
                 batch = made.request_batch(self.request)
             values = {

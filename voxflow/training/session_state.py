@@ -75,7 +75,7 @@ def restore(session: Session, path: Path, found: Checkpoint) -> None:
     session.step = found.iteration
     session.position = found.position
     session._step.begin(session.ranks)
-    session._step.load_state_dict(kept.get("step") or {}, found.iteration)
+    session._step.load_state_dict(kept.get("step") or {})
     session.clock.load_state_dict(kept.get("clock") or {"active_seconds": 0.0})
     session.hooks.load_state_dict(kept.get("hooks") or {})
     _load_rules(session, kept)
