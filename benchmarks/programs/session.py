@@ -1,8 +1,13 @@
 """Training steps of a session and of a bare loop, in turn, on the same model and tensors."""
 
 import contextlib
+import io
+import json
 import tempfile
+import threading
 import time
+from collections import defaultdict
+from pathlib import Path
 
 from serve import serve
 
@@ -37,6 +42,40 @@ class Turns:
         if self.since is not None:
             self.theirs.append(since(start))
         self.since = now()
+
+
+class Trace:
+    """What the hooks of a session do, and in which thread."""
+
+    def __init__(self, session):
+        self.spans = []
+        self.guarded, session.hooks.guarded = session.hooks.guarded, self
+        self.thread = threading.get_ident()
+
+    def __call__(self, hook, what, function, *args):
+        start = time.perf_counter()
+        try:
+            return self.guarded(hook, what, function, *args)
+        finally:
+            span = (type(hook).__name__, what, threading.get_ident(), start, time.perf_counter())
+            self.spans.append(span)
+
+    def sums(self):
+        """Seconds by hook: in the thread that trains, from step to step; and beside it."""
+        found = defaultdict(lambda: [0.0, 0.0])
+        for name, what, thread, start, end in self.spans:
+            if what not in ("begin", "end"):
+                found[name][thread != self.thread] += end - start
+        return dict(found)
+
+    def write(self, path):
+        """For chrome://tracing or ui.perfetto.dev."""
+        events = [
+            {"name": f"{name}.{what}", "ph": "X", "pid": 0, "tid": thread, "ts": 1e6 * start,
+             "dur": 1e6 * (end - start)}
+            for name, what, thread, start, end in self.spans
+        ]  # fmt: skip
+        Path(path).write_text(json.dumps({"traceEvents": events}))
 
 
 def now():
@@ -115,6 +154,35 @@ class Sessions:
         # The step before the first that is timed had a batch, too.
         batches = turns.batches[-len(turns.ours) :]
         return {"ours": turns.ours, "theirs": turns.theirs, "batches": batches}
+
+    def watched(self, count, every, trace=None):
+        """Steps with what watches a run; seconds by hook, and those of all steps."""
+        from voxflow import training
+
+        session = self.session
+        session.stop_rules[0].steps += count
+        steps = Seconds()
+        watching = [
+            training.Recorder(),
+            training.Status(every, stream=io.StringIO(), live=False),
+            training.Plots(every, pause=0),
+            training.Previews(every=every),
+        ]
+        session.hooks = type(session.hooks)([steps, *watching], session.record)
+        traced = Trace(session)
+        session.run()
+        if trace is not None:
+            traced.write(trace)
+        return {"hooks": traced.sums(), "steps": steps.total}
+
+
+class Seconds:
+    """A hook that sums up how long steps take, without hooks."""
+
+    total = 0.0
+
+    def after_step(self, session, step):
+        self.total += step.seconds
 
 
 @contextlib.contextmanager
