@@ -211,16 +211,8 @@ class Session:
 
     @optimizer.setter
     def optimizer(self, optimizer: torch.optim.Optimizer) -> None:
-        self._alone("another optimizer")
         self._step.exchange(optimizer)
         self.targets.put("optimizer", optimizer)
-
-    def _alone(self, what: str) -> None:
-        if self._changes.going_on and self.ranks.count > 1:
-            raise RuntimeError(
-                f"{self.ranks.count} processes train, and only this one would have {what}. Stop "
-                "the run, and start all of them with it"
-            )
 
     # -- from outside ---------------------------------------------------------------------------
 
@@ -308,7 +300,11 @@ class Session:
         RuntimeError
             In a run of several processes, of which the others would not have the weights.
         """
-        self._alone("other weights")
+        if self._changes.going_on and self.ranks.count > 1:
+            raise RuntimeError(
+                f"{self.ranks.count} processes train, and only this one would have other weights. "
+                "Stop the run, and start all of them with these"
+            )
         found = load_checkpoint(path, "cpu")
         report = load_weights(self.model, found.model, mode)
         logger.info("weights of %s: %s", path, report)
