@@ -64,7 +64,7 @@ class Trace:
         """Seconds by hook: in the thread that trains, from step to step; and beside it."""
         found = defaultdict(lambda: [0.0, 0.0])
         for name, what, thread, start, end in self.spans:
-            if what not in ("begin", "end"):
+            if thread != self.thread or what == "after_step":
                 found[name][thread != self.thread] += end - start
         return dict(found)
 
