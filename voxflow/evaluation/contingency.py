@@ -236,7 +236,7 @@ def check_labels(dtype: Any, what: str) -> None:
     TypeError
         If the dtype is neither of integers nor bool.
     """
-    if not (np.issubdtype(dtype, np.integer) or dtype == bool):
+    if np.dtype(dtype).kind not in "iub":
         raise TypeError(
             f"the {what} is {dtype}, but ids are integers: a float holds them exactly only up to "
             "2**53 (float32: 2**24). If it holds ids, cast it, e.g. labels.astype('uint64'); if it "
@@ -269,21 +269,24 @@ def _as_unsigned(
     truth: NDArray[Any], found: NDArray[Any]
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.uint64]]:
     """Both in one unsigned dtype, and the largest ids that are none below zero in disguise."""
-    limits = [int(np.iinfo(_integer(labels.dtype)).max) for labels in (truth, found)]
-    size = max(truth.dtype.itemsize, found.dtype.itemsize)
+    kinds = [_integer(labels.dtype) for labels in (truth, found)]
+    limits = [int(np.iinfo(kind).max) for kind in kinds]
+    # Of two sizes only, so that kernels are compiled for few.
+    size = max(truth.dtype.itemsize, found.dtype.itemsize, 4)
     same = [_resized(labels, size) for labels in (truth, found)]
     return same[0], same[1], np.array(limits, np.uint64)
 
 
 def _resized(labels: NDArray[Any], size: int) -> NDArray[Any]:
-    own = _integer(labels.dtype)
-    plain = np.ascontiguousarray(labels, dtype=None if labels.dtype == bool else own)
-    unsigned = plain.view(f"u{plain.dtype.itemsize}")
-    return unlocked(unsigned if unsigned.itemsize == size else plain.view(own).astype(f"u{size}"))
+    own = labels if labels.dtype.kind != "b" else labels.view(np.uint8)
+    if own.dtype.itemsize < size:
+        own = own.astype(f"{own.dtype.kind}{size}", order="C")  # below zero it stays below zero
+    plain = np.ascontiguousarray(own, dtype=own.dtype.newbyteorder("="))
+    return unlocked(plain.view(f"u{size}"))
 
 
-def _integer(dtype: Any) -> np.dtype[Any]:
-    return np.dtype(np.uint8) if dtype == bool else np.dtype(dtype).newbyteorder("=")
+def _integer(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return np.dtype(np.uint8 if dtype.kind == "b" else dtype.newbyteorder("="))
 
 
 def _starts(
@@ -306,9 +309,7 @@ def _as_rows(table: Contingency) -> NDArray[np.uint64]:
     return rows
 
 
-def _negative(
-    truth: NDArray[Any], found: NDArray[Any], place: int, start: tuple[int, ...]
-) -> str:
+def _negative(truth: NDArray[Any], found: NDArray[Any], place: int, start: tuple[int, ...]) -> str:
     index = np.unravel_index(place, truth.shape) if truth.ndim else ()
     for what, labels in (("truth", truth), ("segmentation", found)):
         value = int(labels[index])
