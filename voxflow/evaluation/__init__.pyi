@@ -1,6 +1,14 @@
 # The face of the room: each public name and the file it comes from.
 
+from .binary import (
+    binary_nll,
+    Confusion,
+    confusion,
+    rescale_fudge,
+    ScoreHistogram,
+)
 from .contingency import Contingency, contingency, PairCounter
+from .evaluate import evaluate, Evaluation, scores_of
 from .matching import (
     average_precision,
     Matches,
@@ -25,14 +33,22 @@ from .partition import (
     Variation,
     variation_of_information,
 )
+from .scores import evaluate_scores, ScoreEvaluation
+from .sweep import Sweep, sweep
 
 __all__ = [
     "adapted_rand",
     "AdaptedRand",
     "average_precision",
+    "binary_nll",
+    "Confusion",
+    "confusion",
     "Contingency",
     "contingency",
     "cremi_score",
+    "evaluate",
+    "evaluate_scores",
+    "Evaluation",
     "Matches",
     "matches",
     "object_table",
@@ -43,6 +59,12 @@ __all__ = [
     "panoptic_quality",
     "Piece",
     "rand_index",
+    "rescale_fudge",
+    "ScoreEvaluation",
+    "ScoreHistogram",
+    "scores_of",
+    "Sweep",
+    "sweep",
     "Trouble",
     "Variation",
     "variation_of_information",
