@@ -5,6 +5,7 @@ from . import models, nodes, ops, pipeline, stores, testing, torch
 from . import contrib
 from . import as_gunpowder, ext, jax, tensorflow, zoo
 from . import training
+from . import evaluation
 from .version_info import version
 
 # What flows
@@ -252,6 +253,7 @@ __all__ = [
     "testing",
     "torch",
     "train_valid_split",
+    "evaluation",
     "training",
     "UnhealthyBlock",
     "UnhealthyStop",

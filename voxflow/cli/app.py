@@ -12,6 +12,7 @@ from voxflow.cli.attach import attach
 from voxflow.cli.config import config
 from voxflow.cli.model import model
 from voxflow.cli.plot import plot
+from voxflow.cli.evaluate import evaluate
 from voxflow.cli.train import train
 from voxflow.training.config import ConfigError, ConfigWarning
 from voxflow.version_info import version
@@ -66,4 +67,5 @@ app.add_command(attach)
 app.add_command(config)
 app.add_command(model)
 app.add_command(plot)
+app.add_command(evaluate)
 app.add_command(train)

@@ -33,6 +33,7 @@ from .partition import (
     Variation,
     variation_of_information,
 )
+from .plots import plot_evaluation
 from .scores import evaluate_scores, ScoreEvaluation
 from .sweep import Sweep, sweep
 
@@ -58,6 +59,7 @@ __all__ = [
     "Panoptic",
     "panoptic_quality",
     "Piece",
+    "plot_evaluation",
     "rand_index",
     "rescale_fudge",
     "ScoreEvaluation",

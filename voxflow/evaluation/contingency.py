@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from voxflow.evaluation.pairs import FIELDS, add_rows, count_pairs, new_table
 from voxflow.ops.pointers import unlocked
 
 __all__ = ["Contingency", "PairCounter", "contingency", "parse_ids"]
+
+_COLUMNS = ("truth", "found", "voxels", "runs", "places")
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,13 +71,12 @@ class Contingency:
             Ids, 0 to 2**64 - 1.
         """
         keep = ~np.isin(self.truth, parse_ids(truth)) & ~np.isin(self.found, parse_ids(found))
-        columns = (self.truth, self.found, self.voxels, self.runs, self.places)
-        return Contingency(*(column[keep] for column in columns), self.shape, self.scattered)
+        columns = {name: getattr(self, name)[keep] for name in _COLUMNS}
+        return replace(self, **columns)
 
     def scatter(self, *found: int) -> Contingency:
         """The same where each voxel of these ids of what was found is an object of its own."""
-        columns = (self.truth, self.found, self.voxels, self.runs, self.places)
-        return Contingency(*columns, self.shape, (*self.scattered, *found))
+        return replace(self, scattered=(*self.scattered, *found))
 
     def __add__(self, other: Contingency) -> Contingency:
         """The table of both, for parts of a volume that were counted apart.
@@ -199,8 +200,8 @@ class PairCounter:
         rows = self._rows[self._rows[:, 2] > 0]
         rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
         truth, found = rows[:, 0].copy(), rows[:, 1].copy()
-        numbers = (rows[:, field].astype(np.int64) for field in (2, 3, 4))
-        return Contingency(truth, found, *numbers, self.shape)
+        voxels, runs, places = (rows[:, field].astype(np.int64) for field in (2, 3, 4))
+        return Contingency(truth, found, voxels, runs, places, self.shape)
 
     def _check(
         self,
@@ -303,9 +304,8 @@ def _starts(
 
 def _as_rows(table: Contingency) -> NDArray[np.uint64]:
     rows = np.empty((len(table.truth), FIELDS), np.uint64)
-    columns = (table.truth, table.found, table.voxels, table.runs, table.places)
-    for field, column in enumerate(columns):
-        rows[:, field] = column
+    for field, name in enumerate(_COLUMNS):
+        rows[:, field] = getattr(table, name)
     return rows
 
 

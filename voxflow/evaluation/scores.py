@@ -153,9 +153,16 @@ def evaluate_scores(
             histogram.add(pairs, values[channel], mask=counts)
     at = histogram.best() if threshold is None else threshold
     place = float(histogram.thresholds[histogram.nearest(at)])
-    areas = histogram.roc_area(), histogram.pr_area()
-    where = together.region, together.voxel_size, together.notes
-    return ScoreEvaluation(histogram, place, histogram.at(place), *areas, *where)
+    return ScoreEvaluation(
+        histogram,
+        place,
+        histogram.at(place),
+        histogram.roc_area(),
+        histogram.pr_area(),
+        together.region,
+        together.voxel_size,
+        together.notes,
+    )
 
 
 def neighborhood_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -165,9 +166,13 @@ def kind_of_attrs(attrs: Mapping[str, Any]) -> Kind | None:
 
     >>> kind_of_attrs({"vector_units": "voxels", "resolution": [4, 4]})
     Vectors(units='voxels')
+    >>> kind_of_attrs({"affinity_neighborhood": "[[-1, 0]]"})
+    Affinities(neighborhood=((-1, 0),))
     """
     if attrs.get(_NEIGHBORHOOD) is not None:
-        return Affinities(attrs[_NEIGHBORHOOD])
+        offsets = attrs[_NEIGHBORHOOD]
+        # HDF5 has no nested lists: written there as they are, they become text.
+        return Affinities(json.loads(offsets) if isinstance(offsets, str) else offsets)
     if attrs.get(_UNITS) is not None:
         return Vectors(attrs[_UNITS])
     if attrs.get(_SIGMA) is not None:
