@@ -35,6 +35,7 @@ from .partition import (
 )
 from .plots import plot_evaluation
 from .scores import evaluate_scores, ScoreEvaluation
+from .skeletons import expected_run_length, RunLength, segments_at
 from .sweep import Sweep, sweep
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "evaluate",
     "evaluate_scores",
     "Evaluation",
+    "expected_run_length",
     "Matches",
     "matches",
     "object_table",
@@ -62,9 +64,11 @@ __all__ = [
     "plot_evaluation",
     "rand_index",
     "rescale_fudge",
+    "RunLength",
     "ScoreEvaluation",
     "ScoreHistogram",
     "scores_of",
+    "segments_at",
     "Sweep",
     "sweep",
     "Trouble",

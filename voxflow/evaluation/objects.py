@@ -78,7 +78,7 @@ def object_table(table: Contingency, background: int = 0) -> ObjectTable:
     best, count = order[first], len(ids)
 
     def summed(values: NDArray[Any]) -> NDArray[np.float64]:
-        return np.bincount(number, weights=values[order], minlength=count)
+        return np.bincount(number, weights=values[order], minlength=count).astype(np.float64)
 
     return ObjectTable(
         ids,

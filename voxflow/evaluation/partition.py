@@ -190,5 +190,5 @@ def _pairs(table: Contingency) -> tuple[float, float, float]:
 def sizes_of(ids: NDArray[np.uint64], voxels: NDArray[np.int64]) -> NDArray[np.float64]:
     """For each pair, how many voxels its object has, shape (pairs,)."""
     _, number = np.unique(ids, return_inverse=True)
-    sizes: NDArray[np.float64] = np.bincount(number, weights=voxels, minlength=1)
+    sizes = np.bincount(number, weights=voxels, minlength=1).astype(np.float64)
     return sizes[number]
