@@ -10,7 +10,6 @@ import argparse
 import json
 from pathlib import Path
 
-import numpy as np
 from common import (
     AFFINITIES,
     HELD_OUT,
@@ -21,59 +20,39 @@ from common import (
     TRAINED,
     UNTRAINED,
     load,
-    overlap,
 )
 from segment import watershed_of_raw
-from skimage.metrics import adapted_rand_error, variation_of_information
+
+import voxflow as vf
+from voxflow.evaluation import evaluate_scores
+
+# Only pairs of direct neighbours: these are what joins voxels.
+NEAR = [c for c, offset in enumerate(NEIGHBORHOOD) if sum(map(abs, offset)) == 1]
 
 
 def score(segmentation, labels):
     """VOI (bits) and adapted Rand error of a segmentation; voxels labelled 0 do not count."""
-    truth = np.unique(labels, return_inverse=True)[1].reshape(labels.shape) + 1
-    truth[labels == 0] = 0
-    found = np.unique(segmentation, return_inverse=True)[1].reshape(labels.shape) + 1
-    split, merge = variation_of_information(truth, found, ignore_labels=(0,))
-    error = adapted_rand_error(truth, found, ignore_labels=(0,))[0]
-    scores = {"voi_split": split, "voi_merge": merge, "voi_sum": split + merge, "arand": error}
-    return {name: float(value) for name, value in scores.items()}
+    found = vf.evaluation.evaluate(labels, segmentation, ignore=[0]).scores
+    names = {"voi_split": "voi_split", "voi_merge": "voi_merge", "voi_sum": "voi", "arand": "arand"}
+    return {title: found[name] for title, name in names.items()}
 
 
-def auc(truth, prediction):
-    """Area under the ROC curve: how often a positive is above a negative (a tie counts half)."""
-    _, rank, counts = np.unique(prediction, return_inverse=True, return_counts=True)
-    positive = np.bincount(rank.ravel()[truth.ravel()], minlength=len(counts))
-    negative = counts - positive
-    below = np.cumsum(negative) - negative
-    pairs = positive.sum() * negative.sum()
-    return float((positive * (below + negative / 2)).sum() / pairs) if pairs else float("nan")
-
-
-def auc_of_affinities(affinities, labels, neighborhood=NEIGHBORHOOD):
-    """AUC over all pairs of voxels whose two ends are labelled, the three direct ones alone."""
-    truths, predictions = [], []
-    for channel, offset in zip(affinities, neighborhood, strict=True):
-        if sum(map(abs, offset)) > 1:
-            continue
-        sizes = list(zip(offset, labels.shape, strict=True))
-        here = tuple(slice(max(0, -o), min(n, n - o)) for o, n in sizes)
-        there = tuple(slice(max(0, o), min(n, n + o)) for o, n in sizes)
-        known = (labels[here] != 0) & (labels[there] != 0)
-        truths.append((labels[here] == labels[there])[known])
-        predictions.append(channel[here][known])
-    return auc(np.concatenate(truths), np.concatenate(predictions))
+def auc_of_affinities(affinities, labels, neighborhood=NEIGHBORHOOD, channels=NEAR):
+    """AUC over all pairs of direct neighbours of which both are labelled."""
+    options = {"neighborhood": neighborhood, "channels": channels, "thresholds": 1024}
+    return evaluate_scores(labels, affinities, **options).roc_area
 
 
 def evaluate(data, files):
     """Scores {name: {measure: value}} of prediction files and of the watershed of raw."""
-    labels, scores = load(data, LABELS), {}
+    labels, scores = (data, LABELS), {}
     for path in files:
-        affinities, segmentation = load(path, AFFINITIES), load(path, SEGMENTATION)
-        truth, affinities, segmentation = overlap(labels, affinities, segmentation)
-        scores[path.stem] = score(segmentation, truth)
-        scores[path.stem]["auc"] = auc_of_affinities(affinities, truth)
-    region = load(files[0], SEGMENTATION)
-    truth, raw, _ = overlap(labels, load(data, RAW), region)
-    scores["watershed of raw"] = score(watershed_of_raw(raw), truth)
+        scores[path.stem] = score((path, SEGMENTATION), labels)
+        scores[path.stem]["auc"] = auc_of_affinities((path, AFFINITIES), labels)
+    region = load(files[0], SEGMENTATION).spec.roi
+    raw = load(data, RAW).crop(region.intersect(load(data, LABELS).spec.roi))
+    basins = vf.Array(watershed_of_raw(raw.data), raw.spec)
+    scores["watershed of raw"] = score(basins, labels)
     return scores
 
 

@@ -158,14 +158,6 @@ def test_scores_of_known_segmentations(scripts, blobs):
     assert score(np.ones_like(halves), unlabelled)["voi_sum"] == pytest.approx(0)
 
 
-def test_auc_counts_pairs_in_the_right_order(scripts):
-    rng = np.random.default_rng(0)
-    truth, prediction = rng.random(80) < 0.4, rng.integers(0, 6, 80)
-    above = prediction[truth][:, None] - prediction[~truth]
-    by_pairs = ((above > 0) + 0.5 * (above == 0)).mean()
-    assert scripts["evaluate"].auc(truth, prediction) == pytest.approx(by_pairs)
-
-
 def test_auc_of_affinities_looks_along_the_offsets(scripts, blobs):
     evaluate, neighborhood = scripts["evaluate"], scripts["common"].NEIGHBORHOOD
     affinities = affinities_of(blobs, neighborhood)
