@@ -107,6 +107,7 @@ def test_reference_names_the_whole_face():
 @pytest.mark.parametrize(
     "room",
     [
+        voxflow.evaluation,
         voxflow.jax,
         voxflow.models,
         voxflow.pipeline.engine.workers,
