@@ -1,0 +1,70 @@
+"""``voxflow inspect``: what is in files, as a table, a page or a picture."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+__all__ = ["inspect"]
+
+
+@click.command()
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, writable=True),
+    help="Write a page that shows all arrays, for a browser, without a server.",
+)
+@click.option(
+    "--png",
+    type=click.Path(dir_okay=False, writable=True),
+    help="Write a picture of the middle of every array.",
+)
+@click.option("--fast", is_flag=True, help="Read no voxels: no ranges, and no ids.")
+def inspect(
+    paths: tuple[str, ...], as_json: bool, html: str | None, png: str | None, fast: bool
+) -> None:
+    """Show what is in files, of any format and origin, in folders of snapshots, and at URLs.
+
+    A path in a file is given behind a colon: a.hdf:volumes/raw.
+    """
+    from voxflow.inspect import describe
+
+    if html is not None or png is not None:
+        _draw(paths, html, png)
+        return
+    reports = describe(paths, max_bytes=0 if fast else None)
+    if as_json:
+        click.echo(json.dumps([report.as_dict() for report in reports], indent=2))
+    else:
+        _print(reports)
+    if all(report.error is not None for report in reports):
+        raise SystemExit(1)
+
+
+def _print(reports: object) -> None:
+    try:
+        from rich.console import Console
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            'the table needs rich: pip install "voxflow[inspect]", or take --json'
+        ) from error
+    from voxflow.inspect.table import print_reports
+
+    print_reports(reports, Console())  # type: ignore[arg-type]
+
+
+def _draw(paths: tuple[str, ...], html: str | None, png: str | None) -> None:
+    from voxflow.inspect import write_page, write_sheet
+
+    try:
+        if html is not None:
+            click.echo(write_page(paths, html))
+        if png is not None:
+            click.echo(write_sheet(paths, png))
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f'{error}: pip install "voxflow[inspect]"') from error
+    except OSError as error:
+        raise click.ClickException(str(error)) from error
