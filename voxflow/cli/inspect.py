@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+from typing import TYPE_CHECKING
 
 import click
 
+if TYPE_CHECKING:
+    from voxflow.inspect import FileReport
+
 __all__ = ["inspect"]
+
+_PIPED = 160  # columns
 
 
 @click.command()
@@ -44,7 +52,7 @@ def inspect(
         raise SystemExit(1)
 
 
-def _print(reports: object) -> None:
+def _print(reports: list[FileReport]) -> None:
     try:
         from rich.console import Console
     except ModuleNotFoundError as error:
@@ -53,7 +61,9 @@ def _print(reports: object) -> None:
         ) from error
     from voxflow.inspect.table import print_reports
 
-    print_reports(reports, Console())  # type: ignore[arg-type]
+    # What is piped into a file or a pager is not folded to 80 columns.
+    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPED
+    print_reports(reports, Console(width=wide))
 
 
 def _draw(paths: tuple[str, ...], html: str | None, png: str | None) -> None:

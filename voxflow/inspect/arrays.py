@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -19,6 +20,7 @@ from voxflow.stores import (
     open_attrs,
     open_dataset,
     read_geometry,
+    store_format,
 )
 from voxflow.stores.metadata import axis_names
 
@@ -37,7 +39,9 @@ _LABELS = re.compile(
     r"label|(?<![a-z])(seg|gt|ids?|mask|unlabell?ed)|neuron|fragment|instance|segment|object|cleft"
     r"|mitochondri|nuclei|membrane|semantic|(_|\b)ids$|classes"
 )
-_IMAGE = re.compile(r"raw|image|(?<![a-z])(em|img|data)(?![a-z])|pred|weight|scale|dist|aff|grad|lsd")
+_IMAGE = re.compile(
+    r"raw|image|(?<![a-z])(em|img|data)(?![a-z])|pred|weight|scale|dist|aff|grad|lsd"
+)
 _AFFINITIES = re.compile(r"(?<![a-z])aff")
 _TABLE = re.compile(r"(-|/|^)(ids|locations|edges|types|partners|offsets|comments|targets)$")
 _MISSING = "its voxel size is not stated: taken as 1 of no unit"
@@ -124,9 +128,22 @@ def _listed(container: Container) -> list[str]:
         if "://" not in store or "cannot be listed" not in str(error):
             raise
         names = []
+    if store_format(store) == "images":
+        names = _stacks(store, names)
     if not names and "://" in store:
         names = [level.path for level in list_levels(store, container.path)] or [container.path]
     return names
+
+
+def _stacks(folder: str, names: list[str]) -> list[str]:
+    """The stacks in a folder; its images one by one where they are not the sections of one."""
+    if "" not in names:
+        return names
+    try:
+        open_dataset(folder)
+    except StoreError:
+        return [name for name in names if name]
+    return [name for name in names if not os.path.isfile(os.path.join(folder, name))]
 
 
 def root_attrs(container: Container) -> dict[str, Any]:

@@ -57,7 +57,8 @@ def _of_file(report: FileReport) -> Iterable[RenderableType]:
         yield Text(f"  graph {graph.name}: {graph.nodes} nodes, {graph.edges} edges")
     for name, value in report.attrs.items():
         yield Text(f"  {name} = {_short(value)}", "dim")
-    told = [(array.name, text) for array in report.arrays for text in array.warnings]
+    told = [(a.name, f"cannot be read: {a.error}") for a in report.arrays if a.error is not None]
+    told += [(array.name, text) for array in report.arrays for text in array.warnings]
     for name, text in told:
         yield Text.assemble(("  ! ", "yellow"), (f"{name or 'it'}: ", "bold"), text)
     for text in report.warnings:
@@ -77,12 +78,12 @@ def _table(arrays: Sequence[ArrayReport]) -> RenderableType:
         # Text, not markup: names and messages of files may hold brackets.
         if array.shape is None:
             name = Text(array.name or "(root)")
-            table.add_row(name, Text(f"cannot be read: {array.error}", "red"))
+            table.add_row(name, Text("cannot be read", "red"))
             continue
         cells = [array.name or "(root)", *_cells(array)]
         row = [Text(cell) for cell in cells]
         if array.error is not None:
-            row[-1] = Text(f"cannot be read: {array.error}", "red")
+            row[-1] = Text("cannot be read", "red")
         table.add_row(*row)
     return table
 
@@ -122,7 +123,9 @@ def values_text(values: Values | None) -> str:
     lines = [f"{_number(values.low)} to {_number(values.high)}"]
     if values.labels is not None:
         labels = values.labels
-        lines = [f"{labels.count} ids, {labels.background:.0%} background"]
+        lines = [
+            f"{labels.count} {'id' if labels.count == 1 else 'ids'}, {labels.background:.0%} background"
+        ]
         lines += ["largest " + ", ".join(str(i) for i, _ in labels.largest[:_SHOWN_IDS])]
         lines = lines if labels.largest else lines[:1]
     if values.share < 1:

@@ -137,9 +137,7 @@ class _Seen:
         if self.ids and self.whole:
             labels = _labels(*map(np.concatenate, zip(*self.ids, strict=True)))
         share = self.voxels / size if size else 1.0
-        return Values(
-            self.low, self.high, share, self.not_finite, self.missing, labels, self.whole
-        )
+        return Values(self.low, self.high, share, self.not_finite, self.missing, labels, self.whole)
 
 
 def _labels(ids: NDArray[Any], voxels: NDArray[np.int64]) -> Labels:
@@ -178,9 +176,7 @@ def count_ids(data: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
     return ids, np.bincount(index, lengths).astype(np.int64)
 
 
-def _blocks(
-    shape: tuple[int, ...], itemsize: int, max_bytes: int
-) -> Iterator[tuple[slice, ...]]:
+def _blocks(shape: tuple[int, ...], itemsize: int, max_bytes: int) -> Iterator[tuple[slice, ...]]:
     """Blocks that cover an array, or as many of them as may be read, evenly spread."""
     if 0 in shape:
         return

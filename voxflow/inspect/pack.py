@@ -1,0 +1,161 @@
+"""Arrays packed for the page: few bits a voxel, deflated, and smaller until they fit."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from voxflow.inspect.pictures import find_limits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from voxflow.inspect.pictures import Layer
+
+__all__ = ["Packed", "fit", "pack"]
+
+_MAX_VOXELS = 1 << 23
+_CLIPPED = 0.1  # percent of values at either end
+_LOOKED_AT = 1 << 20
+
+
+@dataclass
+class Packed:
+    """An array for the page.
+
+    Attributes
+    ----------
+    layer
+        Where it is from.
+    codes
+        What is stored: channels and spatial axes; brightness of 0 to 255, or places in ``ids``.
+    voxel_size
+        Of what is stored, in world units.
+    low, high
+        The values of brightness 0 and 255.
+    exact
+        Whether brightness 0 to 255 are the values themselves.
+    ids
+        Of labels, as uint64; negative ones as their two's complement.
+    signed
+        Whether ids may be negative.
+    factors
+        By how much it is coarser than the file, along each spatial axis.
+    """
+
+    layer: Layer
+    codes: NDArray[Any]
+    voxel_size: list[float]
+    low: float = 0.0
+    high: float = 255.0
+    exact: bool = True
+    ids: NDArray[np.uint64] | None = None
+    signed: bool = False
+    factors: list[int] = field(default_factory=list)
+
+    def bytes(self) -> bytes:
+        """The deflated codes, little-endian."""
+        codes = np.ascontiguousarray(self.codes)
+        return zlib.compress(codes.astype(codes.dtype.newbyteorder("<")).tobytes(), 6)
+
+    def halve(self) -> bool:
+        """Make voxels twice as large along the axis on which they are smallest, if there is one."""
+        shape = self.codes.shape[1:]
+        able = [axis for axis, n in enumerate(shape) if n > 1]
+        if not able:
+            return False
+        axis = min(able, key=lambda i: (self.voxel_size[i], -shape[i]))
+        self.codes = _halved(self.codes, axis + 1, self.ids is None)
+        self.voxel_size[axis] *= 2
+        self.factors[axis] *= 2
+        return True
+
+
+def pack(layer: Layer) -> Packed:
+    """Turn an array into what the page shows."""
+    data = layer.data.reshape(-1, *layer.extent)
+    size = list(layer.voxel_size)
+    ones = [1] * len(size)
+    if layer.guess == "labels":
+        if data.dtype.kind == "f":
+            data = np.nan_to_num(np.rint(data)).astype(np.int64)
+        packed = Packed(layer, data, size, signed=data.dtype.kind == "i", factors=ones)
+        packed.ids = np.empty(0, np.uint64)  # so that labels are not averaged
+        _shrink(packed)
+        ids, codes = np.unique(packed.codes, return_inverse=True)
+        packed.ids = ids.astype(np.int64).view(np.uint64) if packed.signed else ids.astype("u8")
+        kind = np.min_scalar_type(max(len(ids) - 1, 0))
+        packed.codes = codes.reshape(packed.codes.shape).astype(kind)
+        return packed
+    if data.dtype == np.uint8 and layer.guess == "image":
+        packed = Packed(layer, data, size, factors=ones)
+    else:
+        packed = _dimmed(layer, data, size, ones)
+    _shrink(packed)
+    return packed
+
+
+def _dimmed(layer: Layer, data: NDArray[Any], size: list[float], ones: list[int]) -> Packed:
+    """Values as brightness; a few at either end are clipped, so that they do not darken all."""
+    values = np.abs(data) if data.dtype.kind == "c" else data
+    step = max(1, values.size // _LOOKED_AT)
+    some = values.ravel()[::step].astype(np.float64)
+    some = some[np.isfinite(some)]
+    low, high = find_limits(some, layer.guess)
+    if layer.guess != "affinities" and some.size:
+        low, high = (float(v) for v in np.percentile(some, (_CLIPPED, 100 - _CLIPPED)))
+        if low == high:
+            low, high = float(some.min()), float(some.max())
+    high = high if high > low else low + 1
+    codes = np.empty(values.shape, np.uint8)
+    for channel, source in zip(codes, values, strict=True):
+        scaled = np.nan_to_num((source.astype(np.float32) - low) * (255 / (high - low)))
+        channel[...] = np.rint(np.clip(scaled, 0, 255))
+    return Packed(layer, codes, size, low, high, exact=False, factors=ones)
+
+
+def _shrink(packed: Packed) -> None:
+    while packed.codes.size > _MAX_VOXELS and packed.halve():
+        pass
+
+
+def _halved(codes: NDArray[Any], axis: int, average: bool) -> NDArray[Any]:
+    if not average:
+        return codes[(slice(None),) * axis + (slice(None, None, 2),)]
+    if codes.shape[axis] % 2:
+        last = codes.take([-1], axis=axis)
+        codes = np.concatenate([codes, last], axis=axis)
+    pairs = codes.reshape(*codes.shape[:axis], -1, 2, *codes.shape[axis + 1 :])
+    total = pairs.sum(axis=axis + 1, dtype=np.uint16)
+    return ((total + 1) // 2).astype(np.uint8)
+
+
+def fit(packed: Sequence[Packed], max_bytes: int) -> list[bytes]:
+    """Deflate arrays; make the one that takes most coarser, until all fit.
+
+    Parameters
+    ----------
+    packed
+        The arrays, which are changed.
+    max_bytes
+        For all of them.
+
+    Returns
+    -------
+    list
+        The deflated codes of each.
+    """
+    blobs = [each.bytes() for each in packed]
+    while sum(map(len, blobs)) > max_bytes:
+        able = [i for i, each in enumerate(packed) if max(each.codes.shape[1:]) > 1]
+        if not able:
+            break
+        largest = max(able, key=lambda i: len(blobs[i]))
+        packed[largest].halve()
+        blobs[largest] = packed[largest].bytes()
+    return blobs

@@ -1,0 +1,233 @@
+"""One page for the browser that holds all it shows, and opens from disk."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import os
+import zlib
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from voxflow.inspect.describe import FileReport, describe_one, plain
+from voxflow.inspect.find import find_containers
+from voxflow.inspect.graphs import read_graphs
+from voxflow.inspect.pack import Packed, fit, pack
+from voxflow.inspect.read import read_layers
+from voxflow.inspect.table import loss_text, unit_text, values_text
+from voxflow.stores import StoreNotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from voxflow.inspect.find import Container
+
+__all__ = ["choose_shown", "write_page"]
+
+MAX_BYTES = 5_000_000
+"""Of the page."""
+
+_FOR_THE_REST = 300_000  # scripts, texts and tables
+_MAX_FILES = 12
+_SCRIPTS = ("unpack.js", "volume.js", "ortho.js", "cards.js", "facts.js", "app.js")
+
+
+def write_page(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    *,
+    max_files: int = _MAX_FILES,
+    max_bytes: int = MAX_BYTES,
+) -> Path:
+    """Write a page that shows arrays of files as sections, over each other and side by side.
+
+    The page asks nothing of a network. Arrays are made coarser where it would become larger than
+    it may be, and of many files some are shown; the page says so.
+
+    Parameters
+    ----------
+    paths
+        As for `voxflow.inspect.describe`.
+    out
+        The page, ``.html``; one that is there is replaced.
+    max_files
+        How many files have their arrays in the page: the first, the last, the one of the highest
+        loss, and others evenly spread. The loss of all of them is shown.
+    max_bytes
+        Of the page.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    StoreNotFound
+        If there is nothing at a path.
+    """
+    given = [paths] if isinstance(paths, str) or hasattr(paths, "__fspath__") else list(paths)  # type: ignore[arg-type]
+    containers = [found for path in given for found in find_containers(path)]
+    if not containers:
+        raise StoreNotFound("there is nothing to show: give a path")
+    reports = [describe_one(container) for container in containers]
+    shown = choose_shown(reports, max_files)
+    files = [_file(report) for report in reports]
+    packed: list[Packed] = []
+    for number in shown:
+        packed += _add_layers(files[number], containers[number], len(packed), len(shown))
+    blobs = fit(packed, (max_bytes - _FOR_THE_REST) * 3 // 4)
+    for file in files:
+        for array in file["layers"] or ():
+            array.update(_layer(packed[array["blob"]]))
+    report = {"files": files, "shown": shown, "title": _title(containers)}
+    ids = [
+        zlib.compress(p.ids.astype("<u8").tobytes()) if p.ids is not None else b"" for p in packed
+    ]
+    page = _fill(report, [*blobs, *ids])
+    target = Path(out)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    partial.write_text(page, encoding="utf-8")
+    partial.replace(target)
+    return target
+
+
+def choose_shown(reports: Sequence[FileReport], most: int) -> list[int]:
+    """Choose files: the first, the last, that of the highest loss, and others evenly spread.
+
+    >>> choose_shown([FileReport(str(i), loss=-abs(i - 3.0)) for i in range(9)], 4)
+    [0, 3, 4, 8]
+    """
+    able = [i for i, report in enumerate(reports) if report.error is None and report.arrays]
+    if len(able) <= most:
+        return able
+    losses = {i: _number(reports[i].loss) for i in able}
+    told = [i for i in able if losses[i] is not None]
+    chosen = [able[0], able[-1]]
+    chosen += [max(told, key=lambda i: losses[i] or 0.0)] if told else []
+    for place in np.linspace(0, len(able) - 1, most):
+        chosen.append(able[round(place)])
+    return sorted(dict.fromkeys(chosen).keys() if most > 2 else chosen[:most])[:most]
+
+
+def _number(loss: Any) -> float | None:
+    """A loss as one number; the mean of several."""
+    if isinstance(loss, list):
+        return float(np.mean(loss)) if loss else None
+    return float(loss) if isinstance(loss, int | float) and np.isfinite(loss) else None
+
+
+def _title(containers: Sequence[Container]) -> str:
+    first = os.path.basename(containers[0].name.rstrip("/"))
+    return first if len(containers) == 1 else f"{first} and {len(containers) - 1} more"
+
+
+def _file(report: FileReport) -> dict[str, Any]:
+    """What the page says of a file besides its arrays."""
+    attrs = dict(report.attrs)
+    token = _parsed(attrs.pop("replay_token", None))
+    warnings = [f"{a.name}: cannot be read: {a.error}" for a in report.arrays if a.error]
+    warnings += [f"{a.name}: {text}" for a in report.arrays for text in a.warnings]
+    return {
+        "path": report.path,
+        "format": report.format,
+        "error": report.error,
+        "iteration": report.iteration,
+        "loss": _number(report.loss),
+        "lossText": None if report.loss is None else loss_text(report.loss),
+        "token": token,
+        "attrs": attrs,
+        "arrays": [_array(array) for array in report.arrays],
+        "warnings": warnings + report.warnings,
+        "layers": None,
+        "graphs": [],
+        "notes": [],
+    }
+
+
+def _parsed(text: Any) -> Any:
+    """A token as what it is made of."""
+    try:
+        return plain(json.loads(text)) if isinstance(text, str) else plain(text)
+    except ValueError:
+        return text
+
+
+def _array(array: Any) -> dict[str, Any]:
+    shape = " × ".join(map(str, array.shape or ()))
+    size = " × ".join(f"{n:.6g}" for n in array.voxel_size or ())
+    facts = {
+        "shape": f"{shape} {array.dtype or ''}".strip(),
+        "voxel size": f"{size} {unit_text(array.units)}".strip(),
+        "offset": " ".join(f"{n:.6g}" for n in array.offset or ()),
+        "values": values_text(array.values).replace("\n", "; "),
+        **{name: str(value) for name, value in array.attrs.items()},
+    }
+    return {"name": array.name, "facts": {k: v for k, v in facts.items() if v}}
+
+
+def _add_layers(file: dict[str, Any], container: Container, first: int, files: int) -> list[Packed]:
+    """Read the arrays of a file; as many voxels as there is room for, in all files together."""
+    try:
+        layers, notes = read_layers(container, max(1 << 22, (1 << 26) // files))
+        file["graphs"] = read_graphs(container)
+    except Exception as error:  # each format has errors of its own
+        file["notes"].append(f"cannot be shown: {' '.join(str(error).split())}")
+        return []
+    file["notes"] += notes
+    file["layers"] = [{"blob": first + i} for i in range(len(layers))]
+    return [pack(layer) for layer in layers]
+
+
+def _layer(packed: Packed) -> dict[str, Any]:
+    layer = packed.layer
+    lead = layer.data.shape[: layer.data.ndim - len(layer.voxel_size)]
+    extent = zip(layer.extent, layer.voxel_size, strict=True)
+    return {
+        "name": layer.name,
+        "guess": layer.guess,
+        "shape": list(packed.codes.shape[1:]),
+        "lead": list(lead),
+        "voxelSize": packed.voxel_size,
+        "offset": list(layer.offset),
+        "extent": [n * size for n, size in extent],
+        "type": packed.codes.dtype.name,
+        "low": packed.low,
+        "high": packed.high,
+        "exact": packed.exact,
+        "dtype": layer.data.dtype.name,
+        "labels": packed.ids is not None,
+        "signed": packed.signed,
+        "factors": packed.factors,
+    }
+
+
+def _fill(report: dict[str, Any], blobs: Sequence[bytes]) -> str:
+    folder = resources.files("voxflow.inspect") / "page"
+    texts = {name: (folder / name).read_text("utf-8") for name in ("page.html", "page.css")}
+    scripts = "\n".join((folder / name).read_text("utf-8") for name in _SCRIPTS)
+    data = "\n".join(
+        f'<script type="text/plain" id="blob-{i}">{base64.b64encode(blob).decode()}</script>'
+        for i, blob in enumerate(blobs)
+    )
+    filled = {
+        "TITLE": html.escape(report["title"]),
+        "STYLE": texts["page.css"],
+        "REPORT": _as_script({**report, "blobs": len(blobs) // 2}),
+        "BLOBS": data,
+        "SCRIPT": scripts,
+    }
+    page = texts["page.html"]
+    parts = page.split("@@")  # every second one is a name
+    return "".join(filled[part] if i % 2 else part for i, part in enumerate(parts))
+
+
+def _as_script(value: Any) -> str:
+    """JSON that ends no script, whatever text is in it."""
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=str)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
