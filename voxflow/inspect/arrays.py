@@ -230,7 +230,8 @@ def guess(
     if attrs.get("kind") in get_args(Guess):
         return attrs["kind"]  # type: ignore[no-any-return]
     last = name.rstrip("/").rpartition("/")[2].lower()
-    if dtype.kind not in "biufc" or len(shape) < 2 or _TABLE.search(name.lower()):
+    is_table = len(shape) <= 2 and _TABLE.search(name.lower())
+    if dtype.kind not in "biufc" or len(shape) < 2 or is_table:
         return "table"
     if "affinity_neighborhood" in attrs or (_AFFINITIES.search(last) and len(shape) > 2):
         return "affinities"

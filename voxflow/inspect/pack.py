@@ -63,6 +63,10 @@ class Packed:
         codes = np.ascontiguousarray(self.codes)
         return zlib.compress(codes.astype(codes.dtype.newbyteorder("<")).tobytes(), 6)
 
+    def ids_bytes(self) -> bytes:
+        """The deflated ids, little-endian; nothing where there are none."""
+        return b"" if self.ids is None else zlib.compress(self.ids.astype("<u8").tobytes())
+
     def halve(self) -> bool:
         """Make voxels twice as large along the axis on which they are smallest, if there is one."""
         shape = self.codes.shape[1:]
@@ -80,7 +84,7 @@ def pack(layer: Layer) -> Packed:
     """Turn an array into what the page shows."""
     data = layer.data.reshape(-1, *layer.extent)
     size = list(layer.voxel_size)
-    ones = [1] * len(size)
+    ones = list(layer.factors) or [1] * len(size)
     if layer.guess == "labels":
         if data.dtype.kind == "f":
             data = np.nan_to_num(np.rint(data)).astype(np.int64)

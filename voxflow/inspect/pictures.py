@@ -41,6 +41,10 @@ class Layer:
         World units, of the spatial axes; at most three.
     guess
         What it holds.
+    unit
+        Of world positions, as "nm"; empty if it is not known.
+    factors
+        By how much it is coarser than its file along the spatial axes, where it is.
     """
 
     name: str
@@ -48,6 +52,8 @@ class Layer:
     voxel_size: tuple[float, ...]
     offset: tuple[float, ...]
     guess: Guess = "image"
+    unit: str = ""
+    factors: tuple[int, ...] = ()
 
     @property
     def extent(self) -> tuple[int, ...]:

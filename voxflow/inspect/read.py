@@ -9,18 +9,27 @@ import numpy as np
 
 from voxflow.inspect.arrays import names_in, open_array
 from voxflow.inspect.pictures import Layer
+from voxflow.inspect.table import unit_text
 from voxflow.pipeline.geometry import Coordinate, Roi
 from voxflow.stores import MissingChunk, StoreError, list_levels, open_dataset
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
     from voxflow.inspect.arrays import StoredArray
     from voxflow.inspect.find import Container
+    from voxflow.stores import StoredDataset
 
 __all__ = ["read_layers"]
 
-READ_VOXELS = 1 << 26
+READ_VOXELS = 1 << 29
 """Of a file, for pictures."""
 
+_REMOTE_VOXELS = 1 << 25
+_HELD_VOXELS = 1 << 23  # of an array; a larger one is made coarser while it is read
+_SLAB_BYTES = 1 << 26
 _CHANNELS = 12
 
 
@@ -35,7 +44,7 @@ def read_layers(
         The file.
     max_voxels
         How many voxels are read of it. Of a pyramid, the finest level with few enough is read; of
-        what is still too large, the middle.
+        what is still too large, the middle. Arrays of more than 8 million voxels are made coarser.
 
     Returns
     -------
@@ -43,6 +52,8 @@ def read_layers(
         The arrays, images first, and what was left out.
     """
     notes: list[str] = []
+    if "://" in container.store:
+        max_voxels = min(max_voxels, _REMOTE_VOXELS)
     arrays = _open(container, max_voxels, notes)
     box = _box(arrays, max_voxels)
     if box is not None:
@@ -51,8 +62,14 @@ def read_layers(
     for array in arrays:
         layer = _read(container, array, box, notes)
         layers += [] if layer is None else [layer]
-    order = {"image": 0, "affinities": 1, "labels": 2}
-    return sorted(layers, key=lambda layer: order[layer.guess]), notes
+    return sorted(layers, key=_rank), notes
+
+
+def _rank(layer: Layer) -> tuple[Any, ...]:
+    """Images first, of these the one called raw, or the one that covers most."""
+    covered = math.prod(n * size for n, size in zip(layer.extent, layer.voxel_size, strict=True))
+    order = {"image": 0, "labels": 1, "affinities": 2}
+    return order[layer.guess], "raw" not in layer.name.lower(), -covered
 
 
 def _open(container: Container, max_voxels: int, notes: list[str]) -> list[StoredArray]:
@@ -64,9 +81,9 @@ def _open(container: Container, max_voxels: int, notes: list[str]) -> list[Store
         except Exception as error:  # each format has errors of its own
             notes.append(f"{name} cannot be read: {' '.join(str(error).split())}")
             continue
-        if len(array.spatial) in (2, 3) and array.dataset.dtype.kind in "biufc":
-            if math.prod(array.dataset.shape):
-                arrays.append(array)
+        is_picture = len(array.spatial) in (2, 3) and array.dataset.dtype.kind in "biufc"
+        if is_picture and array.guess != "table" and math.prod(array.dataset.shape):
+            arrays.append(array)
     return arrays
 
 
@@ -146,14 +163,15 @@ def _read(
 ) -> Layer | None:
     cut = _cut(array, box)
     geometry = array.geometry
-    if cut is None or geometry is None or array.guess == "table":
+    if cut is None or geometry is None:
         return None
+    factors = _factors(array, cut)
     try:
         try:
-            data = array.dataset.read(cut)
+            data = _coarse(array.dataset, cut, factors, array.guess != "labels")
         except MissingChunk:
             filled = open_dataset(container.store, array.name, missing_chunks="fill")
-            data = filled.read(cut)
+            data = _coarse(filled, cut, factors, array.guess != "labels")
             notes.append(f"{array.name}: chunks that are not stored are shown as the fill value.")
     except Exception as error:  # each codec has errors of its own
         notes.append(f"{array.name} cannot be read: {' '.join(str(error).split())}")
@@ -162,10 +180,71 @@ def _read(
     if any(array.dataset.shape[axis] > _CHANNELS for axis in lead):
         notes.append(f"{array.name}: of each leading axis, {_CHANNELS} entries are shown.")
     data = np.transpose(data, (*lead, *array.spatial))
-    size = tuple(map(float, geometry.voxel_size))
+    times = [factors[axis] for axis in array.spatial]
+    size = tuple(float(n * each) for n, each in zip(geometry.voxel_size, times, strict=True))
     moved = [cut[axis].start for axis in array.spatial]
     offset = tuple(
         float(begin + n * each)
         for begin, n, each in zip(geometry.offset, moved, geometry.voxel_size, strict=True)
     )
-    return Layer(array.name, data, size, offset, array.guess)
+    return Layer(
+        array.name, data, size, offset, array.guess, unit_text(geometry.units), tuple(times)
+    )
+
+
+def _factors(array: StoredArray, cut: tuple[slice, ...]) -> list[int]:
+    """By how much each axis has to be coarser, so that few enough voxels are held."""
+    shape = [s.stop - s.start for s in cut]
+    factors = [1] * len(shape)
+    sizes = dict(
+        zip(array.spatial, array.geometry.voxel_size if array.geometry else (), strict=True)
+    )
+    while math.prod(-(-n // f) for n, f in zip(shape, factors, strict=True)) > _HELD_VOXELS:
+        able = [axis for axis in array.spatial if factors[axis] < shape[axis]]
+        if not able:
+            break
+        axis = min(able, key=lambda i: (sizes[i] * factors[i], -shape[i]))
+        factors[axis] *= 2
+    return factors
+
+
+def _coarse(
+    dataset: StoredDataset, cut: tuple[slice, ...], factors: list[int], average: bool
+) -> NDArray[Any]:
+    """Read a region in slabs along its longest axis, and make each coarser at once."""
+    if max(factors) == 1:
+        return dataset.read(cut)
+    shape = [s.stop - s.start for s in cut]
+    axis = max(range(len(shape)), key=lambda i: -(-shape[i] // factors[i]))
+    row = math.prod(shape) // shape[axis] * dataset.dtype.itemsize
+    thick = max(1, _SLAB_BYTES // max(1, row * factors[axis])) * factors[axis]
+    slabs = []
+    for begin in range(cut[axis].start, cut[axis].stop, thick):
+        part = list(cut)
+        part[axis] = slice(begin, min(begin + thick, cut[axis].stop))
+        slabs.append(coarser(dataset.read(part), factors, average))
+    return np.concatenate(slabs, axis=axis)
+
+
+def coarser(data: NDArray[Any], factors: Sequence[int], average: bool) -> NDArray[Any]:
+    """Make an array coarser, by means or by taking the voxels in the middle.
+
+    >>> coarser(np.array([[1, 3, 9]]), (1, 2), True), coarser(np.array([[1, 3, 9]]), (1, 2), False)
+    (array([[2, 9]]), array([[3, 9]]))
+    """
+    for axis, factor in enumerate(factors):
+        count = data.shape[axis]
+        if factor == 1:
+            continue
+        if average:
+            starts = np.arange(0, count, factor)
+            widths = np.diff(starts, append=count).reshape(
+                [-1 if i == axis else 1 for i in range(data.ndim)]
+            )
+            total = np.add.reduceat(data, starts, axis=axis, dtype=np.float64)
+            mean = total / widths
+            data = (mean if data.dtype.kind in "fc" else np.rint(mean)).astype(data.dtype)
+        else:
+            middle = np.minimum(np.arange(0, count, factor) + factor // 2, count - 1)
+            data = data.take(middle, axis=axis)
+    return data

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["write_sheet"]
 
 _MAX_FILES = 24
-_VOXELS = 1 << 25
 
 
 def write_sheet(
@@ -68,8 +67,9 @@ def write_sheet(
     reports = [describe_one(container, max_bytes=0) for container in containers]
     rows: list[tuple[str, list[Layer]]] = []
     for number in choose_shown(reports, max_files):
-        layers, _ = read_layers(containers[number], _VOXELS)
-        rows += [(_title(reports[number]), layers)] if layers else []
+        layers, notes = read_layers(containers[number])
+        title = "  ".join([_title(reports[number]), *notes])
+        rows += [(title, layers)] if layers else []
     if not rows:
         names = ", ".join(container.name for container in containers[:5])
         raise StoreError(f"{names}: there is no array in two or three dimensions to draw")

@@ -18,6 +18,7 @@ __all__ = ["loss_text", "print_reports", "unit_text", "values_text"]
 
 _SHORT = {1: "nm", 1000: "µm", 10**6: "mm"}
 _SHOWN_IDS = 3
+_PARTS = ("ids", "locations", "edges")
 
 
 def print_reports(reports: Iterable[FileReport], console: Console) -> None:
@@ -47,16 +48,18 @@ def _of_file(report: FileReport) -> Iterable[RenderableType]:
     if report.error is not None:
         yield Text(f"  cannot be read: {report.error}", "red")
         return
-    if report.arrays:
-        yield _table(report.arrays)
-    else:
+    parts = {f"{g.name}{mark}{part}" for g in report.graphs for mark in "-/" for part in _PARTS}
+    arrays = [array for array in report.arrays if array.name not in parts]
+    if arrays:
+        yield _table(arrays)
+    elif not parts:
         yield Text("  no arrays")
     if report.left_out:
         yield Text(f"  and {report.left_out} arrays more, which were not looked at")
     for graph in report.graphs:
         yield Text(f"  graph {graph.name}: {graph.nodes} nodes, {graph.edges} edges")
     for name, value in report.attrs.items():
-        yield Text(f"  {name} = {_short(value)}", "dim")
+        yield Text(f"  {name} = {_short(value)}", "dim", overflow="ellipsis", no_wrap=True)
     told = [(a.name, f"cannot be read: {a.error}") for a in report.arrays if a.error is not None]
     told += [(array.name, text) for array in report.arrays for text in array.warnings]
     for name, text in told:
@@ -123,9 +126,8 @@ def values_text(values: Values | None) -> str:
     lines = [f"{_number(values.low)} to {_number(values.high)}"]
     if values.labels is not None:
         labels = values.labels
-        lines = [
-            f"{labels.count} {'id' if labels.count == 1 else 'ids'}, {labels.background:.0%} background"
-        ]
+        ids = "1 id" if labels.count == 1 else f"{labels.count} ids"
+        lines = [f"{ids}, {labels.background:.0%} background"]
         lines += ["largest " + ", ".join(str(i) for i, _ in labels.largest[:_SHOWN_IDS])]
         lines = lines if labels.largest else lines[:1]
     if values.share < 1:
@@ -158,6 +160,6 @@ def _number(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _short(value: Any, most: int = 160) -> str:
+def _short(value: Any, most: int = 100) -> str:
     text = str(value)
     return text if len(text) <= most else f"{text[:most]}..."

@@ -6,7 +6,6 @@ import base64
 import html
 import json
 import os
-import zlib
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from voxflow.inspect.describe import FileReport, describe_one, plain
 from voxflow.inspect.find import find_containers
 from voxflow.inspect.graphs import read_graphs
 from voxflow.inspect.pack import Packed, fit, pack
-from voxflow.inspect.read import read_layers
+from voxflow.inspect.read import READ_VOXELS, read_layers
 from voxflow.inspect.table import loss_text, unit_text, values_text
 from voxflow.stores import StoreNotFound
 
@@ -32,6 +31,7 @@ MAX_BYTES = 5_000_000
 """Of the page."""
 
 _FOR_THE_REST = 300_000  # scripts, texts and tables
+_LEAST_VOXELS = 1 << 24  # that are read of each file
 _MAX_FILES = 12
 _SCRIPTS = ("unpack.js", "volume.js", "ortho.js", "cards.js", "facts.js", "app.js")
 
@@ -85,10 +85,7 @@ def write_page(
         for array in file["layers"] or ():
             array.update(_layer(packed[array["blob"]]))
     report = {"files": files, "shown": shown, "title": _title(containers)}
-    ids = [
-        zlib.compress(p.ids.astype("<u8").tobytes()) if p.ids is not None else b"" for p in packed
-    ]
-    page = _fill(report, [*blobs, *ids])
+    page = _fill(report, [*blobs, *(each.ids_bytes() for each in packed)])
     target = Path(out)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{os.getpid()}")
@@ -174,7 +171,7 @@ def _array(array: Any) -> dict[str, Any]:
 def _add_layers(file: dict[str, Any], container: Container, first: int, files: int) -> list[Packed]:
     """Read the arrays of a file; as many voxels as there is room for, in all files together."""
     try:
-        layers, notes = read_layers(container, max(1 << 22, (1 << 26) // files))
+        layers, notes = read_layers(container, max(_LEAST_VOXELS, READ_VOXELS // files))
         file["graphs"] = read_graphs(container)
     except Exception as error:  # each format has errors of its own
         file["notes"].append(f"cannot be shown: {' '.join(str(error).split())}")
@@ -200,6 +197,7 @@ def _layer(packed: Packed) -> dict[str, Any]:
         "low": packed.low,
         "high": packed.high,
         "exact": packed.exact,
+        "unit": layer.unit,
         "dtype": layer.data.dtype.name,
         "labels": packed.ids is not None,
         "signed": packed.signed,

@@ -91,9 +91,8 @@ def _of_zarr(dataset: Any, total: int | None) -> Storage:
     if str(getattr(array.store, "root", "")).startswith(("s3://", "gs://")):
         return Storage(name, total, None)  # each thousand keys is a request
     try:
-        stored = array.nchunks_initialized // (
-            math.prod(array.shards or array.chunks) // math.prod(array.chunks)
-        )
+        in_shard = math.prod(array.shards or array.chunks) // math.prod(array.chunks)
+        stored = array.nchunks_initialized // in_shard
     except StoreError:
         return Storage(name, total, None)
     return Storage(name, total, total - stored)

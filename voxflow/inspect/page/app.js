@@ -71,8 +71,7 @@ async function build() {
     const file = report.files[wanted[i]];
     if (!layers.length) return views.append(make("p", { class: "soft" }, nothing(file)));
     const sets = state.each ? layers.map((layer) => [layer]) : [layers];
-    const columns = state.each ? Math.min(sets.length * wanted.length, width > 1000 ? 3 : 2) : wanted.length;
-    const room = { width: (width - 14 * (columns - 1)) / columns - 8, height: state.each ? Math.max(200, high / 1.6) : high };
+    const room = roomFor(file, state.each ? sets.length * wanted.length : wanted.length, width, high);
     for (const set of sets) {
       const name = state.each ? set[0][0].meta.name || "(root)" : fileName(file);
       const title = make("h3", {}, name, " ", make("small", {}, told(file, state.each)));
@@ -84,6 +83,19 @@ async function build() {
   buildSide(layered[0]);
   buildSliders();
   moveTo(state.position);
+}
+
+// The room of each of so many views, in as many columns as make them largest.
+function roomFor(file, count, width, high) {
+  const box = boxOf(file);
+  const [z, y, x] = box.end.map((end, axis) => end - box.begin[axis]);
+  const [wide, tall] = isFlat(file) ? [x, y] : [x + z, y + z];
+  const rooms = Array.from({ length: count }, (_, i) => i + 1).map((columns) => ({
+    width: (width - 14 * (columns - 1)) / columns - 8,
+    height: Math.max(150, high / Math.ceil(count / columns) - 34),
+  }));
+  const scale = (room) => Math.min(room.width / wide, room.height / tall);
+  return rooms.reduce((best, room) => (scale(room) > scale(best) ? room : best));
 }
 
 // An array for itself is opaque, whether it is on or not.
@@ -143,7 +155,7 @@ function moveTo(position) {
     if (!slider) return;
     const index = Math.floor((value - box.begin[axis]) / step[axis] + 1e-9);
     slider.value = String(index);
-    by(`at-${NAMES[axis]}`).textContent = `${index} of ${Number(slider.max) + 1}, world ${short(value)}`;
+    by(`at-${NAMES[axis]}`).textContent = `${index} of ${Number(slider.max) + 1}, world ${short(value)} ${unitOf(file)}`;
   });
   showValues(null, state.position);
   redraw();
@@ -223,7 +235,7 @@ document.addEventListener("keydown", (event) => {
 
 function start() {
   const option = (index) => make("option", { value: index }, [fileName(report.files[index]), report.files[index].lossText === null ? "" : `loss ${report.files[index].lossText}`].filter((text) => text).join(", "));
-  by("file-a").append(...report.files.keys().map(option));
+  by("file-a").append(...report.files.map((_, i) => option(i)));
   by("file-b").append(make("option", { value: "" }, "nothing"), ...report.shown.map(option));
   by("file-a").addEventListener("change", (event) => choose(Number(event.target.value)));
   by("file-b").addEventListener("change", (event) => { state.beside = event.target.value === "" ? null : Number(event.target.value); build(); });

@@ -32,7 +32,7 @@ function makeCard(volume, look, number) {
   const value = make("span", { class: "value" });
   const opacity = make("input", { type: "range", min: 0, max: 1, step: 0.02, value: look.opacity, "aria-label": `opacity of ${volume.meta.name}`, oninput: () => { look.opacity = Number(opacity.value); redraw(); } });
   const card = make("div", { class: "card", "data-layer": volume.meta.name },
-    make("div", { class: "row" }, toggle, make("span", { class: "name" }, volume.meta.name || "(root)"), value, number < 9 ? make("span", { class: "key", title: "key" }, String(number + 1)) : null),
+    make("div", { class: "row head" }, toggle, make("span", { class: "name" }, volume.meta.name || "(root)"), number < 9 ? make("span", { class: "key", title: "key" }, String(number + 1)) : null, value),
     make("div", { class: "row" }, make("span", { class: "soft" }, "opacity"), opacity, volume.channels > 1 ? channelChoice(volume, look) : null),
   );
   card.showValue = (position) => {
@@ -85,7 +85,7 @@ function idList(volume, look) {
       paintCards();
     } }, swatch(volume, code), text));
   }
-  return make("div", {}, make("div", { class: "soft" }, order.length > 24 ? `${order.length} ids, the largest:` : `${order.length} ids`), list);
+  return make("div", {}, make("div", { class: "soft" }, order.length > 24 ? `${order.length} ids, the largest:` : order.length === 1 ? "1 id" : `${order.length} ids`), list);
 }
 
 // Bars of brightness, and two limits that can be dragged.

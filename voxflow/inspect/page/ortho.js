@@ -119,6 +119,7 @@ class Ortho {
     for (const [from, to] of [[0, x - gap], [x + gap, panel.marks.width]]) { context.moveTo(from, y); context.lineTo(Math.max(from, to), y); }
     for (const [from, to] of [[0, y - gap], [y + gap, panel.marks.height]]) { context.moveTo(x, from); context.lineTo(x, Math.max(from, to)); }
     context.stroke();
+    if (panel === this.panels[0]) drawScale(context, panel, unit, ratio, unitOf(this.file));
     if (state.points) for (const graph of this.file.graphs) this.drawGraph(context, panel, graph, { unit, left, top, ratio });
   }
 
@@ -145,6 +146,21 @@ class Ortho {
       context.fill();
     });
   }
+}
+
+// A bar of a round length, about a quarter of the panel.
+function drawScale(context, panel, unit, ratio, name) {
+  const most = (panel.canvas.width / 4) * unit;
+  const power = 10 ** Math.floor(Math.log10(most));
+  const length = [5, 2, 1].find((times) => times * power <= most) * power;
+  const [wide, left, bottom] = [length / unit, 8 * ratio, panel.canvas.height - 9 * ratio];
+  context.shadowColor = "black";
+  context.shadowBlur = 3 * ratio;
+  context.fillStyle = "white";
+  context.fillRect(left, bottom, wide, 2.5 * ratio);
+  context.font = `${11 * ratio}px system-ui, sans-serif`;
+  context.fillText(`${short(length)} ${name}`.trim(), left, bottom - 4 * ratio);
+  context.shadowBlur = 0;
 }
 
 // For each pixel of a row or column the place of its voxel on that axis, times its stride; or -1.

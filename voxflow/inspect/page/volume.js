@@ -134,16 +134,20 @@ function boxOf(file) {
   return { begin, end };
 }
 
+function unitOf(file) {
+  return (file.layers || []).map((meta) => meta.unit).find((unit) => unit) || "";
+}
+
 function isFlat(file) {
   return (file.layers || []).every((meta) => meta.shape.length === 2);
 }
 
-// The finest step of all arrays along each axis.
+// The finest voxels of all arrays of a file along each axis, as they are in the file.
 function stepOf(file) {
   const step = [Infinity, Infinity, Infinity];
   for (const meta of file.layers || []) {
     const lead = 3 - meta.shape.length;
-    meta.voxelSize.forEach((size, i) => { step[lead + i] = Math.min(step[lead + i], size); });
+    meta.voxelSize.forEach((size, i) => { step[lead + i] = Math.min(step[lead + i], size / meta.factors[i]); });
   }
   return step.map((size) => (Number.isFinite(size) ? size : 1));
 }
