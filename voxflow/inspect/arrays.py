@@ -128,6 +128,8 @@ def _listed(container: Container) -> list[str]:
         if "://" not in store or "cannot be listed" not in str(error):
             raise
         names = []
+    if store_format(store) == "tiff":
+        names = names or [""]  # to be told why there is nothing
     if store_format(store) == "images":
         names = _stacks(store, names)
     if not names and "://" in store:
@@ -137,6 +139,8 @@ def _listed(container: Container) -> list[str]:
 
 def _stacks(folder: str, names: list[str]) -> list[str]:
     """The stacks in a folder; its images one by one where they are not the sections of one."""
+    if os.path.isfile(folder):
+        return [""]
     if "" not in names:
         return names
     try:
@@ -171,7 +175,7 @@ def open_array(container: Container, name: str) -> StoredArray:
         return StoredArray(name, dataset, None, "table", False)
     if geometry is None or not dataset.shape:
         return StoredArray(name, dataset, None, "table", False, notes)
-    if not stated:
+    if not stated and not notes:
         notes.append(_MISSING)
     return StoredArray(name, dataset, geometry, "image" if kind == "table" else kind, stated, notes)
 
@@ -185,7 +189,7 @@ def _geometry(dataset: StoredDataset, notes: list[str]) -> tuple[Geometry | None
     except MetadataMissing:
         pass
     except (MetadataConflict, TypeError, ValueError) as error:
-        notes.append(f"its geometry is not clear: {error}")
+        notes.append(f"where it lies is not clear, taken as voxels of 1: {error}")
         return _ones(dataset, plain=True), False
     return _ones(dataset), False
 
@@ -230,7 +234,7 @@ def guess(
     if attrs.get("kind") in get_args(Guess):
         return attrs["kind"]  # type: ignore[no-any-return]
     last = name.rstrip("/").rpartition("/")[2].lower()
-    is_table = len(shape) <= 2 and _TABLE.search(name.lower())
+    is_table = len(shape) == 2 and shape[1] <= 4 and _TABLE.search(name.lower())
     if dtype.kind not in "biufc" or len(shape) < 2 or is_table:
         return "table"
     if "affinity_neighborhood" in attrs or (_AFFINITIES.search(last) and len(shape) > 2):

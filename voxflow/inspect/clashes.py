@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,8 @@ def _of_values(array: StoredArray, values: Values) -> Iterator[str]:
         yield f"it seems to hold labels, but some are negative: {values.low}"
     if values.not_finite:
         yield f"{values.not_finite} of its values are NaN or infinite"
-    if values.low is not None and values.low == values.high and values.share == 1:
+    alone = math.prod(array.dataset.shape) == 1
+    if values.low is not None and values.low == values.high and values.share == 1 and not alone:
         yield f"all of its values are {values.low}"
 
 
@@ -72,7 +74,7 @@ def between(arrays: Sequence[StoredArray]) -> Iterator[str]:
     arrays
         All of them.
     """
-    placed = [array for array in arrays if array.geometry is not None]
+    placed = [array for array in arrays if array.geometry is not None and 0 not in array.extent]
     yield from _units(placed)
     yield from _apart(placed)
     yield from _grids([array for array in placed if array.stated])
@@ -89,12 +91,12 @@ def _units(arrays: Sequence[StoredArray]) -> Iterator[str]:
 
 
 def _apart(arrays: Sequence[StoredArray]) -> Iterator[str]:
-    """Arrays that share nothing with the one that covers most of the world."""
+    """Arrays that share nothing with the image that covers most of the world."""
     by_dims: dict[int, list[StoredArray]] = {}
     for array in arrays:
         by_dims.setdefault(len(array.spatial), []).append(array)
     for group in by_dims.values():
-        first = max(group, key=lambda array: array.region.size)  # type: ignore[union-attr]
+        first = max(group, key=_covers)
         for array in group:
             if array is not first and not array.region.intersects(first.region):  # type: ignore[union-attr]
                 yield (
@@ -116,3 +118,7 @@ def _grids(arrays: Sequence[StoredArray]) -> Iterator[str]:
                 f"shifted by {shift}: no region is on both"
             )
             return
+
+
+def _covers(array: StoredArray) -> tuple[bool, float]:
+    return array.guess == "image", 0 if array.region is None else float(array.region.size)

@@ -29,6 +29,7 @@ __all__ = ["ArrayReport", "FileReport", "GraphReport", "describe"]
 _REMOTE_BYTES = 1 << 23
 _MAX_ARRAYS = 200
 _MAX_TEXT = 2000
+_NAMED = 4  # arrays of a warning
 _HIDDEN = frozenset({"resolution", "voxel_size", "offset", "units", "axis_names", "multiscales"})
 
 
@@ -175,6 +176,25 @@ def describe(
             continue
         reports += [describe_one(container, max_bytes, max_arrays) for container in containers]
     return reports
+
+
+def told(report: FileReport) -> list[str]:
+    """All warnings and errors of a file, each once, with the names of the arrays.
+
+    >>> odd = [ArrayReport("a", warnings=["odd"]), ArrayReport("b", warnings=["odd"])]
+    >>> told(FileReport("x.zarr", arrays=odd))
+    ['a, b: odd']
+    """
+    names: dict[str, list[str]] = {}
+    for array in report.arrays:
+        said = [] if array.error is None else [f"cannot be read: {array.error}"]
+        for text in (*said, *array.warnings):
+            names.setdefault(text, []).append(array.name or "(root)")
+    lines = []
+    for text, of in names.items():
+        rest = f" and {len(of) - _NAMED} more" if len(of) > _NAMED else ""
+        lines.append(f"{', '.join(of[:_NAMED])}{rest}: {text}")
+    return lines + report.warnings
 
 
 def describe_one(

@@ -66,10 +66,12 @@ def read_layers(
 
 
 def _rank(layer: Layer) -> tuple[Any, ...]:
-    """Images first, of these the one called raw, or the one that covers most."""
+    """Images first, of these the one called raw, or that covers most; of labels, instances."""
     covered = math.prod(n * size for n, size in zip(layer.extent, layer.voxel_size, strict=True))
     order = {"image": 0, "labels": 1, "affinities": 2}
-    return order[layer.guess], "raw" not in layer.name.lower(), -covered
+    name = layer.name.lower()
+    first = name.endswith("ids") if layer.guess == "labels" else "raw" in name
+    return order[layer.guess], not first, -covered
 
 
 def _open(container: Container, max_voxels: int, notes: list[str]) -> list[StoredArray]:
@@ -187,18 +189,16 @@ def _read(
         float(begin + n * each)
         for begin, n, each in zip(geometry.offset, moved, geometry.voxel_size, strict=True)
     )
-    return Layer(
-        array.name, data, size, offset, array.guess, unit_text(geometry.units), tuple(times)
-    )
+    unit = unit_text(geometry.units)
+    return Layer(array.name, data, size, offset, array.guess, unit, tuple(times))
 
 
 def _factors(array: StoredArray, cut: tuple[slice, ...]) -> list[int]:
     """By how much each axis has to be coarser, so that few enough voxels are held."""
     shape = [s.stop - s.start for s in cut]
     factors = [1] * len(shape)
-    sizes = dict(
-        zip(array.spatial, array.geometry.voxel_size if array.geometry else (), strict=True)
-    )
+    assert array.geometry is not None
+    sizes = dict(zip(array.spatial, array.geometry.voxel_size, strict=True))
     while math.prod(-(-n // f) for n, f in zip(shape, factors, strict=True)) > _HELD_VOXELS:
         able = [axis for axis in array.spatial if factors[axis] < shape[axis]]
         if not able:
@@ -238,11 +238,9 @@ def coarser(data: NDArray[Any], factors: Sequence[int], average: bool) -> NDArra
             continue
         if average:
             starts = np.arange(0, count, factor)
-            widths = np.diff(starts, append=count).reshape(
-                [-1 if i == axis else 1 for i in range(data.ndim)]
-            )
+            widths = np.diff(starts, append=count)
             total = np.add.reduceat(data, starts, axis=axis, dtype=np.float64)
-            mean = total / widths
+            mean = np.moveaxis(np.moveaxis(total, axis, -1) / widths, -1, axis)
             data = (mean if data.dtype.kind in "fc" else np.rint(mean)).astype(data.dtype)
         else:
             middle = np.minimum(np.arange(0, count, factor) + factor // 2, count - 1)

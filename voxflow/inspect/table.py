@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from voxflow.inspect.describe import told
 from voxflow.stores.metadata import NANOMETERS
 
 if TYPE_CHECKING:
@@ -60,11 +61,7 @@ def _of_file(report: FileReport) -> Iterable[RenderableType]:
         yield Text(f"  graph {graph.name}: {graph.nodes} nodes, {graph.edges} edges")
     for name, value in report.attrs.items():
         yield Text(f"  {name} = {_short(value)}", "dim", overflow="ellipsis", no_wrap=True)
-    told = [(a.name, f"cannot be read: {a.error}") for a in report.arrays if a.error is not None]
-    told += [(array.name, text) for array in report.arrays for text in array.warnings]
-    for name, text in told:
-        yield Text.assemble(("  ! ", "yellow"), (f"{name or 'it'}: ", "bold"), text)
-    for text in report.warnings:
+    for text in told(report):
         yield Text.assemble(("  ! ", "yellow"), text)
 
 

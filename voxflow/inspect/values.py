@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from voxflow.stores import MissingChunk
+from voxflow.stores.grid import chunk_bounds, chunks_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from voxflow.inspect.arrays import StoredArray
+    from voxflow.stores import StoredDataset
 
 __all__ = ["BACKGROUNDS", "Labels", "Values", "count_ids", "summarise"]
 
@@ -28,6 +30,7 @@ SAMPLE_BYTES = 1 << 27
 
 _BLOCK_BYTES = 1 << 23
 _LARGEST = 8
+_CHUNKS = 4096  # that are tried one by one
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Values:
     low, high
         The least and the greatest one that is finite; None if there is none.
     share
-        How much of the array was read, 0 to 1.
+        How much of the array was read, 0 to 1; chunks that are not stored are not.
     not_finite
         The number of NaN and infinite values.
     missing
@@ -102,7 +105,20 @@ def summarise(array: StoredArray, max_bytes: int = SAMPLE_BYTES) -> Values | Non
             seen.add(dataset.read(block))
         except MissingChunk:
             seen.missing = True
+            _add_what_is_there(seen, dataset, block)
     return seen.values(math.prod(dataset.shape))
+
+
+def _add_what_is_there(seen: _Seen, dataset: StoredDataset, block: tuple[slice, ...]) -> None:
+    """Read chunk by chunk, where some are not stored."""
+    bounds = tuple((cut.start, cut.stop) for cut in block)
+    grid = dataset.read_grid or dataset.chunks or dataset.shape
+    for index in itertools.islice(chunks_of(bounds, grid), _CHUNKS):
+        inside = zip(chunk_bounds(index, grid, dataset.shape), bounds, strict=True)
+        try:
+            seen.add(dataset.read([slice(max(a, c), min(b, d)) for (a, b), (c, d) in inside]))
+        except MissingChunk:
+            continue
 
 
 class _Seen:
@@ -143,7 +159,8 @@ class _Seen:
 def _labels(ids: NDArray[Any], voxels: NDArray[np.int64]) -> Labels:
     ids, index = np.unique(ids, return_inverse=True)
     voxels = np.bincount(index, voxels).astype(np.int64)
-    empty = np.isin(ids, [value for value in BACKGROUNDS if value in (0, _most(ids.dtype))])
+    # Not as a list: that would be compared as float64.
+    empty = np.isin(ids, np.array([v for v in BACKGROUNDS if v <= _most(ids.dtype)], ids.dtype))
     total = int(voxels.sum())
     order = np.argsort(-voxels[~empty], kind="stable")[:_LARGEST]
     pairs = zip(ids[~empty][order].tolist(), voxels[~empty][order].tolist(), strict=True)
@@ -153,7 +170,7 @@ def _labels(ids: NDArray[Any], voxels: NDArray[np.int64]) -> Labels:
 
 
 def _most(dtype: np.dtype[Any]) -> int:
-    return int(np.iinfo(dtype).max) if dtype.kind in "iu" else 0
+    return int(np.iinfo(dtype).max) if dtype.kind in "iu" else 1
 
 
 def count_ids(data: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:

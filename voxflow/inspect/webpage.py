@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from voxflow.inspect.describe import FileReport, describe_one, plain
+from voxflow.inspect.describe import FileReport, describe_one, plain, told
 from voxflow.inspect.find import find_containers
 from voxflow.inspect.graphs import read_graphs
 from voxflow.inspect.pack import Packed, fit, pack
@@ -128,8 +128,6 @@ def _file(report: FileReport) -> dict[str, Any]:
     """What the page says of a file besides its arrays."""
     attrs = dict(report.attrs)
     token = _parsed(attrs.pop("replay_token", None))
-    warnings = [f"{a.name}: cannot be read: {a.error}" for a in report.arrays if a.error]
-    warnings += [f"{a.name}: {text}" for a in report.arrays for text in a.warnings]
     return {
         "path": report.path,
         "format": report.format,
@@ -140,7 +138,7 @@ def _file(report: FileReport) -> dict[str, Any]:
         "token": token,
         "attrs": attrs,
         "arrays": [_array(array) for array in report.arrays],
-        "warnings": warnings + report.warnings,
+        "warnings": told(report),
         "layers": None,
         "graphs": [],
         "notes": [],

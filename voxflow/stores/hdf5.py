@@ -134,6 +134,8 @@ class Hdf5Dataset(StoredDataset):
                 raise DatasetNotFound(
                     not_found(self._filename, self._path, _names(file), found is not None)
                 )
+            if found.shape is None:
+                raise StoreUnusable(f"{self.uri} has a type, but no shape and no values")
             if self._layout is not None and self._layout != _layout(found):
                 raise StoreUnusable(
                     f"{self.uri} was made anew while it was in use: it had shape "

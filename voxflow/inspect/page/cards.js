@@ -41,7 +41,7 @@ function makeCard(volume, look, number) {
     if (volume.ids && volume.place(position) >= 0) value.append(swatch(volume, volume.codes[(look.channel || 0) * volume.voxels + volume.place(position)]), " ");
     value.append(text);
   };
-  card.refresh = () => { toggle.checked = look.on; card.classList.toggle("off", !look.on); card.drawHistogram?.(); };
+  card.refresh = () => { toggle.checked = look.on; card.classList.toggle("off", !look.on && !state.each); card.drawHistogram?.(); };
   if (volume.ids) card.append(idList(volume, look));
   else card.append(...histogram(volume, look, card));
   card.append(make("div", { class: "soft" }, howStored(volume.meta)));
