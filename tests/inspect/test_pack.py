@@ -47,7 +47,7 @@ def test_what_is_not_finite_does_no_harm():
 @pytest.mark.parametrize("count", [3, 300, 70000])
 def test_ids_are_exact(count):
     ids = np.arange(TOP - count + 1, TOP, dtype=np.uint64)
-    packed = pack(layer(np.append(ids, [0, TOP]).astype(np.uint64).reshape(1, 1, -1), "labels"))
+    packed = pack(layer(np.append(ids, np.array([0, TOP], np.uint64)).reshape(1, 1, -1), "labels"))
     assert packed.codes.dtype.itemsize == (1 if count < 256 else 2 if count < 65536 else 4)
     assert (packed.ids[packed.codes[0, 0, 0]] == packed.layer.data[0, 0]).all()
     assert zlib.decompress(packed.ids_bytes()) == packed.ids.astype("<u8").tobytes()

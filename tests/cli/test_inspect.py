@@ -1,0 +1,61 @@
+"""The command that looks at files."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from voxflow.cli.app import app
+from voxflow.stores import create_dataset
+
+
+@pytest.fixture
+def file(tmp_path):
+    data = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    create_dataset(tmp_path / "a.zarr", "raw", data.shape, data.dtype).write((), data)
+    return tmp_path / "a.zarr"
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["inspect", *map(str, arguments)])
+
+
+def test_a_table(file):
+    done = run(file)
+    assert done.exit_code == 0
+    assert "8 × 8" in done.output
+    assert "0 to 63" in done.output
+    assert "0 to 63" not in run("--fast", file).output
+
+
+def test_json(file):
+    (report,) = json.loads(run("--json", file).output)
+    assert report["arrays"][0]["values"]["high"] == 63
+
+
+def test_pictures(file, tmp_path):
+    done = run(file, "--html", tmp_path / "page.html", "--png", tmp_path / "sheet.png")
+    assert done.exit_code == 0
+    assert done.output.split() == [str(tmp_path / "page.html"), str(tmp_path / "sheet.png")]
+    assert (tmp_path / "page.html").stat().st_size > 10_000
+    assert (tmp_path / "sheet.png").stat().st_size > 100
+
+
+def test_what_is_not_there_fails(file, tmp_path):
+    done = run(tmp_path / "none")
+    assert done.exit_code == 1
+    assert "there is no file or folder" in done.output
+    done = run(tmp_path / "none", "--html", tmp_path / "page.html")
+    assert done.exit_code == 1
+    assert done.stderr.startswith("Error: there is no file or folder")
+    assert run(file, tmp_path / "none").exit_code == 0
+
+
+def test_a_package_that_is_missing_is_named_with_its_extra(file, monkeypatch):
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    done = run(file)
+    assert done.exit_code == 1
+    assert 'pip install "voxflow[inspect]"' in done.stderr
+    assert run("--json", file).exit_code == 0
