@@ -61,7 +61,7 @@ def _of_values(array: StoredArray, values: Values) -> Iterator[str]:
         yield f"it seems to hold labels, but some are negative: {values.low}"
     if values.not_finite:
         yield f"{values.not_finite} of its values are NaN or infinite"
-    alone = math.prod(array.dataset.shape) == 1
+    alone = array.geometry is None or math.prod(array.dataset.shape) == 1
     if values.low is not None and values.low == values.high and values.share == 1 and not alone:
         yield f"all of its values are {values.low}"
 

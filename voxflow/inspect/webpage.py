@@ -33,6 +33,7 @@ MAX_BYTES = 5_000_000
 _FOR_THE_REST = 300_000  # scripts, texts and tables
 _LEAST_VOXELS = 1 << 24  # that are read of each file
 _MAX_FILES = 12
+_EXACT = 2**53 - 1
 _SCRIPTS = ("unpack.js", "volume.js", "ortho.js", "cards.js", "facts.js", "app.js")
 
 
@@ -104,12 +105,14 @@ def choose_shown(reports: Sequence[FileReport], most: int) -> list[int]:
     if len(able) <= most:
         return able
     losses = {i: _number(reports[i].loss) for i in able}
-    told = [i for i in able if losses[i] is not None]
-    chosen = [able[0], able[-1]]
-    chosen += [max(told, key=lambda i: losses[i] or 0.0)] if told else []
-    for place in np.linspace(0, len(able) - 1, most):
-        chosen.append(able[round(place)])
-    return sorted(dict.fromkeys(chosen).keys() if most > 2 else chosen[:most])[:most]
+    with_loss = [i for i in able if losses[i] is not None]
+    chosen = dict.fromkeys((able[0], able[-1]))
+    chosen |= dict.fromkeys([max(with_loss, key=lambda i: losses[i] or 0.0)] if with_loss else [])
+    for count in range(most, len(able) + 1):  # more of them, where some were chosen already
+        if len(chosen) >= most:
+            break
+        chosen |= dict.fromkeys(able[round(i)] for i in np.linspace(0, len(able) - 1, count))
+    return sorted(list(chosen)[:most])
 
 
 def _number(loss: Any) -> float | None:
@@ -223,7 +226,17 @@ def _fill(report: dict[str, Any], blobs: Sequence[bytes]) -> str:
     return "".join(filled[part] if i % 2 else part for i, part in enumerate(parts))
 
 
+def _exact(value: Any) -> Any:
+    """With text for whole numbers that JavaScript would round."""
+    if isinstance(value, dict):
+        return {name: _exact(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_exact(entry) for entry in value]
+    large = isinstance(value, int) and abs(value) > _EXACT
+    return str(value) if large else value
+
+
 def _as_script(value: Any) -> str:
     """JSON that ends no script, whatever text is in it."""
-    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=str)
+    text = json.dumps(_exact(value), ensure_ascii=True, separators=(",", ":"), default=str)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

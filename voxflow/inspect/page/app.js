@@ -155,7 +155,7 @@ function moveTo(position) {
     if (!slider) return;
     const index = Math.floor((value - box.begin[axis]) / step[axis] + 1e-9);
     slider.value = String(index);
-    by(`at-${NAMES[axis]}`).textContent = `${index} of ${Number(slider.max) + 1}, world ${short(value)} ${unitOf(file)}`;
+    by(`at-${NAMES[axis]}`).textContent = `${index} of ${Number(slider.max) + 1}, world ${short(value)} ${unitOf(file)}`.trimEnd();
   });
   showValues(null, state.position);
   redraw();

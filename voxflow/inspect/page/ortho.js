@@ -88,7 +88,7 @@ class Ortho {
   }
 
   drawPicture(panel) {
-    const context = panel.canvas.getContext("2d");
+    const context = panel.canvas.getContext("2d", { willReadFrequently: true });
     const { width, height } = panel.canvas;
     const image = context.createImageData(width, height);
     const view = this.view(panel);
