@@ -108,6 +108,7 @@ def test_reference_names_the_whole_face():
     "room",
     [
         voxflow.evaluation,
+        voxflow.inspect,
         voxflow.jax,
         voxflow.models,
         voxflow.pipeline.engine.workers,

@@ -6,6 +6,7 @@ from . import contrib
 from . import as_gunpowder, ext, jax, tensorflow, zoo
 from . import training
 from . import evaluation
+from . import inspect
 from .version_info import version
 
 # What flows
@@ -192,6 +193,7 @@ __all__ = [
     "HandleBlobs",
     "Hdf5Source",
     "Hdf5Write",
+    "inspect",
     "IntensityAugment",
     "IntensityScaleShift",
     "ItemValues",
