@@ -121,4 +121,5 @@ def _grids(arrays: Sequence[StoredArray]) -> Iterator[str]:
 
 
 def _covers(array: StoredArray) -> tuple[bool, float]:
-    return array.guess == "image", 0 if array.region is None else float(array.region.size)
+    size = None if array.region is None else array.region.size
+    return array.guess == "image", float(size or 0)

@@ -10,7 +10,7 @@ import numpy as np
 
 from voxflow.inspect.arrays import names_in, open_array, root_attrs
 from voxflow.inspect.clashes import between, of_one
-from voxflow.inspect.find import find_containers
+from voxflow.inspect.find import Paths, find_containers, listed
 from voxflow.inspect.values import SAMPLE_BYTES, Values, summarise
 from voxflow.pipeline.engine.errors import VoxflowError
 from voxflow.stores import store_format
@@ -18,9 +18,6 @@ from voxflow.stores.metadata import plain_numbers
 from voxflow.stores.storage import Storage, describe_storage
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterable
-
     from voxflow.inspect.arrays import StoredArray
     from voxflow.inspect.find import Container
 
@@ -137,7 +134,7 @@ class FileReport:
 
 
 def describe(
-    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    paths: Paths,
     *,
     max_bytes: int | None = None,
     max_arrays: int = _MAX_ARRAYS,
@@ -166,9 +163,8 @@ def describe(
     >>> describe("nowhere.zarr")[0].error
     'there is no file or folder nowhere.zarr'
     """
-    given = [paths] if isinstance(paths, str) or hasattr(paths, "__fspath__") else list(paths)  # type: ignore[arg-type]
     reports = []
-    for path in given:
+    for path in listed(paths):
         try:
             containers = find_containers(path)
         except OSError as error:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from voxflow.stores import StoreNotFound
 from voxflow.stores.images import natural_order
 
-__all__ = ["Container", "find_containers"]
+__all__ = ["Container", "Paths", "find_all", "find_containers", "listed"]
+
+Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+"""One path or several."""
 
 _CONTAINERS = (".zarr", ".n5", ".precomputed", ".hdf", ".h5", ".hdf5", ".he5")
 _FILES = (".hdf", ".h5", ".hdf5", ".he5", ".zip", ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
@@ -72,6 +76,29 @@ def find_containers(path: str | os.PathLike[str]) -> list[Container]:
     if os.path.exists(name):
         return [Container(name)]
     return [_inside(name)]
+
+
+def listed(paths: Paths) -> list[str | os.PathLike[str]]:
+    """One path or several as a list.
+
+    >>> listed("a.zarr"), listed(("a.zarr", "b.hdf"))
+    (['a.zarr'], ['a.zarr', 'b.hdf'])
+    """
+    return [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+
+
+def find_all(paths: Paths) -> list[Container]:
+    """Find what several paths name; see `find_containers`.
+
+    Raises
+    ------
+    StoreNotFound
+        If there is nothing at a path, or no path.
+    """
+    found = [container for path in listed(paths) for container in find_containers(path)]
+    if not found:
+        raise StoreNotFound("there is nothing to show: give a path")
+    return found
 
 
 def _inside(name: str) -> Container:

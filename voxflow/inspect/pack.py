@@ -58,7 +58,7 @@ class Packed:
     signed: bool = False
     factors: list[int] = field(default_factory=list)
 
-    def bytes(self) -> bytes:
+    def deflated(self) -> bytes:
         """The deflated codes, little-endian."""
         codes = np.ascontiguousarray(self.codes)
         return zlib.compress(codes.astype(codes.dtype.newbyteorder("<")).tobytes(), 6)
@@ -136,7 +136,8 @@ def _halved(codes: NDArray[Any], axis: int, average: bool) -> NDArray[Any]:
         codes = np.concatenate([codes, last], axis=axis)
     pairs = codes.reshape(*codes.shape[:axis], -1, 2, *codes.shape[axis + 1 :])
     total = pairs.sum(axis=axis + 1, dtype=np.uint16)
-    return ((total + 1) // 2).astype(np.uint8)
+    halved: NDArray[np.uint8] = ((total + 1) // 2).astype(np.uint8)
+    return halved
 
 
 def fit(packed: Sequence[Packed], max_bytes: int) -> list[bytes]:
@@ -154,12 +155,12 @@ def fit(packed: Sequence[Packed], max_bytes: int) -> list[bytes]:
     list
         The deflated codes of each.
     """
-    blobs = [each.bytes() for each in packed]
+    blobs = [each.deflated() for each in packed]
     while sum(map(len, blobs)) > max_bytes:
         able = [i for i, each in enumerate(packed) if max(each.codes.shape[1:]) > 1]
         if not able:
             break
         largest = max(able, key=lambda i: len(blobs[i]))
         packed[largest].halve()
-        blobs[largest] = packed[largest].bytes()
+        blobs[largest] = packed[largest].deflated()
     return blobs

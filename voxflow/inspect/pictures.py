@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -126,7 +126,7 @@ def colours_of_ids(ids: NDArray[Any]) -> RGB:
         channels.append(light + chroma * (ramp - 0.5))
     colours = np.rint(np.stack(channels, axis=-1) * 255).astype(np.uint8)
     colours[np.isin(bits, np.array(BACKGROUNDS, np.uint64))] = 0
-    return colours
+    return cast("RGB", colours)
 
 
 def section(
@@ -185,7 +185,7 @@ def section(
 
 
 def _whole(values: NDArray[Any]) -> NDArray[np.int64]:
-    return np.nan_to_num(values).astype(np.int64)
+    return cast("NDArray[np.int64]", np.nan_to_num(values).astype(np.int64))
 
 
 def _to_bytes(

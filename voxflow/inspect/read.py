@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,7 +103,7 @@ def _one_level(
             continue
         if len(levels) < 2 or set(levels).isdisjoint(kept):
             continue
-        sizes = {path: math.prod(open_dataset(container.store, path).shape) for path in levels}
+        sizes = {path: _size(container, path) for path in levels}
         best = next((path for path in levels if sizes[path] <= max_voxels), levels[-1])
         kept = [name for name in kept if name not in levels or name == best]
         if best != levels[0]:
@@ -110,33 +111,28 @@ def _one_level(
     return kept
 
 
+def _size(container: Container, path: str) -> int:
+    voxels: int = math.prod(open_dataset(container.store, path).shape)
+    return voxels
+
+
 def _box(arrays: list[StoredArray], max_voxels: int) -> Roi | None:
     """The part of the world that is read; None: all of it."""
-    regions = [array.region for array in arrays if len(array.spatial) == _dims(arrays)]
+    dims = max((len(array.spatial) for array in arrays), default=0)
+    regions = [a.region for a in arrays if len(a.spatial) == dims and a.region is not None]
     if not regions or sum(math.prod(array.dataset.shape) for array in arrays) <= max_voxels:
         return None
     box = regions[0]
-    assert box is not None
     for region in regions[1:]:
-        if region is not None and region.intersects(box):
+        if region.intersects(box):
             box = box.intersect(region)
     while sum(_voxels_in(array, box) for array in arrays) > max_voxels:
-        axis = max(range(box.dims), key=lambda i: box.shape[i])
-        shape = [n / 2 if i == axis else n for i, n in enumerate(map(_exact, box.shape))]
-        middle = [_exact(b) + _exact(n) / 2 for b, n in zip(box.offset, box.shape, strict=True)]
-        begin = [m - n / 2 for m, n in zip(middle, shape, strict=True)]
+        begin, shape = ([Fraction(value or 0) for value in part] for part in (box.begin, box.shape))
+        axis = shape.index(max(shape))
+        begin[axis] += shape[axis] / 4
+        shape[axis] /= 2
         box = Roi(Coordinate(begin), Coordinate(shape))
     return box
-
-
-def _exact(value: Any) -> Any:
-    from fractions import Fraction
-
-    return Fraction(value)
-
-
-def _dims(arrays: list[StoredArray]) -> int:
-    return max((len(array.spatial) for array in arrays), default=0)
 
 
 def _voxels_in(array: StoredArray, box: Roi) -> int:

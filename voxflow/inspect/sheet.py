@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voxflow.inspect.describe import describe_one
-from voxflow.inspect.find import find_containers
+from voxflow.inspect.find import Paths, find_all
 from voxflow.inspect.pictures import draw_sheet
 from voxflow.inspect.read import read_layers
 from voxflow.inspect.table import loss_text
 from voxflow.inspect.webpage import choose_shown
-from voxflow.stores import StoreError, StoreNotFound
+from voxflow.stores import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from voxflow.inspect.describe import FileReport
     from voxflow.inspect.pictures import Layer
 
@@ -26,7 +24,7 @@ _MAX_FILES = 24
 
 
 def write_sheet(
-    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    paths: Paths,
     out: str | os.PathLike[str],
     *,
     height: int = 240,
@@ -60,10 +58,7 @@ def write_sheet(
     StoreError
         If nothing of it can be drawn.
     """
-    given = [paths] if isinstance(paths, str) or hasattr(paths, "__fspath__") else list(paths)  # type: ignore[arg-type]
-    containers = [found for path in given for found in find_containers(path)]
-    if not containers:
-        raise StoreNotFound("there is nothing to show: give a path")
+    containers = find_all(paths)
     reports = [describe_one(container, max_bytes=0) for container in containers]
     rows: list[tuple[str, list[Layer]]] = []
     for number in choose_shown(reports, max_files):

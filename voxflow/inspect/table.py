@@ -77,8 +77,7 @@ def _table(arrays: Sequence[ArrayReport]) -> RenderableType:
     for array in arrays:
         # Text, not markup: names and messages of files may hold brackets.
         if array.shape is None:
-            name = Text(array.name or "(root)")
-            table.add_row(name, Text("cannot be read", "red"))
+            table.add_row(Text(array.name or "(root)"), Text("cannot be read", "red"))
             continue
         cells = [array.name or "(root)", *_cells(array)]
         row = [Text(cell) for cell in cells]

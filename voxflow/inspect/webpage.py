@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from voxflow.inspect.describe import FileReport, describe_one, plain, told
-from voxflow.inspect.find import find_containers
+from voxflow.inspect.find import Paths, find_all
 from voxflow.inspect.graphs import read_graphs
 from voxflow.inspect.pack import Packed, fit, pack
 from voxflow.inspect.read import READ_VOXELS, read_layers
 from voxflow.inspect.table import loss_text, unit_text, values_text
-from voxflow.stores import StoreNotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from voxflow.inspect.find import Container
 
@@ -38,7 +37,7 @@ _SCRIPTS = ("unpack.js", "volume.js", "ortho.js", "cards.js", "facts.js", "app.j
 
 
 def write_page(
-    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    paths: Paths,
     out: str | os.PathLike[str],
     *,
     max_files: int = _MAX_FILES,
@@ -71,10 +70,7 @@ def write_page(
     StoreNotFound
         If there is nothing at a path.
     """
-    given = [paths] if isinstance(paths, str) or hasattr(paths, "__fspath__") else list(paths)  # type: ignore[arg-type]
-    containers = [found for path in given for found in find_containers(path)]
-    if not containers:
-        raise StoreNotFound("there is nothing to show: give a path")
+    containers = find_all(paths)
     reports = [describe_one(container) for container in containers]
     shown = choose_shown(reports, max_files)
     files = [_file(report) for report in reports]
@@ -101,7 +97,7 @@ def choose_shown(reports: Sequence[FileReport], most: int) -> list[int]:
     >>> choose_shown([FileReport(str(i), loss=-abs(i - 3.0)) for i in range(9)], 4)
     [0, 3, 4, 8]
     """
-    able = [i for i, report in enumerate(reports) if report.error is None and report.arrays]
+    able = [i for i, report in enumerate(reports) if report.error is None]
     if len(able) <= most:
         return able
     losses = {i: _number(reports[i].loss) for i in able}
