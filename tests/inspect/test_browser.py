@@ -4,6 +4,7 @@ import base64
 import io
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -321,3 +322,19 @@ def test_a_snapshot_of_a_pipeline(opened, tmp_path):
         slide(page, "z", z)
         values = page.locator(".card .value").all_text_contents()
         assert values[0].strip() == values[1].strip()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["fib25_train.hdf", "vnc_train.hdf", "gala_train.hdf"])
+def test_real_volumes(opened, real_data, tmp_path, scheme, name):
+    """Pictures of the page are kept where VOXFLOW_SCREENSHOTS says."""
+    folder = Path(os.environ.get("VOXFLOW_SCREENSHOTS", tmp_path))
+    page = opened(real_data / name, scheme)
+    assert (tmp_path / "page.html").stat().st_size < 5_000_000
+    seen = pixels(page)
+    assert (seen[..., 3] == 255).mean() > 0.99
+    assert seen[..., :3].std() > 20
+    page.screenshot(path=folder / f"{name.partition('.')[0]}_{scheme}.png")
+    page.keyboard.press("a")
+    page.wait_for_timeout(300)
+    page.screenshot(path=folder / f"{name.partition('.')[0]}_{scheme}_each.png")

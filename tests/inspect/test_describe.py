@@ -6,9 +6,11 @@ import h5py
 import numpy as np
 import pytest
 
+from tests.stores.servers import http_server
 from voxflow.inspect import FileReport, describe
 from voxflow.inspect.describe import told
 from voxflow.stores import Geometry, create_dataset, open_attrs
+from voxflow.stores.ngff import make_multiscales
 
 SUFFIXES = ["hdf", "zarr", "n5", "tif"]
 
@@ -148,3 +150,30 @@ def test_what_is_not_there_is_a_report_too():
         "there is no file or folder /nowhere/a.zarr",
         "there is no file or folder /nowhere/b",
     ]
+
+
+def test_at_a_url(tmp_path):
+    data = np.arange(4 * 8 * 8, dtype=np.uint8).reshape(4, 8, 8)
+    where = Geometry((40, 4, 4), (0, 0, 0))
+    for name in ("a.zarr", "b.n5"):
+        for level in ("raw/s0", "raw/s1"):
+            stored = create_dataset(tmp_path / name, level, data.shape, "uint8", geometry=where)
+            stored.write((), data)
+    scales = [(f"s{i}", [40, 4 * 2**i, 4 * 2**i], [0, 0, 0]) for i in range(2)]
+    axes = [(axis, "space", "nanometer") for axis in "zyx"]
+    image = make_multiscales(scales, axes, "0.5")
+    for level in range(2):  # the size of a level is stated by the group alone
+        attrs = open_attrs(tmp_path / "a.zarr", f"raw/s{level}", mode="r+")
+        del attrs["resolution"], attrs["voxel_size"], attrs["offset"]
+    open_attrs(tmp_path / "a.zarr", "raw", mode="r+").update(image)
+    with http_server(tmp_path) as url:
+        for path, names in (
+            ("a.zarr/raw", ["s0", "s1"]),
+            ("a.zarr/raw/s1", [""]),
+            ("b.n5/raw", ["s0", "s1"]),
+        ):
+            arrays = only(f"{url}/{path}").arrays
+            assert [array.name for array in arrays] == names
+            assert all(array.values.high == 255 for array in arrays)
+        assert "name a dataset, as in" in only(f"{url}/a.zarr").error
+        assert "there is no dataset" in only(f"{url}/none.zarr").error

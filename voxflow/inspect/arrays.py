@@ -11,6 +11,7 @@ import numpy as np
 
 from voxflow.pipeline.geometry import Coordinate, Roi
 from voxflow.stores import (
+    DatasetNotFound,
     Geometry,
     MetadataConflict,
     MetadataMissing,
@@ -120,21 +121,34 @@ def names_in(container: Container) -> list[str]:
 
 def _listed(container: Container) -> list[str]:
     store = container.store
+    if "://" in store:
+        return _at_url(container)
+    names = list_datasets(store)
+    kind = store_format(store)
+    if kind == "tiff":
+        return names or [""]  # to be told why there is nothing
+    return _stacks(store, names) if kind == "images" else names
+
+
+def _at_url(container: Container) -> list[str]:
+    """What a server lists or consolidated metadata name; else a pyramid, or the dataset itself."""
+    store = container.store
     try:
         names = list_datasets(store)
-    except NotImplementedError:
-        names = []
-    except StoreError as error:
-        if "://" not in store or "cannot be listed" not in str(error):
+    except (NotImplementedError, ValueError, StoreError) as error:
+        if "list" not in str(error):
             raise
         names = []
-    if store_format(store) == "tiff":
-        names = names or [""]  # to be told why there is nothing
-    if store_format(store) == "images":
-        names = _stacks(store, names)
-    if not names and "://" in store:
-        names = [level.path for level in list_levels(store, container.path)] or [container.path]
-    return names
+    names = names or [level.path for level in list_levels(store, container.path)]
+    if names:
+        return names
+    try:
+        open_dataset(store, container.path)
+    except DatasetNotFound as error:
+        raise DatasetNotFound(
+            f"{error}; what else is there cannot be listed: name a dataset, as in {store}/raw"
+        ) from error
+    return [container.path]
 
 
 def _stacks(folder: str, names: list[str]) -> list[str]:

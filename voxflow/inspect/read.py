@@ -85,7 +85,7 @@ def _open(container: Container, max_voxels: int, notes: list[str]) -> list[Store
             notes.append(f"{name} cannot be read: {' '.join(str(error).split())}")
             continue
         is_picture = len(array.spatial) in (2, 3) and array.dataset.dtype.kind in "biufc"
-        if is_picture and array.guess != "table" and math.prod(array.dataset.shape):
+        if is_picture and array.guess != "table" and 0 not in array.dataset.shape:
             arrays.append(array)
     return arrays
 

@@ -95,7 +95,7 @@ def choose_shown(reports: Sequence[FileReport], most: int) -> list[int]:
     """Choose files: the first, the last, that of the highest loss, and others evenly spread.
 
     >>> choose_shown([FileReport(str(i), loss=-abs(i - 3.0)) for i in range(9)], 4)
-    [0, 3, 4, 8]
+    [0, 3, 5, 8]
     """
     able = [i for i, report in enumerate(reports) if report.error is None]
     if len(able) <= most:
