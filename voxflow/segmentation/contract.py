@@ -1,0 +1,170 @@
+"""Voxels into fragments: those that are surely of one segment, whatever lies outside of a block."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from voxflow.pipeline.compiled import kernel
+from voxflow.segmentation.block import OUTSIDE, OWN
+from voxflow.segmentation.clusters import (
+    exclude,
+    join_if_certain,
+    new_clusters,
+    root,
+    see_outside,
+)
+from voxflow.segmentation.order import strongest_first
+
+if TYPE_CHECKING:
+    from voxflow.segmentation.block import Block
+
+__all__ = ["contract", "name_by_first"]
+
+
+def contract(block: Block, weights: npt.NDArray[np.float32]) -> npt.NDArray[np.uint64]:
+    """Join the voxels of a block that the mutex watershed of the volume surely joins.
+
+    Edges are taken in the order of their magnitudes, those of equal magnitude in the order of
+    channels and places. Those that cross the border of the block are seen, but not what lies
+    beyond; see `voxflow.segmentation.clusters`. Without any border, that is all of it.
+
+    Parameters
+    ----------
+    block
+        What lies around it is seen as far as the neighbourhood reaches.
+    weights
+        Shape (channels, \\*region): above 0 attractive, below 0 repulsive, 0 no edge.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of the block's own part: the id of each voxel's fragment, which is 1 + the number of its
+        first voxel in the volume; 0 where there is no object.
+    """
+    state, vectors = block.state, block.vectors
+    flat = weights.reshape(-1)
+    if flat.size >= 2**31:
+        raise ValueError(
+            f"a block of {weights.shape} affinities is too large to be segmented at once: fewer "
+            "than 2^31; segment it in blocks (segment_blockwise)"
+        )
+    count, repulsive = _count_edges(flat, state, vectors)
+    edges = np.empty(count, np.int32)
+    _find_edges(flat, state, vectors, edges)
+    if repulsive:
+        clusters = new_clusters(state.size, repulsive)
+        _cluster(clusters, flat, strongest_first(flat, edges), state, vectors)
+    else:
+        clusters = new_clusters(state.size, 0)
+        _unite(clusters.parent, edges, state, vectors)
+    return name_by_first(clusters.parent, block)
+
+
+def name_by_first(parent: npt.NDArray[np.int32], block: Block) -> npt.NDArray[np.uint64]:
+    """Name each tree of voxels 1 + the number of its first voxel in the volume."""
+    state = block.state
+    names = np.zeros(parent.size, np.uint64)
+    out = np.zeros(state.shape, np.uint64)
+    _name(parent, state, block.place, names, out)
+    shape = block.alive.shape
+    return out.reshape(shape)[block.own]
+
+
+@kernel
+def _span(n: int, step: int) -> Any:
+    """From where to where a place and its neighbour both lie inside."""
+    return max(0, -step), min(n, n - step)
+
+
+@kernel
+def _joined(one: int, two: int) -> bool:
+    """Whether an edge between voxels of these states counts for a block."""
+    return one != OUTSIDE and two != OUTSIDE and (one == OWN or two == OWN)
+
+
+@kernel
+def _count_edges(weights: Any, state: Any, vectors: Any) -> Any:
+    count, repulsive = 0, 0
+    n0, n1, n2 = state.shape
+    for c in range(len(vectors)):
+        d0, d1, d2 = vectors[c]
+        for i in range(*_span(n0, d0)):
+            for j in range(*_span(n1, d1)):
+                row = ((c * n0 + i) * n1 + j) * n2
+                for k in range(*_span(n2, d2)):
+                    weight = weights[row + k]
+                    if weight != 0 and _joined(state[i, j, k], state[i + d0, j + d1, k + d2]):
+                        count += 1
+                        repulsive += weight < 0
+    return count, repulsive
+
+
+@kernel
+def _find_edges(weights: Any, state: Any, vectors: Any, edges: Any) -> None:
+    count = 0
+    n0, n1, n2 = state.shape
+    for c in range(len(vectors)):
+        d0, d1, d2 = vectors[c]
+        for i in range(*_span(n0, d0)):
+            for j in range(*_span(n1, d1)):
+                row = ((c * n0 + i) * n1 + j) * n2
+                for k in range(*_span(n2, d2)):
+                    if weights[row + k] != 0 and _joined(
+                        state[i, j, k], state[i + d0, j + d1, k + d2]
+                    ):
+                        edges[count] = row + k
+                        count += 1
+
+
+@kernel
+def _steps(state: Any, vectors: Any) -> Any:
+    steps = np.empty(len(vectors), np.int64)
+    for c in range(len(vectors)):
+        steps[c] = (vectors[c, 0] * state.shape[1] + vectors[c, 1]) * state.shape[2] + vectors[c, 2]
+    return steps
+
+
+@kernel
+def _cluster(clusters: Any, weights: Any, edges: Any, state: Any, vectors: Any) -> None:
+    steps, states = _steps(state, vectors), state.reshape(-1)
+    for edge in edges:
+        one = edge % states.size
+        two = one + steps[edge // states.size]
+        attractive = weights[edge] > 0
+        if states[one] != OWN:
+            see_outside(clusters, two, attractive)
+        elif states[two] != OWN:
+            see_outside(clusters, one, attractive)
+        elif attractive:
+            join_if_certain(clusters, one, two)
+        else:
+            exclude(clusters, one, two)
+
+
+@kernel
+def _unite(parent: Any, edges: Any, state: Any, vectors: Any) -> None:
+    """All edges are attractive: nothing beyond the border can keep voxels apart."""
+    steps, states = _steps(state, vectors), state.reshape(-1)
+    for edge in edges:
+        one = edge % states.size
+        two = one + steps[edge // states.size]
+        if states[one] == OWN and states[two] == OWN:
+            a, b = root(parent, one), root(parent, two)
+            parent[max(a, b)] = min(a, b)
+
+
+@kernel
+def _name(parent: Any, state: Any, place: Any, names: Any, out: Any) -> None:
+    n0, n1, n2 = state.shape
+    for i in range(n0):
+        for j in range(n1):
+            row = ((i + place[0, 0]) * place[1, 1] + j + place[0, 1]) * place[1, 2] + place[0, 2]
+            for k in range(n2):
+                if state[i, j, k] == OWN:
+                    at = root(parent, (i * n1 + j) * n2 + k)
+                    if names[at] == 0:
+                        names[at] = row + k + 1
+                    out[i, j, k] = names[at]

@@ -1,0 +1,59 @@
+"""Edges in the order of their strength."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from voxflow.pipeline.compiled import kernel
+
+__all__ = ["strongest_first"]
+
+_BITS = 11
+_DIGITS = 3
+
+
+def strongest_first(
+    weights: npt.NDArray[np.float32], edges: npt.NDArray[np.int32]
+) -> npt.NDArray[np.int32]:
+    """Sort edges by the magnitude of their weights, the largest first; ties stay in their order.
+
+    A radix sort of the bits, which are ordered as the magnitudes are: linear in the number of
+    edges.
+
+    Parameters
+    ----------
+    weights
+        Finite, of all edges there are.
+    edges
+        The numbers of those to sort; overwritten.
+
+    Examples
+    --------
+    >>> weights = np.array([0.5, -2, 1, 2], np.float32)
+    >>> strongest_first(weights, np.arange(4, dtype=np.int32)).tolist()
+    [1, 3, 2, 0]
+    """
+    bits = weights.view(np.uint32)
+    other = np.empty_like(edges)
+    for digit in range(_DIGITS):
+        _sort_digit(bits, edges, other, digit * _BITS)
+        edges, other = other, edges
+    return edges
+
+
+@kernel
+def _sort_digit(bits: Any, edges: Any, out: Any, shift: int) -> None:
+    size = 1 << _BITS
+    begin = np.zeros(size + 1, np.int64)
+    for i in range(edges.size):
+        digit = size - 1 - (((bits[edges[i]] & 0x7FFFFFFF) >> shift) & (size - 1))
+        begin[digit + 1] += 1
+    for digit in range(size):
+        begin[digit + 1] += begin[digit]
+    for i in range(edges.size):
+        digit = size - 1 - (((bits[edges[i]] & 0x7FFFFFFF) >> shift) & (size - 1))
+        out[begin[digit]] = edges[i]
+        begin[digit] += 1
