@@ -1,5 +1,7 @@
 # The face of the room: each public name and the file it comes from.
 
-from . import contract
+from .lookup import Lookup, relabel, remove_small
+from .methods import Components, Method, MutexWatershed
+from .segments import segment
 
-__all__ = ["contract"]
+__all__ = ["Components", "Lookup", "Method", "MutexWatershed", "relabel", "remove_small", "segment"]

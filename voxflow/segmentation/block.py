@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from voxflow.ops.affinities import parse_neighborhood
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["Block", "as_unit", "direct_channels", "whole_block"]
 
@@ -34,6 +37,8 @@ class Block:
         Where the region begins in the volume, in voxels.
     volume
         The shape of the volume, in voxels.
+    voxel_size
+        World units, along each axis; empty: all the same.
     """
 
     affinities: npt.NDArray[Any]
@@ -42,6 +47,11 @@ class Block:
     own: tuple[slice, ...]
     begin: tuple[int, ...]
     volume: tuple[int, ...]
+    voxel_size: tuple[float, ...] = ()
+
+    def with_voxel_size(self, voxel_size: Iterable[Any]) -> Block:
+        """The same block, of voxels of this size."""
+        return replace(self, voxel_size=tuple(map(float, voxel_size)))
 
     @property
     def state(self) -> npt.NDArray[np.uint8]:
@@ -131,7 +141,7 @@ def as_unit(affinities: npt.NDArray[Any], full: float | None) -> npt.NDArray[np.
         )
     if full is None:
         full = 1 if kind in "fb" else float(np.iinfo(affinities.dtype).max)
-    unit: npt.NDArray[np.float32] = np.multiply(affinities, np.float32(1 / full), dtype=np.float32)
+    unit: npt.NDArray[np.float32] = np.divide(affinities, np.float32(full), dtype=np.float32)
     if kind == "f" and not math.isfinite(float(unit.sum(dtype=np.float64))):
         raise ValueError("there are affinities that are infinite or not a number")
     return unit

@@ -1,0 +1,76 @@
+"""Fragments into segments, by the edges between them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from voxflow.pipeline.compiled import kernel
+from voxflow.segmentation.clusters import exclude, join_if_certain, new_clusters, root
+from voxflow.segmentation.order import strongest_first
+
+if TYPE_CHECKING:
+    from voxflow.segmentation.region_graph import RegionGraph
+
+__all__ = ["as_ids", "cluster_by_strongest", "ends_of"]
+
+
+def cluster_by_strongest(graph: RegionGraph) -> npt.NDArray[np.uint64]:
+    """Join fragments as the mutex watershed of the volume does.
+
+    Returns
+    -------
+    numpy.ndarray
+        For each fragment, the id of its segment: the smallest one of its fragments.
+    """
+    order = np.lexsort((graph.places,)).astype(np.int32)
+    edges = strongest_first(graph.weights, order)
+    ends = ends_of(graph)
+    repulsive = int((graph.weights < 0).sum())
+    clusters = new_clusters(len(graph.fragments), repulsive)
+    _cluster(clusters, graph.weights, edges, ends)
+    return as_ids(clusters.parent, graph.fragments)
+
+
+def ends_of(graph: RegionGraph) -> npt.NDArray[np.int64]:
+    """Between the how-manieth fragments each edge lies, shape (edges, 2).
+
+    Raises
+    ------
+    ValueError
+        If there is an edge to a fragment that is not there.
+    """
+    ends = np.searchsorted(graph.fragments, graph.pairs)
+    known = ends < len(graph.fragments)
+    if not known.all() or (graph.fragments[ends] != graph.pairs).any():
+        raise ValueError("there is an edge to a fragment that has no voxels in any block")
+    return ends.reshape(-1, 2)
+
+
+def as_ids(
+    parent: npt.NDArray[np.int32], fragments: npt.NDArray[np.uint64]
+) -> npt.NDArray[np.uint64]:
+    """Name each tree of fragments by the smallest of their ids, which are in rising order."""
+    out = np.zeros(len(fragments), np.uint64)
+    _name(parent, fragments, np.full(len(fragments), -1, np.int32), out)
+    return out
+
+
+@kernel
+def _cluster(clusters: Any, weights: Any, edges: Any, ends: Any) -> None:
+    for edge in edges:
+        if weights[edge] > 0:
+            join_if_certain(clusters, ends[edge, 0], ends[edge, 1])
+        else:
+            exclude(clusters, ends[edge, 0], ends[edge, 1])
+
+
+@kernel
+def _name(parent: Any, fragments: Any, first: Any, out: Any) -> None:
+    for i in range(parent.size):
+        at = root(parent, i)
+        if first[at] < 0:
+            first[at] = i
+        out[i] = fragments[first[at]]

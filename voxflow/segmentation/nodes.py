@@ -1,0 +1,311 @@
+"""Nodes that segment: a batch by itself, or the blocks of a volume, pass by pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from voxflow.pipeline.data import Array, ArraySpec, Batch, BatchRequest
+from voxflow.pipeline.data.kinds import Affinities
+from voxflow.pipeline.engine import BatchFilter
+from voxflow.pipeline.geometry import Coordinate, Roi
+from voxflow.segmentation.block import Block, whole_block
+from voxflow.segmentation.methods import MutexWatershed
+from voxflow.segmentation.segments import segment_block
+
+if TYPE_CHECKING:
+    from voxflow.pipeline.data import ArrayKey
+    from voxflow.segmentation.methods import Method
+
+__all__ = ["BlockGraph", "Fragments", "Segment", "UseLookup", "graph_path"]
+
+
+class _OfAffinities(BatchFilter):
+    """What nodes have in common that look at affinities, and maybe at a mask."""
+
+    affinities: ArrayKey
+    mask: ArrayKey | None
+    method: Method
+
+    def check(self) -> ArraySpec:
+        """The spec of labels beside the affinities."""
+        spec = self.spec[self.affinities].copy()
+        if not isinstance(spec.kind, Affinities):
+            raise ValueError(
+                f"{self.name()}: {self.affinities} does not say which voxels its channels compare; "
+                "where it comes from, give kind=Affinities(offsets) in the spec"
+            )
+        self._neighborhood = np.array(spec.kind.offsets, np.int64)
+        if len(self._neighborhood[0]) != len(spec.grid):
+            raise ValueError(
+                f"{self.name()}: the offsets of {self.affinities} have "
+                f"{len(self._neighborhood[0])} entries, its voxels are of {spec.grid}"
+            )
+        if self.mask is not None:
+            self._check_mask(spec)
+        spec.kind, spec.dtype, spec.interpolatable = None, np.dtype(np.uint64), False
+        return spec
+
+    def _check_mask(self, spec: ArraySpec) -> None:
+        mask = self.spec[self.mask]
+        if mask.voxel_size != spec.voxel_size:
+            raise ValueError(
+                f"{self.name()} needs a mask for each voxel of {self.affinities}, which are of "
+                f"{spec.voxel_size}, but those of {self.mask} are of {mask.voxel_size}"
+            )
+        if mask.roi is not None and spec.roi is not None and not mask.roi.contains(spec.roi):
+            raise ValueError(
+                f"{self.name()}: the mask {self.mask} covers {mask.roi}, not all of the affinities, "
+                f"which are {spec.roi} (world units)"
+            )
+
+    def around(self, own: Roi) -> Roi:
+        """What has to be seen of affinities to segment a region."""
+        spec = self.spec[self.affinities]
+        reach = Coordinate(self.method.reach(self._neighborhood).tolist()) * spec.grid
+        return own.grow(reach, reach).intersect(spec.region)
+
+    def needs(self, around: Roi) -> BatchRequest:
+        """Affinities and mask."""
+        needed = BatchRequest()
+        for key in (self.affinities, self.mask):
+            if key is not None:
+                needed[key] = ArraySpec(roi=around)
+        return needed
+
+    def block(self, batch: Batch, own: Roi) -> Block:
+        """The block of a region of the world."""
+        around = self.around(own)
+        spec = self.spec[self.affinities]
+        region = (around - spec.region.offset) / spec.grid
+        inside = ((own - around.offset) / spec.grid).to_slices()
+        whole = spec.region.shape / spec.grid
+        data = batch[self.affinities].crop(around, copy=False).view
+        alive = np.ones(data.shape[1:], bool)
+        if self.mask is not None:
+            alive = batch[self.mask].crop(around, copy=False).view != 0
+        return Block(
+            data,
+            self._neighborhood,
+            alive,
+            tuple(inside),
+            tuple(int(n) for n in region.begin),
+            tuple(int(n) for n in whole),
+        ).with_voxel_size(spec.grid)
+
+
+class Segment(_OfAffinities):
+    """Segments each batch by itself.
+
+    What lies outside of the batch is not looked at, and ids hold for one batch: to segment a volume
+    block by block, use `segment_blockwise`.
+
+    Parameters
+    ----------
+    affinities
+        The array of affinities, with a leading channel axis, and a spec that says
+        ``kind=Affinities(offsets)``, as that of `AddAffinities` or of a file of voxflow does.
+    segments
+        The array to make: uint64, ids from 1 in the order of the first voxels.
+    method
+        `MutexWatershed`, `Components` or `Watershed`; None: `MutexWatershed()`.
+    mask
+        Where it is 0, there is no object.
+    min_size
+        Segments of fewer voxels become 0.
+
+    Raises
+    ------
+    ValueError
+        At setup: if the affinities do not say which voxels they compare, or the mask has other
+        voxels, or does not cover them.
+
+    Examples
+    --------
+    >>> import voxflow as gp
+    >>> affinities, segments = gp.ArrayKey("AFFINITIES"), gp.ArrayKey("SEGMENTS")
+    >>> spec = gp.ArraySpec(voxel_size=(4,), kind=gp.Affinities([[-1]]))
+    >>> line = gp.ArraySource(affinities, np.float32([[0, 0.9, 0.1, 0.8]]), spec=spec)
+    >>> with gp.build(line + Segment(affinities, segments)) as pipeline:
+    ...     pipeline.request_batch(gp.BatchRequest({segments: gp.Roi((0,), (16,))}))[segments].data
+    array([1, 1, 2, 2], dtype=uint64)
+    """
+
+    def __init__(
+        self,
+        affinities: ArrayKey,
+        segments: ArrayKey,
+        method: Method | None = None,
+        *,
+        mask: ArrayKey | None = None,
+        min_size: int = 0,
+    ) -> None:
+        self.affinities, self.segments, self.mask = affinities, segments, mask
+        self.method = MutexWatershed() if method is None else method
+        self.min_size = min_size
+
+    def setup(self) -> None:
+        """Offer segments where there are affinities."""
+        self.enable_autoskip()
+        self.provides(self.segments, self.check())
+
+    def prepare(self, request: BatchRequest) -> BatchRequest:
+        """Need affinities where segments are asked for."""
+        return self.needs(request[self.segments].region)
+
+    def process(self, batch: Batch, request: BatchRequest) -> Batch:
+        """Segment."""
+        roi = request[self.segments].region
+        data = batch[self.affinities].crop(roi, copy=False).view
+        mask = None if self.mask is None else batch[self.mask].crop(roi, copy=False).view
+        spec = self.spec[self.segments].copy()
+        spec.roi = roi
+        block = whole_block(data, self._neighborhood, mask).with_voxel_size(spec.grid)
+        made = Batch()
+        made[self.segments] = Array(segment_block(self.method, block, self.min_size), spec)
+        return made
+
+
+class Fragments(_OfAffinities):
+    """Makes the fragments of a block of a volume: the first pass."""
+
+    def __init__(
+        self, affinities: ArrayKey, fragments: ArrayKey, method: Method, mask: ArrayKey | None
+    ) -> None:
+        self.affinities, self.fragments, self.mask = affinities, fragments, mask
+        self.method = method
+
+    def setup(self) -> None:
+        """Offer fragments where there are affinities."""
+        self.provides(self.fragments, self.check())
+
+    def _own(self, request: BatchRequest) -> Roi:
+        """What belongs to the block: a block at the end of the volume overlaps the one before."""
+        return (request.write_rois or {}).get(self.fragments, request[self.fragments].region)
+
+    def prepare(self, request: BatchRequest) -> BatchRequest:
+        """Need affinities around the block."""
+        return self.needs(self.around(self._own(request)))
+
+    def process(self, batch: Batch, request: BatchRequest) -> Batch:
+        """Make fragments of the block's own part; the rest stays 0."""
+        own, roi = self._own(request), request[self.fragments].region
+        spec = self.spec[self.fragments].copy()
+        spec.roi = roi
+        data = np.zeros(tuple(int(n) for n in roi.shape / spec.grid), np.uint64)
+        where = ((own - roi.offset) / spec.grid).to_slices()
+        data[tuple(where)] = self.method.fragments(self.block(batch, own))
+        made = Batch()
+        made[self.fragments] = Array(data, spec)
+        return made
+
+
+def graph_path(folder: Path, number: int) -> Path:
+    """The file of the graph of a block."""
+    return folder / f"{number}.npz"
+
+
+class BlockGraph(_OfAffinities):
+    """Writes the edges between the fragments of a block, and to those around: the second pass.
+
+    What it makes is an array with one voxel for each block: how many edges there are. The edges
+    themselves go into a file for each block, which is there whole or not at all, and is the same
+    whoever writes it, so that blocks can be made again, and by several processes at once.
+    """
+
+    writes_files: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        affinities: ArrayKey,
+        fragments: ArrayKey,
+        edges: ArrayKey,
+        method: Method,
+        mask: ArrayKey | None,
+        *,
+        block: Coordinate,
+        folder: Path,
+    ) -> None:
+        self.affinities, self.fragments, self.mask = affinities, fragments, mask
+        self.edges, self.method, self.block_size, self.folder = edges, method, block, folder
+
+    def setup(self) -> None:
+        """Offer a voxel for each block."""
+        spec = self.check()
+        whole = spec.region
+        self._counts = -(-whole.shape // self.block_size)
+        spec.roi = Roi(whole.begin, self._counts * self.block_size)
+        spec.voxel_size = self.block_size
+        self.provides(self.edges, spec)
+
+    def _own(self, request: BatchRequest) -> Roi:
+        return request[self.edges].region.intersect(self.spec[self.affinities].region)
+
+    def prepare(self, request: BatchRequest) -> BatchRequest:
+        """Need affinities and fragments around the block."""
+        around = self.around(self._own(request))
+        needed = self.needs(around)
+        needed[self.fragments] = ArraySpec(roi=around)
+        return needed
+
+    def process(self, batch: Batch, request: BatchRequest) -> Batch:
+        """Find the edges, and write them."""
+        own = self._own(request)
+        fragments = batch[self.fragments].crop(self.around(own), copy=False).view
+        graph = self.method.graph(self.block(batch, own), fragments)
+        spec = self.spec[self.edges].copy()
+        spec.roi = request[self.edges].region
+        place = (spec.roi.begin - self.spec[self.edges].region.begin) / spec.grid
+        number = np.ravel_multi_index(
+            tuple(int(n) for n in place), tuple(int(n) for n in self._counts)
+        )
+        graph.save(graph_path(self.folder, int(number)))
+        made = Batch()
+        made[self.edges] = Array(np.full((1,) * len(place), len(graph.pairs), np.uint64), spec)
+        return made
+
+
+class UseLookup(BatchFilter):
+    """Replaces the ids of fragments by those of segments, as a file says: the last pass.
+
+    Parameters
+    ----------
+    fragments, segments
+        The array to read, and the one to make.
+    path
+        The file.
+    made_by
+        What the segments depend on: a scan whose output was made by something else is refused.
+    """
+
+    changes_no_result: ClassVar[frozenset[str] | bool] = frozenset({"path"})
+
+    def __init__(
+        self, fragments: ArrayKey, segments: ArrayKey, path: Path, made_by: dict[str, Any]
+    ) -> None:
+        self.fragments, self.segments, self.path, self.made_by = fragments, segments, path, made_by
+
+    def setup(self) -> None:
+        """Read the table."""
+        from voxflow.segmentation.lookup import Lookup
+
+        with np.load(self.path) as file:
+            self._lookup = Lookup(file["fragments"], file["segments"])
+        self.provides(self.segments, self.spec[self.fragments].copy())
+
+    def prepare(self, request: BatchRequest) -> BatchRequest:
+        """Need the fragments."""
+        needed = BatchRequest()
+        needed[self.fragments] = ArraySpec(roi=request[self.segments].roi)
+        return needed
+
+    def process(self, batch: Batch, request: BatchRequest) -> Batch:
+        """Replace."""
+        array = batch[self.fragments].crop(request[self.segments].region, copy=False)
+        spec = self.spec[self.segments].copy()
+        spec.roi = array.spec.roi
+        made = Batch()
+        made[self.segments] = Array(self._lookup(array.view), spec)
+        return made

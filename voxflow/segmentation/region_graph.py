@@ -1,0 +1,208 @@
+"""Edges between fragments: the strongest of each pair, or how many there are and their mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from voxflow.pipeline.compiled import kernel
+from voxflow.segmentation.block import OWN, in_three
+from voxflow.segmentation.hashing import number_ids, pair_slots
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from voxflow.segmentation.block import Block
+
+__all__ = ["FIXED", "RegionGraph", "between_fragments", "united"]
+
+FIXED = 1 << 24
+"""Weights are summed up as whole numbers of this part, so that the order does not matter."""
+
+
+class RegionGraph(NamedTuple):
+    """Fragments of a part of a volume, and the edges between them.
+
+    A pair of fragments is there once, the one that begins first in front.
+    """
+
+    fragments: npt.NDArray[np.uint64]
+    """Ids, in rising order."""
+    sizes: npt.NDArray[np.int64]
+    """How many voxels each one has."""
+    pairs: npt.NDArray[np.uint64]
+    """Shape (edges, 2): ids; in rising order."""
+    weights: npt.NDArray[np.float32]
+    """The strongest (of largest magnitude) of the edges between two fragments."""
+    places: npt.NDArray[np.uint64]
+    """Which edge of the volume that is: of several that are equally strong, the first."""
+    totals: npt.NDArray[np.int64]
+    """The sum of all weights between two fragments, in units of 1 / `FIXED`."""
+    counts: npt.NDArray[np.int64]
+    """How many edges there are between two fragments."""
+
+    def save(self, path: Path) -> None:
+        """Write a file, whole or not at all."""
+        part = path.with_suffix(".part")
+        with part.open("wb") as file:
+            np.savez(file, **self._asdict())
+        part.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> RegionGraph:
+        """Read a file that `save` wrote."""
+        with np.load(path) as file:
+            return cls(**{name: file[name] for name in cls._fields})
+
+
+def between_fragments(
+    block: Block, weights: npt.NDArray[np.float32], fragments: npt.NDArray[np.uint64]
+) -> RegionGraph:
+    """The fragments in a block, and the edges that begin there.
+
+    Parameters
+    ----------
+    block
+        What lies around it is seen as far as the neighbourhood reaches.
+    weights
+        Shape (channels, \\*region); 0: no edge.
+    fragments
+        Shape (\\*region), 0 where there is none.
+    """
+    numbers, ids = number_ids(fragments.reshape(-1))
+    state = block.state
+    if len(ids) >= 2**31:
+        raise ValueError("a block has more than 2^31 fragments")
+    sizes = np.bincount(numbers[state.reshape(-1) == OWN], minlength=len(ids) + 1)[1:]
+    numbers = in_three(numbers.reshape(fragments.shape))
+    count = _count(weights.reshape(-1), numbers, state, block.vectors)
+    edges = np.empty(count, np.int64)
+    keys = np.empty(count, np.uint64)
+    _find(weights.reshape(-1), numbers, state, block.vectors, ids, edges, keys)
+    slots, pairs = pair_slots(keys)
+    strongest = np.full(len(pairs), -1, np.int64)
+    totals, counts = np.zeros(len(pairs), np.int64), np.zeros(len(pairs), np.int64)
+    _gather(weights.reshape(-1), edges, slots, strongest, totals, counts)
+    ends = np.stack([pairs >> np.uint64(32), pairs & np.uint64(0xFFFFFFFF)], axis=1)
+    here = sizes > 0
+    graph = RegionGraph(
+        ids[here],
+        sizes[here].astype(np.int64),
+        ids[ends.astype(np.int64) - 1] if len(ends) else np.empty((0, 2), np.uint64),
+        weights.reshape(-1)[strongest],
+        _places(block, strongest),
+        totals,
+        counts,
+    )
+    return _in_order(graph)
+
+
+def _places(block: Block, edges: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+    """The numbers of edges in the volume: channel by channel, voxel by voxel."""
+    index = np.unravel_index(edges, (len(block.neighborhood), *block.alive.shape))
+    shape = (len(block.neighborhood), *block.volume)
+    place = [index[0], *(i + b for i, b in zip(index[1:], block.begin, strict=True))]
+    number = np.zeros(len(edges), np.uint64)
+    for extent, at in zip(shape, place, strict=True):
+        number = number * np.uint64(extent) + at.astype(np.uint64)
+    return number
+
+
+def _in_order(graph: RegionGraph) -> RegionGraph:
+    nodes = np.argsort(graph.fragments)
+    edges = np.lexsort((graph.pairs[:, 1], graph.pairs[:, 0]))
+    return RegionGraph(*(part[nodes] for part in graph[:2]), *(part[edges] for part in graph[2:]))
+
+
+def united(graphs: Sequence[RegionGraph]) -> RegionGraph:
+    """The graph of a volume, of those of its parts.
+
+    Each edge of the volume is in one of them, and each voxel; fragments may be in several.
+
+    Examples
+    --------
+    >>> one, two = np.uint64([1, 2]), np.int64([1, 1])
+    >>> part = RegionGraph(one, two, one[None], np.float32([0.5]), one[:1], two[:1], two[:1])
+    >>> united([part, part]).counts.tolist()
+    [2]
+    """
+    parts = [np.concatenate(column) for column in zip(*graphs, strict=True)]
+    fragments, node = np.unique(parts[0], return_inverse=True)
+    sizes = np.zeros(len(fragments), np.int64)
+    np.add.at(sizes, node, parts[1])
+    pairs, weights, places, totals, counts = parts[2:]
+    # The strongest of each pair first; of equally strong ones, that which comes first.
+    order = np.lexsort((places, -np.abs(weights), pairs[:, 1], pairs[:, 0]))
+    pairs = pairs[order]
+    new = np.ones(len(pairs), bool)
+    new[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
+    begin = np.flatnonzero(new)
+    sums = [
+        np.add.reduceat(part[order], begin) if len(begin) else part[order]
+        for part in (totals, counts)
+    ]
+    kept = [part[order][new] for part in (weights, places)]
+    return RegionGraph(fragments, sizes, pairs[new], *kept, *sums)
+
+
+@kernel
+def _between(numbers: Any, state: Any, vectors: Any, weight: Any, c: int, place: Any) -> Any:
+    """The numbers of the fragments that an edge lies between; 0, 0 if it does not count."""
+    i, j, k = place
+    x, y, z = i + vectors[c, 0], j + vectors[c, 1], k + vectors[c, 2]
+    inside = 0 <= x < state.shape[0] and 0 <= y < state.shape[1] and 0 <= z < state.shape[2]
+    if weight == 0 or state[i, j, k] != OWN or not inside:
+        return 0, 0
+    one, two = numbers[i, j, k], numbers[x, y, z]
+    return (one, two) if one != two and one and two else (0, 0)
+
+
+@kernel
+def _count(weights: Any, numbers: Any, state: Any, vectors: Any) -> int:
+    n0, n1, n2 = state.shape
+    count, edge = 0, 0
+    for c in range(len(vectors)):
+        for i in range(n0):
+            for j in range(n1):
+                for k in range(n2):
+                    one, _ = _between(numbers, state, vectors, weights[edge], c, (i, j, k))
+                    count += one > 0
+                    edge += 1
+    return count
+
+
+@kernel
+def _find(
+    weights: Any, numbers: Any, state: Any, vectors: Any, ids: Any, edges: Any, keys: Any
+) -> None:
+    n0, n1, n2 = state.shape
+    count, edge = 0, 0
+    for c in range(len(vectors)):
+        for i in range(n0):
+            for j in range(n1):
+                for k in range(n2):
+                    one, two = _between(numbers, state, vectors, weights[edge], c, (i, j, k))
+                    if one:
+                        if ids[one - 1] > ids[two - 1]:
+                            one, two = two, one
+                        edges[count] = edge
+                        keys[count] = (np.uint64(one) << np.uint64(32)) | np.uint64(two)
+                        count += 1
+                    edge += 1
+
+
+@kernel
+def _gather(
+    weights: Any, edges: Any, slots: Any, strongest: Any, totals: Any, counts: Any
+) -> None:
+    for i in range(edges.size):
+        slot, weight = slots[i], weights[edges[i]]
+        best = strongest[slot]
+        # Edges come in the order of their places: the first of equally strong ones stays.
+        if best < 0 or abs(weight) > abs(weights[best]):
+            strongest[slot] = edges[i]
+        totals[slot] += np.int64(np.rint(weight * np.float64(FIXED)))
+        counts[slot] += 1
