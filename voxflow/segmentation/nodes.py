@@ -215,8 +215,6 @@ class BlockGraph(_OfAffinities):
     whoever writes it, so that blocks can be made again, and by several processes at once.
     """
 
-    writes_files: ClassVar[bool] = True
-
     def __init__(
         self,
         affinities: ArrayKey,
@@ -236,12 +234,14 @@ class BlockGraph(_OfAffinities):
         spec = self.check()
         whole = spec.region
         self._counts = -(-whole.shape // self.block_size)
-        spec.roi = Roi(whole.begin, self._counts * self.block_size)
+        # From 0, whose voxels are blocks, wherever the volume begins.
+        spec.roi = Roi((0,) * whole.dims, self._counts * self.block_size)
         spec.voxel_size = self.block_size
         self.provides(self.edges, spec)
 
     def _own(self, request: BatchRequest) -> Roi:
-        return request[self.edges].region.intersect(self.spec[self.affinities].region)
+        whole = self.spec[self.affinities].region
+        return (request[self.edges].region + whole.begin).intersect(whole)
 
     def prepare(self, request: BatchRequest) -> BatchRequest:
         """Need affinities and fragments around the block."""
@@ -257,7 +257,7 @@ class BlockGraph(_OfAffinities):
         graph = self.method.graph(self.block(batch, own), fragments)
         spec = self.spec[self.edges].copy()
         spec.roi = request[self.edges].region
-        place = (spec.roi.begin - self.spec[self.edges].region.begin) / spec.grid
+        place = spec.region.begin / spec.grid
         number = np.ravel_multi_index(
             tuple(int(n) for n in place), tuple(int(n) for n in self._counts)
         )

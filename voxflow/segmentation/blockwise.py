@@ -1,0 +1,378 @@
+"""Segments of a volume larger than memory, block by block."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from voxflow.nodes.flow.merge_provider import MergeProvider
+from voxflow.nodes.scanning.function import scan
+from voxflow.nodes.scanning.record import read_manifest
+from voxflow.nodes.shape.crop import Crop
+from voxflow.nodes.sinks.dataset_write import DatasetWrite
+from voxflow.nodes.sinks.places import location, output
+from voxflow.nodes.sinks.target import existing_target
+from voxflow.nodes.sources.dataset_source import DatasetSource
+from voxflow.pipeline.data import ArrayKey, ArraySpec, BatchRequest
+from voxflow.pipeline.data.kinds import Affinities
+from voxflow.pipeline.engine.describe import describe
+from voxflow.pipeline.geometry import Coordinate, Roi
+from voxflow.segmentation.methods import MutexWatershed
+from voxflow.segmentation.nodes import BlockGraph, Fragments, UseLookup, graph_path
+from voxflow.segmentation.region_graph import RegionGraph, united
+from voxflow.segmentation.segments import neighborhood_of, segment_ids
+from voxflow.stores import OutputMismatch, open_dataset, read_geometry
+from voxflow.stores.base import parse_choice
+from voxflow.stores.disk import disk_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from voxflow.nodes.scanning.callback import ScanCallback
+    from voxflow.nodes.scanning.outputs import Exist
+    from voxflow.segmentation.methods import Method
+    from voxflow.stores import Compression
+
+__all__ = ["SegmentationReport", "segment_blockwise"]
+
+_AFFINITIES, _MASK = ArrayKey("SEGMENTED_AFFINITIES"), ArrayKey("SEGMENTED_MASK")
+_FRAGMENTS, _EDGES, _SEGMENTS = ArrayKey("FRAGMENTS"), ArrayKey("EDGES"), ArrayKey("SEGMENTS")
+
+_BLOCK = 128
+_MOST_AFFINITIES = 2**29
+"""A block has as many voxels along each axis, unless it would have more affinities than this."""
+
+
+@dataclass(frozen=True)
+class SegmentationReport:
+    """What a blockwise segmentation did.
+
+    Attributes
+    ----------
+    blocks
+        How many there are.
+    fragments, edges
+        How many the graph of the volume has.
+    segments
+        How many there are.
+    seconds
+        How long each step took in this run: "fragments", "graph", "join", "relabel".
+    folder
+        What was kept to go on with.
+    """
+
+    blocks: int
+    fragments: int
+    edges: int
+    segments: int
+    seconds: dict[str, float]
+    folder: Path
+
+    def __str__(self) -> str:
+        return (
+            f"{self.segments} segments of {self.fragments} fragments in {self.blocks} blocks, "
+            f"{sum(self.seconds.values()):.1f} s"
+        )
+
+
+def segment_blockwise(
+    affinities: tuple[Any, str],
+    segments: tuple[Any, str],
+    method: Method | None = None,
+    *,
+    mask: tuple[Any, str] | None = None,
+    neighborhood: Sequence[Sequence[int]] | None = None,
+    region: Roi | None = None,
+    block: Sequence[int] | None = None,
+    min_size: int = 0,
+    num_workers: int = 1,
+    exist: Exist = "resume",
+    folder: str | Path | None = None,
+    compression: Compression = "gzip",
+    worker_command: str | None = None,
+    progress: ScanCallback | None = None,
+) -> SegmentationReport:
+    """Segment affinities of a file into a file, block by block.
+
+    In memory are a few blocks, and the graph of all fragments. The result does not depend on the
+    number of workers or on what was interrupted, and for `MutexWatershed` and `Components` not on
+    the blocks either: it is that of `segment`, ids included. Called once more after an
+    interruption, also a kill, it goes on where it was.
+
+    Parameters
+    ----------
+    affinities
+        Store and path of a dataset of any format, with a leading channel axis.
+    segments
+        Store and path of the dataset to make: uint64. Zarr, N5 or precomputed for several workers.
+        Ids count from 1, in the order of the first voxels of segments.
+    method
+        `MutexWatershed`, `Components` or `Watershed`; None: `MutexWatershed()`.
+    mask
+        Store and path: 0 where there is no object.
+    neighborhood
+        The offset of each channel in voxels. None: what the attribute ``affinity_neighborhood`` of
+        the dataset says, which voxflow writes.
+    region
+        A part of the affinities (world units). None: all.
+    block
+        Shape of a block, in voxels. None: 128 along each axis.
+    min_size
+        Segments of fewer voxels become 0.
+    num_workers
+        How many processes work; more than one need ``voxflow[scan]``.
+    exist
+        What to do where the output is there, or its folder: "resume", "overwrite" or "error".
+    folder
+        Where fragments and graph are kept; None: beside the output, its name with
+        ``.segmentation`` at the end. It can be deleted when all is done; a later call with the same
+        arguments then begins anew.
+    compression
+        Of the output and the fragments.
+    worker_command
+        How to start a worker elsewhere, as for `voxflow.scan`.
+    progress
+        Told about the progress of each of the three passes; None: progress bars.
+
+    Returns
+    -------
+    SegmentationReport
+        What was done.
+
+    Raises
+    ------
+    ValueError
+        If the neighbourhood is not known, or does not fit; if a size is out of range.
+    OutputMismatch
+        If the output, or what is kept of it, is of another job, or is not to be there.
+    ScanFailed
+        If blocks failed, after all others were done.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import voxflow as gp
+    >>> from voxflow.stores import Geometry, create_dataset
+    >>> store = tempfile.mkdtemp() + "/a.zarr"
+    >>> attrs = {"affinity_neighborhood": [[-1]]}
+    >>> place = {"geometry": Geometry((4,), (0,)), "attrs": attrs}
+    >>> dataset = create_dataset(store, "affinities", (1, 6), np.uint8, **place)
+    >>> dataset.write((), np.uint8([[0, 250, 9, 250, 250, 250]]))
+    >>> report = segment_blockwise(
+    ...     (store, "affinities"), (store, "segments"), block=(4,), progress=gp.ScanCallback()
+    ... )
+    >>> report.blocks, report.fragments, report.segments
+    (2, 3, 2)
+    >>> open_dataset(store, "segments").read()
+    array([1, 1, 2, 2, 2, 2], dtype=uint64)
+    """
+    parse_choice("exist", exist, ("resume", "overwrite", "error"))
+    job = _Job(
+        _source(affinities, neighborhood, mask, region),
+        MutexWatershed() if method is None else method,
+        segments,
+        _folder(segments) if folder is None else Path(folder).absolute(),
+        has_mask=mask is not None,
+        min_size=min_size,
+        compression=compression,
+        options={
+            "num_workers": num_workers,
+            "worker_command": worker_command,
+            "progress": progress,
+        },
+    )
+    job.place(affinities, region, block)
+    job.settle(exist)
+    return job.run("overwrite" if exist == "overwrite" else "resume")
+
+
+def _source(
+    affinities: tuple[Any, str],
+    neighborhood: Sequence[Sequence[int]] | None,
+    mask: tuple[Any, str] | None,
+    region: Roi | None,
+) -> Any:
+    """A pipeline that offers affinities and mask."""
+    if neighborhood is None:
+        dataset = open_dataset(*affinities)
+        neighborhood = neighborhood_of(dataset.attrs, dataset.uri)
+    spec = ArraySpec(kind=Affinities(neighborhood))
+    source: Any = DatasetSource(
+        affinities[0], {_AFFINITIES: affinities[1]}, {_AFFINITIES: spec}
+    )
+    if region is not None:
+        source += Crop(_AFFINITIES, region)
+    if mask is not None:
+        source = (source, DatasetSource(mask[0], {_MASK: mask[1]})) + MergeProvider()
+    return source
+
+
+def _folder(segments: tuple[Any, str]) -> Path:
+    """Where what is kept goes: beside the file or store."""
+    store, path = segments
+    where = location(store, path)
+    if where is None:
+        raise ValueError(
+            f"{store}:{path} lies on no disk of this machine; say where to keep fragments and "
+            "graph (folder=)"
+        )
+    name = path.strip("/").replace("/", ".")
+    return Path(f"{Path(store).absolute()}.{name}.segmentation".replace("..", "."))
+
+
+@dataclass
+class _Job:
+    """The steps of one segmentation."""
+
+    source: Any
+    method: Method
+    target: tuple[Any, str]
+    folder: Path
+    has_mask: bool
+    min_size: int
+    compression: Compression
+    options: dict[str, Any]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def place(
+        self, affinities: tuple[Any, str], region: Roi | None, block: Sequence[int] | None
+    ) -> None:
+        """Find out how large blocks are, in world units."""
+        dataset = open_dataset(*affinities)
+        geometry = read_geometry(dataset)
+        self.voxel_size = geometry.voxel_size
+        dims = len(self.voxel_size)
+        shape = Coordinate(dataset.shape[-dims:])
+        if geometry.spatial is not None:
+            shape = Coordinate(dataset.shape[axis] for axis in geometry.spatial)
+        if region is not None:
+            shape = region.shape / self.voxel_size
+        if block is None:
+            channels = math.prod(dataset.shape) // math.prod(map(int, shape))
+            side = min(_BLOCK, int((_MOST_AFFINITIES / max(1, channels)) ** (1 / dims)))
+            block = (side,) * dims if dims == 3 else (2048,) * dims
+        if len(block) != dims or min(block) < 1:
+            raise ValueError(f"block is {dims} sizes in voxels, 1 or more; got {tuple(block)}")
+        self.block = Coordinate(min(b, int(n)) for b, n in zip(block, shape, strict=True))
+        self.block_size = self.block * self.voxel_size
+
+    def settle(self, exist: Exist) -> None:
+        """Do what is wanted about what is there."""
+        if exist == "error" and existing_target(*self.target) is not None:
+            raise OutputMismatch(
+                f"{self.target[0]}:{self.target[1]} is there already, and exist='error'. Remove "
+                "it, write to another file or name, go on with it (exist='resume') or replace it "
+                "(exist='overwrite')"
+            )
+        if exist != "resume":
+            shutil.rmtree(self.folder, ignore_errors=True)
+        with disk_errors(str(self.folder), "made"):
+            (self.folder / "graph").mkdir(parents=True, exist_ok=True)
+
+    def run(self, exist: Exist) -> SegmentationReport:
+        """All steps."""
+        blocks = self._timed("fragments", self._make_fragments)
+        self._timed("graph", self._make_graph)
+        path = self.folder / "segments.npz"
+        with np.load(self._timed("join", lambda: self._join(path))) as file:
+            counts = [int(file[name]) for name in ("fragment_count", "edge_count", "segment_count")]
+        self._timed("relabel", lambda: self._relabel(path, exist))
+        return SegmentationReport(blocks, *counts, self.seconds, self.folder)
+
+    def _timed(self, name: str, step: Any) -> Any:
+        begun = time.monotonic()
+        result = step()
+        self.seconds[name] = time.monotonic() - begun
+        return result
+
+    @property
+    def _mask(self) -> ArrayKey | None:
+        return _MASK if self.has_mask else None
+
+    @property
+    def _fragments(self) -> Path:
+        return self.folder / "fragments.zarr"
+
+    def _make_fragments(self) -> int:
+        pipeline = (
+            self.source
+            + Fragments(_AFFINITIES, _FRAGMENTS, self.method, self._mask)
+            + DatasetWrite({_FRAGMENTS: "fragments"}, self._fragments, self.compression)
+        )
+        return self._scan(pipeline, _FRAGMENTS)
+
+    def _make_graph(self) -> int:
+        node = BlockGraph(
+            _AFFINITIES,
+            _FRAGMENTS,
+            _EDGES,
+            self.method,
+            self._mask,
+            block=self.block_size,
+            folder=self.folder / "graph",
+        )
+        pipeline = (
+            (self.source, DatasetSource(self._fragments, {_FRAGMENTS: "fragments"}))
+            + MergeProvider()
+            + node
+            + DatasetWrite(
+                {_EDGES: "edges"}, self.folder / "edges.zarr", chunks=(1,) * len(self.block)
+            )
+        )
+        return self._scan(pipeline, _EDGES)
+
+    def _join(self, path: Path) -> Path:
+        """Write the table from fragments to segments, unless it is there."""
+        job = str(self._began("edges.zarr", "edges")["job"])
+        if path.exists():
+            with np.load(path) as file:
+                if str(file["job"]) == job and int(file["min_size"]) == self.min_size:
+                    return path
+        edges = open_dataset(self.folder / "edges.zarr", "edges")
+        numbers = range(math.prod(edges.shape))
+        graph = united([RegionGraph.load(graph_path(self.folder / "graph", n)) for n in numbers])
+        segments = self.method.join(graph)
+        lookup = segment_ids(graph.fragments, graph.sizes, segments, self.min_size)
+        part = path.with_suffix(".part")
+        with disk_errors(str(path), "written"), part.open("wb") as file:
+            np.savez(
+                file,
+                fragments=lookup.ids,
+                segments=lookup.values,
+                job=job,
+                min_size=self.min_size,
+                fragment_count=len(graph.fragments),
+                edge_count=len(graph.pairs),
+                segment_count=int(lookup.values.max()) if len(lookup) else 0,
+            )
+        part.replace(path)
+        return path
+
+    def _began(self, store: str, path: str) -> dict[str, Any]:
+        record = output(_EDGES, self.folder / store, path).record
+        manifest = None if record is None else read_manifest(record)
+        return {"job": "?"} if manifest is None else manifest
+
+    def _relabel(self, path: Path, exist: Exist) -> None:
+        made_by = {
+            "pipeline": describe(self.source),
+            "method": repr(self.method),
+            "min_size": self.min_size,
+        }
+        pipeline = (
+            DatasetSource(self._fragments, {_FRAGMENTS: "fragments"})
+            + UseLookup(_FRAGMENTS, _SEGMENTS, path, made_by)
+            + DatasetWrite({_SEGMENTS: self.target[1]}, self.target[0], self.compression)
+        )
+        self._scan(pipeline, _SEGMENTS, exist)
+
+    def _scan(self, pipeline: Any, key: ArrayKey, exist: Exist = "resume") -> int:
+        reference = BatchRequest()
+        reference[key] = ArraySpec(roi=Roi((0,) * len(self.block), self.block_size))
+        return scan(pipeline, reference, exist=exist, **self.options).blocks
