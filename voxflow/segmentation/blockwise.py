@@ -259,6 +259,7 @@ class _Job:
             block = (side,) * dims if dims == 3 else (2048,) * dims
         if len(block) != dims or min(block) < 1:
             raise ValueError(f"block is {dims} sizes in voxels, 1 or more; got {tuple(block)}")
+        self.method.check_block(block, [int(n) for n in shape])
         self.block = Coordinate(min(b, int(n)) for b, n in zip(block, shape, strict=True))
         self.block_size = self.block * self.voxel_size
 

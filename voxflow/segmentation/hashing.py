@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from voxflow.pipeline.compiled import kernel
 
-__all__ = ["find", "number_ids", "pair_slots", "table_of"]
+__all__ = ["find", "number_ids", "pair_slots", "slot_of", "table_of"]
 
 _ROOM = 1 << 10
 
@@ -59,7 +59,7 @@ def _mixed(key: Any) -> Any:
 
 
 @kernel
-def _slot(keys: Any, places: Any, key: Any) -> int:
+def slot_of(keys: Any, places: Any, key: Any) -> int:
     """Where a key is in a table, or where it would be."""
     end = keys.size - 1
     at = np.int64(_mixed(key)) & end
@@ -71,13 +71,13 @@ def _slot(keys: Any, places: Any, key: Any) -> int:
 @kernel
 def find(keys: Any, places: Any, key: Any) -> int:
     """The place of an id in the ids that a table was made of; -1 if it is none of them."""
-    return places[_slot(keys, places, key)] - 1
+    return places[slot_of(keys, places, key)] - 1
 
 
 @kernel
 def _fill(keys: Any, places: Any, ids: Any) -> None:
     for i in range(ids.size):
-        at = _slot(keys, places, ids[i])
+        at = slot_of(keys, places, ids[i])
         if not places[at]:
             keys[at], places[at] = ids[i], i + 1
 
@@ -91,7 +91,7 @@ def _number(ids: Any, numbers: Any) -> Any:
         if ids[i] != last:
             last, number = ids[i], 0
             if last:
-                at = _slot(keys, places, last)
+                at = slot_of(keys, places, last)
                 if not places[at]:
                     found[count], keys[at], places[at] = last, last, count + 1
                     count += 1

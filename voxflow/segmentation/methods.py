@@ -15,6 +15,8 @@ from voxflow.segmentation.contract import contract
 from voxflow.segmentation.region_graph import between_fragments
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from voxflow.segmentation.block import Block
     from voxflow.segmentation.region_graph import RegionGraph
 
@@ -49,6 +51,9 @@ class Method(ABC):
         """How many voxels around a block have to be seen, along each axis."""
         reach: npt.NDArray[np.int64] = np.abs(neighborhood).max(axis=0)
         return reach
+
+    def check_block(self, block: Sequence[int], volume: Sequence[int]) -> None:  # noqa: B027
+        """Raise if a volume cannot be segmented in blocks of this shape (voxels)."""
 
     def prepared(self, block: Block) -> tuple[Block, npt.NDArray[np.float32]]:
         """The block without its background, and its affinities from 0 to 1."""
