@@ -14,6 +14,7 @@ from voxflow.cli.model import model
 from voxflow.cli.plot import plot
 from voxflow.cli.evaluate import evaluate
 from voxflow.cli.inspect import inspect
+from voxflow.cli.segment import segment
 from voxflow.cli.train import train
 from voxflow.training.config import ConfigError, ConfigWarning
 from voxflow.version_info import version
@@ -70,4 +71,5 @@ app.add_command(model)
 app.add_command(plot)
 app.add_command(evaluate)
 app.add_command(inspect)
+app.add_command(segment)
 app.add_command(train)

@@ -203,9 +203,7 @@ def _source(
         dataset = open_dataset(*affinities)
         neighborhood = neighborhood_of(dataset.attrs, dataset.uri)
     spec = ArraySpec(kind=Affinities(neighborhood))
-    source: Any = DatasetSource(
-        affinities[0], {_AFFINITIES: affinities[1]}, {_AFFINITIES: spec}
-    )
+    source: Any = DatasetSource(affinities[0], {_AFFINITIES: affinities[1]}, {_AFFINITIES: spec})
     if region is not None:
         source += Crop(_AFFINITIES, region)
     if mask is not None:

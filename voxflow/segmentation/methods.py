@@ -91,9 +91,7 @@ class _ByStrongest(Method):
 
     final_in_whole: ClassVar[bool] = True
 
-    def weights(
-        self, unit: npt.NDArray[np.float32], block: Block
-    ) -> npt.NDArray[np.float32]:
+    def weights(self, unit: npt.NDArray[np.float32], block: Block) -> npt.NDArray[np.float32]:
         """Above 0 what joins, below 0 what keeps apart; may be made in place."""
         raise NotImplementedError
 
@@ -152,9 +150,7 @@ class MutexWatershed(_ByStrongest):
         if min(steps) < 1:
             raise ValueError(f"stride is 1 or more along each axis, got {self.stride}")
 
-    def weights(
-        self, unit: npt.NDArray[np.float32], block: Block
-    ) -> npt.NDArray[np.float32]:
+    def weights(self, unit: npt.NDArray[np.float32], block: Block) -> npt.NDArray[np.float32]:
         """By how much affinities are above their bias."""
         direct = direct_channels(block.neighborhood)
         far = self.bias if self.long_bias is None else self.long_bias
@@ -191,9 +187,7 @@ class Components(_ByStrongest):
 
     threshold: float = 0.5
 
-    def weights(
-        self, unit: npt.NDArray[np.float32], block: Block
-    ) -> npt.NDArray[np.float32]:
+    def weights(self, unit: npt.NDArray[np.float32], block: Block) -> npt.NDArray[np.float32]:
         """By how much affinities are above the threshold; 0 for all others."""
         unit -= np.float32(self.threshold)
         unit[~direct_channels(block.neighborhood)] = 0

@@ -57,8 +57,8 @@ class _OfAffinities(BatchFilter):
             )
         if mask.roi is not None and spec.roi is not None and not mask.roi.contains(spec.roi):
             raise ValueError(
-                f"{self.name()}: the mask {self.mask} covers {mask.roi}, not all of the affinities, "
-                f"which are {spec.roi} (world units)"
+                f"{self.name()}: the mask {self.mask} covers {mask.roi}, not all of the "
+                f"affinities, which are {spec.roi} (world units)"
             )
 
     def around(self, own: Roi) -> Roi:

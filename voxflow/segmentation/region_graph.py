@@ -195,9 +195,7 @@ def _find(
 
 
 @kernel
-def _gather(
-    weights: Any, edges: Any, slots: Any, strongest: Any, totals: Any, counts: Any
-) -> None:
+def _gather(weights: Any, edges: Any, slots: Any, strongest: Any, totals: Any, counts: Any) -> None:
     for i in range(edges.size):
         slot, weight = slots[i], weights[edges[i]]
         best = strongest[slot]

@@ -42,8 +42,8 @@ def seeded_watershed(
     Parameters
     ----------
     boundary
-        Shape (\\*spatial), two or three axes; high where objects end. A height map of any values, if
-        `seeds` are given.
+        Shape (\\*spatial), two or three axes; high where objects end. A height map of any values,
+        if `seeds` are given.
     threshold
         What is below is inside: there the distance to the next voxel that is not is measured, and
         its maxima are the seeds.
@@ -131,9 +131,9 @@ class Watershed(Method):
     """A seeded watershed into fragments, joined while their mean affinity is above a threshold.
 
     Fragments are made in tiles of the volume, which begin where it begins: in each, the mean
-    affinity to direct neighbours is flooded from where it is furthest below `seed_threshold`. Then
-    the two fragments with the highest mean affinity between them are joined, and so on (hierarchical
-    agglomeration by mean affinity).
+    affinity to direct neighbours is flooded from where it is furthest from what is below
+    `seed_threshold`. Then the two fragments with the highest mean affinity between them are joined,
+    and so on (hierarchical agglomeration by mean affinity).
 
     Blockwise, the result is the same, to the voxel, for any blocks that are made of whole tiles; it
     depends on the tiles.

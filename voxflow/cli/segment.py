@@ -1,0 +1,105 @@
+"""``voxflow segment``: from affinities in a file to segments in a file."""
+
+from __future__ import annotations
+
+import click
+
+__all__ = ["segment"]
+
+_METHODS = ("mutex", "components", "watershed")
+
+
+@click.command()
+@click.argument("affinities", metavar="AFFINITIES")
+@click.argument("segments", metavar="SEGMENTS")
+@click.option("--mask", help="0 where there is no object.")
+@click.option(
+    "--method", type=click.Choice(_METHODS), default="mutex", show_default=True, help="How."
+)
+@click.option("--bias", type=float, help="mutex: where together ends and apart begins.")
+@click.option("--long-bias", type=float, help="mutex: of other than direct neighbours.")
+@click.option("--stride", type=int, help="mutex: look at those at every so-many-th voxel only.")
+@click.option("--threshold", type=float, help="components, watershed: join above this.")
+@click.option("--seed-distance", type=float, help="watershed: between seeds, in world units.")
+@click.option("--tile", type=int, help="watershed: fragments lie in tiles of so many voxels.")
+@click.option("--in-sections", is_flag=True, help="watershed: fragments lie in one section.")
+@click.option("--foreground", type=float, help="No object where the mean affinity is below.")
+@click.option("--full", type=float, help="What stands for an affinity of 1.")
+@click.option("--min-size", type=int, default=0, help="Segments of fewer voxels become 0.")
+@click.option("--block", type=int, multiple=True, help="Shape in voxels: one, or one per axis.")
+@click.option("--neighborhood", help='Where the file does not say: "-1,0,0 0,-1,0 0,0,-1".')
+@click.option("--workers", type=int, default=1, show_default=True, help="Processes.")
+@click.option(
+    "--exist",
+    type=click.Choice(("resume", "overwrite", "error")),
+    default="resume",
+    show_default=True,
+    help="What to do where SEGMENTS are there.",
+)
+def segment(
+    affinities: str,
+    segments: str,
+    mask: str | None,
+    method: str,
+    block: tuple[int, ...],
+    neighborhood: str | None,
+    min_size: int,
+    workers: int,
+    exist: str,
+    **options: object,
+) -> None:
+    """Segment AFFINITIES into SEGMENTS, block by block, in files of any format.
+
+    A path in a file is given behind a colon: a.zarr:volumes/affinities. What was interrupted goes
+    on where it was.
+    """
+    from voxflow.segmentation import segment_blockwise
+    from voxflow.stores import StoreError, open_dataset
+
+    try:
+        how = _method(method, options)
+        source = _split(affinities)
+        dims = len(open_dataset(*source).shape) - 1
+        report = segment_blockwise(
+            source,
+            _split(segments),
+            how,
+            mask=None if mask is None else _split(mask),
+            neighborhood=None if neighborhood is None else _offsets(neighborhood),
+            block=None if not block else block * dims if len(block) == 1 else block,
+            min_size=min_size,
+            num_workers=workers,
+            exist=exist,  # type: ignore[arg-type]
+        )
+    except (StoreError, ValueError, TypeError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(report)
+
+
+def _method(name: str, options: dict[str, object]) -> object:
+    from voxflow.segmentation import Components, MutexWatershed, Watershed
+
+    kinds = {"mutex": MutexWatershed, "components": Components, "watershed": Watershed}
+    given = {key: value for key, value in options.items() if value not in (None, False)}
+    known = kinds[name].__dataclass_fields__
+    others = [f"--{key.replace('_', '-')}" for key in given if key not in known]
+    if others:
+        raise click.UsageError(f"{', '.join(others)} is not for --method {name}")
+    return kinds[name](**given)
+
+
+def _split(place: str) -> tuple[str, str]:
+    """Store and path of ``store:path``; a colon of a URL or a drive is none."""
+    store, colon, path = place.rpartition(":")
+    if not colon or path.startswith(("/", "\\")) or len(store) < 2:
+        return place, ""
+    return store, path
+
+
+def _offsets(text: str) -> list[list[int]]:
+    try:
+        return [[int(step) for step in offset.split(",")] for offset in text.split()]
+    except ValueError:
+        raise click.UsageError(
+            f"--neighborhood is offsets in voxels, as in '-1,0,0 0,-1,0'; got {text!r}"
+        ) from None
