@@ -118,8 +118,8 @@ def test_seeds_can_be_given_and_voxels_be_anisotropic():
     # The lower of two maxima is no seed if it lies too near to the other.
     wide = np.float32([[0.9, 0, 0, 0, 0.6, 0, 0.9]])
     assert len(np.unique(seeded_watershed(wide))) == 2
-    assert len(np.unique(seeded_watershed(wide, distance=30, voxel_size=(10, 10)))) == 2
-    assert len(np.unique(seeded_watershed(wide, distance=30, voxel_size=(1, 1)))) == 1
+    assert len(np.unique(seeded_watershed(wide, distance=20, voxel_size=(10, 10)))) == 2
+    assert len(np.unique(seeded_watershed(wide, distance=20, voxel_size=(1, 1)))) == 1
 
 
 def test_bad_sizes_are_refused():

@@ -4,18 +4,24 @@ from .agglomerate import agglomerate
 from .blockwise import segment_blockwise, SegmentationReport
 from .lookup import Lookup, relabel, remove_small
 from .methods import Components, Method, MutexWatershed
+from .nodes import Segment
+from .objects import fill_holes, object_table, ObjectTable
 from .segments import segment
 from .watershed import seeded_watershed, Watershed
 
 __all__ = [
     "agglomerate",
     "Components",
+    "fill_holes",
     "Lookup",
     "Method",
     "MutexWatershed",
+    "object_table",
+    "ObjectTable",
     "relabel",
     "remove_small",
     "seeded_watershed",
+    "Segment",
     "segment",
     "segment_blockwise",
     "SegmentationReport",

@@ -11,7 +11,7 @@ from voxflow.ops.affinities import as_integers
 from voxflow.pipeline.compiled import kernel
 from voxflow.segmentation.hashing import find, number_ids, table_of
 
-__all__ = ["Lookup", "relabel", "remove_small"]
+__all__ = ["Lookup", "as_ids", "relabel", "remove_small"]
 
 
 class Lookup:
@@ -63,7 +63,7 @@ class Lookup:
         KeyError
             If there are such, and that is an error.
         """
-        flat = _as_uint64(labels).reshape(-1)
+        flat = as_ids(labels).reshape(-1)
         out = np.empty(flat.size, np.uint64)
         at = _look_up(flat, *self._table, self.values, out, missing == "keep")
         if at >= 0 and missing == "error":
@@ -74,7 +74,16 @@ class Lookup:
         return out.reshape(labels.shape)
 
 
-def _as_uint64(labels: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
+def as_ids(labels: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
+    """Ids as uint64.
+
+    Raises
+    ------
+    TypeError
+        The labels are not integers.
+    ValueError
+        An id is below 0.
+    """
     ids = as_integers(labels)
     if ids.dtype.kind == "i" and ids.size and ids.min() < 0:
         raise ValueError(f"ids are 0 or more, but there is {ids.min()}")
@@ -117,7 +126,7 @@ def relabel(labels: npt.NDArray[Any], first: int = 1) -> tuple[npt.NDArray[np.ui
     >>> relabel(np.uint64([2**63, 0, 7]))[0]
     array([2, 0, 1], dtype=uint64)
     """
-    ids = _as_uint64(labels)
+    ids = as_ids(labels)
     old = np.sort(number_ids(ids.reshape(-1))[1])
     new = np.arange(first, first + len(old), dtype=np.uint64)
     lookup = Lookup(old, new)
@@ -132,7 +141,7 @@ def remove_small(labels: npt.NDArray[Any], min_size: int) -> npt.NDArray[Any]:
     >>> remove_small(np.array([7, 7, 5, 0]), 2)
     array([7, 7, 0, 0])
     """
-    numbers, ids = number_ids(_as_uint64(labels).reshape(-1))
+    numbers, ids = number_ids(as_ids(labels).reshape(-1))
     sizes = np.bincount(numbers, minlength=len(ids) + 1)
     small = sizes < min_size
     small[0] = False
