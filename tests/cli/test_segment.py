@@ -15,11 +15,9 @@ NEIGHBORHOOD = [[-1, 0], [0, -1], [0, -2]]
 @pytest.fixture
 def file(tmp_path):
     data = np.random.default_rng(0).random((3, 12, 14)).astype(np.float32)
-    place = Geometry((4, 4), (0, 0))
-    dataset = create_dataset(
-        tmp_path / "a.hdf", "x/affinities", data.shape, "float32", geometry=place
-    )
-    dataset.write((), data)
+    store = tmp_path / "a.hdf"
+    place = {"geometry": Geometry((4, 4), (0, 0))}
+    create_dataset(store, "x/affinities", data.shape, "float32", **place).write((), data)
     return data, f"{store}:x/affinities", tmp_path / "b.zarr"
 
 

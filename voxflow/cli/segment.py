@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
+
+if TYPE_CHECKING:
+    from voxflow.segmentation import Method
 
 __all__ = ["segment"]
 
@@ -46,7 +51,7 @@ def segment(
     min_size: int,
     workers: int,
     exist: str,
-    **options: object,
+    **options: Any,
 ) -> None:
     """Segment AFFINITIES into SEGMENTS, block by block, in files of any format.
 
@@ -76,16 +81,21 @@ def segment(
     click.echo(report)
 
 
-def _method(name: str, options: dict[str, object]) -> object:
+def _method(name: str, options: dict[str, Any]) -> Method:
     from voxflow.segmentation import Components, MutexWatershed, Watershed
 
-    kinds = {"mutex": MutexWatershed, "components": Components, "watershed": Watershed}
+    kinds: dict[str, Any] = {
+        "mutex": MutexWatershed,
+        "components": Components,
+        "watershed": Watershed,
+    }
     given = {key: value for key, value in options.items() if value not in (None, False)}
     known = kinds[name].__dataclass_fields__
     others = [f"--{key.replace('_', '-')}" for key in given if key not in known]
     if others:
         raise click.UsageError(f"{', '.join(others)} is not for --method {name}")
-    return kinds[name](**given)
+    method: Method = kinds[name](**given)
+    return method
 
 
 def _split(place: str) -> tuple[str, str]:

@@ -44,6 +44,7 @@ __all__ = ["SegmentationReport", "segment_blockwise"]
 _AFFINITIES, _MASK = ArrayKey("SEGMENTED_AFFINITIES"), ArrayKey("SEGMENTED_MASK")
 _FRAGMENTS, _EDGES, _SEGMENTS = ArrayKey("FRAGMENTS"), ArrayKey("EDGES"), ArrayKey("SEGMENTS")
 
+_COUNTS = ("fragment_count", "edge_count", "segment_count")
 _BLOCK = 128
 _MOST_AFFINITIES = 2**29
 """A block has as many voxels along each axis, unless it would have more affinities than this."""
@@ -280,9 +281,9 @@ class _Job:
         self._timed("graph", self._make_graph)
         path = self.folder / "segments.npz"
         with np.load(self._timed("join", lambda: self._join(path))) as file:
-            counts = [int(file[name]) for name in ("fragment_count", "edge_count", "segment_count")]
+            fragments, edges, segments = (int(file[name]) for name in _COUNTS)
         self._timed("relabel", lambda: self._relabel(path, exist))
-        return SegmentationReport(blocks, *counts, self.seconds, self.folder)
+        return SegmentationReport(blocks, fragments, edges, segments, self.seconds, self.folder)
 
     def _timed(self, name: str, step: Any) -> Any:
         begun = time.monotonic()

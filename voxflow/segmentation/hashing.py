@@ -65,13 +65,13 @@ def slot_of(keys: Any, places: Any, key: Any) -> int:
     at = np.int64(_mixed(key)) & end
     while places[at] and keys[at] != key:
         at = (at + 1) & end
-    return at
+    return int(at)
 
 
 @kernel
 def find(keys: Any, places: Any, key: Any) -> int:
     """The place of an id in the ids that a table was made of; -1 if it is none of them."""
-    return places[slot_of(keys, places, key)] - 1
+    return int(places[slot_of(keys, places, key)] - 1)
 
 
 @kernel

@@ -44,20 +44,20 @@ class _OfAffinities(BatchFilter):
                 f"{len(self._neighborhood[0])} entries, its voxels are of {spec.grid}"
             )
         if self.mask is not None:
-            self._check_mask(spec)
+            self._check_mask(self.mask, spec)
         spec.kind, spec.dtype, spec.interpolatable = None, np.dtype(np.uint64), False
         return spec
 
-    def _check_mask(self, spec: ArraySpec) -> None:
-        mask = self.spec[self.mask]
+    def _check_mask(self, key: ArrayKey, spec: ArraySpec) -> None:
+        mask = self.spec[key]
         if mask.voxel_size != spec.voxel_size:
             raise ValueError(
                 f"{self.name()} needs a mask for each voxel of {self.affinities}, which are of "
-                f"{spec.voxel_size}, but those of {self.mask} are of {mask.voxel_size}"
+                f"{spec.voxel_size}, but those of {key} are of {mask.voxel_size}"
             )
         if mask.roi is not None and spec.roi is not None and not mask.roi.contains(spec.roi):
             raise ValueError(
-                f"{self.name()}: the mask {self.mask} covers {mask.roi}, not all of the "
+                f"{self.name()}: the mask {key} covers {mask.roi}, not all of the "
                 f"affinities, which are {spec.roi} (world units)"
             )
 

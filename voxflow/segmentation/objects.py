@@ -30,7 +30,7 @@ class ObjectTable(NamedTuple):
     >>> table.ids.tolist(), table.sizes.tolist(), table.volumes.tolist()
     ([7], [3], [480.0])
     >>> table.centres.tolist(), table.begins.tolist(), table.ends.tolist()
-    ([[33.333333333333336, 12.666666666666666]], [[0.0, 8.0]], [[80.0, 16.0]])
+    ([[33.33333333333333, 12.666666666666666]], [[0.0, 8.0]], [[80.0, 16.0]])
     """
 
     ids: npt.NDArray[np.uint64]
@@ -83,10 +83,11 @@ def object_table(
     _measure(numbers.reshape(shape), sizes, sums, begins, ends)
     order, own = np.argsort(ids), slice(3 - ndim, 3)
     sizes = sizes[order]
-    centres = sums[order, own] / sizes[:, None] + 0.5
+    centres: npt.NDArray[np.float64] = sums[order, own] / sizes[:, None] + 0.5
+    centres = centres * size + start
     corners = [corner[order, own] * size + start for corner in (begins, ends)]
-    volumes = sizes * float(np.prod(size))
-    return ObjectTable(ids[order], sizes, volumes, centres * size + start, *corners)
+    volumes: npt.NDArray[np.float64] = sizes * float(np.prod(size))
+    return ObjectTable(ids[order], sizes, volumes, centres, *corners)
 
 
 def _along(lengths: Sequence[Any] | None, ndim: int, default: float) -> npt.NDArray[np.float64]:

@@ -114,7 +114,8 @@ def _places(block: Block, edges: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64
 def _in_order(graph: RegionGraph) -> RegionGraph:
     nodes = np.argsort(graph.fragments)
     edges = np.lexsort((graph.pairs[:, 1], graph.pairs[:, 0]))
-    return RegionGraph(*(part[nodes] for part in graph[:2]), *(part[edges] for part in graph[2:]))
+    parts: list[Any] = [part[nodes] for part in graph[:2]] + [part[edges] for part in graph[2:]]
+    return RegionGraph(*parts)
 
 
 def united(graphs: Sequence[RegionGraph]) -> RegionGraph:

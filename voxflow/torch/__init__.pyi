@@ -15,6 +15,7 @@ from .deviations import (
 )
 from .loader import PipelineLoader
 from .losses import lazy_nll
+from .malis import malis_loss
 from .nonfinite import NonFiniteLoss
 from .predict import Predict
 from .recipes.make import make_on
@@ -33,6 +34,7 @@ __all__ = [
     "gaussian_nll",
     "latest_checkpoint",
     "lazy_nll",
+    "malis_loss",
     "load_checkpoint",
     "load_weights",
     "LoadReport",
