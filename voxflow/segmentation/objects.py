@@ -83,7 +83,7 @@ def object_table(
     _measure(numbers.reshape(shape), sizes, sums, begins, ends)
     order, own = np.argsort(ids), slice(3 - ndim, 3)
     sizes = sizes[order]
-    centres: npt.NDArray[np.float64] = sums[order, own] / sizes[:, None] + 0.5
+    centres: npt.NDArray[Any] = sums[order, own] / sizes[:, None] + 0.5
     centres = centres * size + start
     corners = [corner[order, own] * size + start for corner in (begins, ends)]
     volumes: npt.NDArray[np.float64] = sizes * float(np.prod(size))
