@@ -112,6 +112,7 @@ def test_reference_names_the_whole_face():
         voxflow.jax,
         voxflow.models,
         voxflow.pipeline.engine.workers,
+        voxflow.segmentation,
         voxflow.stores,
         voxflow.torch,
         voxflow.training,

@@ -4,6 +4,7 @@
 from . import models, nodes, ops, pipeline, stores, testing, torch
 from . import contrib
 from . import as_gunpowder, ext, jax, tensorflow, zoo
+from . import segmentation
 from . import training
 from . import evaluation
 from . import inspect
@@ -242,6 +243,7 @@ __all__ = [
     "ScanReport",
     "SeamMismatch",
     "SeamReport",
+    "segmentation",
     "ShiftAugment",
     "SimpleAugment",
     "Snapshot",
