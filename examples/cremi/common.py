@@ -58,6 +58,8 @@ def save(path, dataset, array):
     geometry = Geometry(array.spec.voxel_size, array.spec.roi.offset)
     data = array.data
     options = {"geometry": geometry, "compression": "gzip", "exist": "overwrite"}
+    if isinstance(array.spec.kind, vf.Affinities):
+        options["attrs"] = {"affinity_neighborhood": array.spec.kind.offsets}
     stored = create_dataset(path, dataset, data.shape, data.dtype, **options)
     stored.write(tuple(slice(0, n) for n in data.shape), data)
 

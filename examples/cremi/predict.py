@@ -10,7 +10,17 @@ import argparse
 from pathlib import Path
 
 import torch
-from common import AFFINITIES, FOLDER, HELD_OUT, RAW, TRAINED, UNTRAINED, place, source
+from common import (
+    AFFINITIES,
+    FOLDER,
+    HELD_OUT,
+    NEIGHBORHOOD,
+    RAW,
+    TRAINED,
+    UNTRAINED,
+    place,
+    source,
+)
 from network import make_network
 
 import voxflow as vf
@@ -41,6 +51,8 @@ def predict(data, file, checkpoint=None, planes=None, mirror=False):
     block.add(raw, input_shape * voxel_size)
     block.add(predicted, output_shape * voxel_size)
 
+    # The file will say which voxels its channels compare.
+    specs = {predicted: vf.ArraySpec(kind=vf.Affinities(NEIGHBORHOOD))}
     pipeline = (
         source(data, {raw: RAW})
         + vf.Normalize(raw)
@@ -48,7 +60,7 @@ def predict(data, file, checkpoint=None, planes=None, mirror=False):
         + vf.Pad(raw, context, mode="reflect")
         + vf.Unsqueeze([raw])
         + vf.Unsqueeze([raw])
-        + Predict(network, {0: raw}, {0: predicted}, checkpoint=checkpoint, context=context)
+        + Predict(network, {0: raw}, {0: predicted}, specs, checkpoint=checkpoint, context=context)
         + vf.Squeeze([predicted])
         + vf.Crop(predicted, region)
         + vf.Hdf5Write({predicted: AFFINITIES}, file.parent, file.name, "gzip")

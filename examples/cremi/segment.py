@@ -1,4 +1,4 @@
-"""Turn predicted affinities into instances with the mutex watershed.
+"""Turn predicted affinities into instances with the mutex watershed, block by block.
 
     python examples/cremi/segment.py [FILE ...]
 
@@ -6,31 +6,36 @@ reads `volumes/predictions/affinities` of each file and writes `volumes/segmenta
 """
 
 import argparse
+import shutil
 from pathlib import Path
 
-import mwatershed
 import numpy as np
-from common import AFFINITIES, NEIGHBORHOOD, SEGMENTATION, TRAINED, UNTRAINED, load, save
+from common import AFFINITIES, SEGMENTATION, TRAINED, UNTRAINED, load, save
 from scipy.ndimage import distance_transform_edt, gaussian_filter, label, maximum_filter
 from skimage.segmentation import watershed
 
 import voxflow as vf
+from voxflow.segmentation import MutexWatershed, segment_blockwise
 
 BIAS = (0.5, 0.5)
 MIN_SIZE = 200  # voxels
+BLOCK = (32, 256, 256)  # voxels at a time
 
 
-def segment(affinities, neighborhood=NEIGHBORHOOD, bias=BIAS, min_size=MIN_SIZE):
-    """Instances (z, y, x; uint64, no background) from affinities (c, z, y, x; 0 ... 1 or uint8).
+def segment(path, bias=BIAS, min_size=MIN_SIZE, block=BLOCK):
+    """Instances (z, y, x; uint64, no background) from the affinities of a file.
 
     An affinity above its bias says "one object", one below says "two objects", the more so the
     further away; the mutex watershed believes the strongest first. `bias` holds that of the
     direct neighbours and that of the long range. A higher one gives more and smaller objects.
+    Which voxels the affinities compare, the file says.
     """
-    affinities = affinities / 255 if affinities.dtype == np.uint8 else affinities.astype(float)
-    for channel, offset in enumerate(neighborhood):
-        affinities[channel] -= bias[sum(map(abs, offset)) > 1]
-    return merge_small(mwatershed.agglom(affinities, neighborhood), min_size)
+    method = MutexWatershed(bias=bias[0], long_bias=bias[1])
+    options = {"block": block, "exist": "overwrite", "progress": vf.ScanCallback()}
+    report = segment_blockwise((path, AFFINITIES), (path, SEGMENTATION), method, **options)
+    shutil.rmtree(report.folder)
+    instances = load(path, SEGMENTATION)
+    return vf.Array(merge_small(instances.data, min_size), instances.spec)
 
 
 def merge_small(instances, min_size):
@@ -62,10 +67,9 @@ def main():
     parser.add_argument("--min-size", type=int, default=MIN_SIZE, help="voxels")
     options = parser.parse_args()
     for path in options.files:
-        affinities = load(path, AFFINITIES)
-        instances = segment(affinities.data, bias=options.bias, min_size=options.min_size)
-        save(path, SEGMENTATION, vf.Array(instances, affinities.spec))
-        print(f"{path}: {len(np.unique(instances))} objects")
+        instances = segment(path, options.bias, options.min_size)
+        save(path, SEGMENTATION, instances)
+        print(f"{path}: {len(np.unique(instances.data))} objects")
 
 
 if __name__ == "__main__":
