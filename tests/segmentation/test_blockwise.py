@@ -219,7 +219,7 @@ def test_killed_at_any_time_and_gone_on_with(tmp_path, workers):
 )
 def test_a_large_volume_for_three_sizes_of_blocks_and_two_numbers_of_workers(tmp_path, method):
     shape = (256, 256, 256)
-    neighborhood = [[-1, 0, 0], [0, -1, 0], [0, 0, -1], [-2, 0, 0], [0, -5, 0], [0, 0, -5]]
+    neighborhood = [[-1, 0, 0], [0, -1, 0], [0, 0, -1], [0, -5, 0], [0, 0, -5]]
     affinities = large(shape, neighborhood)
     attrs = {"affinity_neighborhood": neighborhood}
     source = put(tmp_path / "a.zarr", "affinities", affinities, attrs=attrs)
@@ -237,7 +237,7 @@ def test_a_large_volume_for_three_sizes_of_blocks_and_two_numbers_of_workers(tmp
 
 def large(shape, neighborhood):
     """Affinities of a large volume, of a small one that is laid out again and again."""
-    tile = cells((64, 64, 64), neighborhood, 40)[1]
+    tile = cells((64, 64, 64), neighborhood, 40)[1] // 8 * 7
     repeats = (1, *(n // 64 for n in shape))
     rng = np.random.default_rng(0)
-    return np.tile(tile, repeats) // 2 + rng.integers(0, 128, (len(tile), *shape), np.uint8)
+    return np.tile(tile, repeats) + rng.integers(0, 32, (len(tile), *shape), np.uint8)
