@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.segmentation.volumes import NEIGHBORHOODS, blocks_of, cells, noise, same_partition
-from voxflow.segmentation import Components, MutexWatershed, Watershed, segment
-from voxflow.segmentation.region_graph import united
+from voxflow.segmentation import Components, Lookup, MutexWatershed, Watershed, segment
 from voxflow.segmentation.segments import segment_ids
+from voxflow.segmentation.tree import gather
 
 SHAPES = {1: (40,), 2: (13, 17), 3: (7, 9, 10)}
 
@@ -42,9 +42,17 @@ def blockwise(affinities, neighborhood, size, method, mask=None, min_size=0):
     blocks = list(blocks_of(affinities, neighborhood, size, method, mask))
     for block, _, place in blocks:
         fragments[place] = method.fragments(block)
-    graph = united([method.graph(block, fragments[region]) for block, region, _ in blocks])
-    lookup = segment_ids(graph.fragments, graph.sizes, method.join(graph), min_size)
-    return lookup(fragments)
+    counts = [-(-n // side) for n, side in zip(fragments.shape, size, strict=True)]
+    graphs = dict(
+        zip(
+            np.ndindex(*counts),
+            (method.graph(block, fragments[region]) for block, region, _ in blocks),
+            strict=True,
+        )
+    )
+    found = gather(counts, graphs.__getitem__, method)
+    ids = segment_ids(found.graph.fragments, found.graph.sizes, method.join(found.graph), min_size)
+    return Lookup(found.fragments, ids(found.became))(fragments)
 
 
 @settings(max_examples=25, deadline=None)

@@ -23,10 +23,12 @@ from voxflow.pipeline.data import ArrayKey, ArraySpec, BatchRequest
 from voxflow.pipeline.data.kinds import Affinities
 from voxflow.pipeline.engine.describe import describe
 from voxflow.pipeline.geometry import Coordinate, Roi
+from voxflow.segmentation.lookup import Lookup
 from voxflow.segmentation.methods import MutexWatershed
 from voxflow.segmentation.nodes import BlockGraph, Fragments, UseLookup, graph_path
-from voxflow.segmentation.region_graph import RegionGraph, united
+from voxflow.segmentation.region_graph import RegionGraph
 from voxflow.segmentation.segments import neighborhood_of, segment_ids
+from voxflow.segmentation.tree import gather
 from voxflow.stores import OutputMismatch, open_dataset, read_geometry
 from voxflow.stores.base import parse_choice
 from voxflow.stores.disk import disk_errors
@@ -335,10 +337,11 @@ class _Job:
                 if str(file["job"]) == job and int(file["min_size"]) == self.min_size:
                     return path
         edges = open_dataset(self.folder / "edges.zarr", "edges")
-        numbers = range(math.prod(edges.shape))
-        graph = united([RegionGraph.load(graph_path(self.folder / "graph", n)) for n in numbers])
+        gathered = gather(edges.shape, lambda at: self._load(at, edges.shape), self.method)
+        graph = gathered.graph
         segments = self.method.join(graph)
-        lookup = segment_ids(graph.fragments, graph.sizes, segments, self.min_size)
+        ids = segment_ids(graph.fragments, graph.sizes, segments, self.min_size)
+        lookup = Lookup(gathered.fragments, ids(gathered.became))
         part = path.with_suffix(".part")
         with disk_errors(str(path), "written"), part.open("wb") as file:
             np.savez(
@@ -347,12 +350,16 @@ class _Job:
                 segments=lookup.values,
                 job=job,
                 min_size=self.min_size,
-                fragment_count=len(graph.fragments),
-                edge_count=len(graph.pairs),
+                fragment_count=len(lookup),
+                edge_count=gathered.seen,
                 segment_count=int(lookup.values.max()) if len(lookup) else 0,
             )
         part.replace(path)
         return path
+
+    def _load(self, place: tuple[int, ...], counts: tuple[int, ...]) -> RegionGraph:
+        number = int(np.ravel_multi_index(place, counts))
+        return RegionGraph.load(graph_path(self.folder / "graph", number))
 
     def _began(self, store: str, path: str) -> dict[str, Any]:
         record = output(_EDGES, self.folder / store, path).record

@@ -8,7 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from voxflow.pipeline.compiled import kernel
-from voxflow.segmentation.clusters import exclude, join_if_certain, new_clusters, root
+from voxflow.segmentation.clusters import (
+    exclude,
+    join_if_certain,
+    new_clusters,
+    root,
+    see_outside,
+)
 from voxflow.segmentation.order import strongest_first
 
 if TYPE_CHECKING:
@@ -17,8 +23,15 @@ if TYPE_CHECKING:
 __all__ = ["as_ids", "cluster_by_strongest", "ends_of"]
 
 
-def cluster_by_strongest(graph: RegionGraph) -> npt.NDArray[np.uint64]:
+def cluster_by_strongest(graph: RegionGraph, whole: bool = True) -> npt.NDArray[np.uint64]:
     """Join fragments as the mutex watershed of the volume does.
+
+    Parameters
+    ----------
+    graph
+        Of a volume; or of a part, with all edges that begin or end there.
+    whole
+        Whether there is nothing outside. Else only that is joined what nothing outside can change.
 
     Returns
     -------
@@ -27,25 +40,27 @@ def cluster_by_strongest(graph: RegionGraph) -> npt.NDArray[np.uint64]:
     """
     order = np.lexsort((graph.places,)).astype(np.int32)
     edges = strongest_first(graph.weights, order)
-    ends = ends_of(graph)
+    ends = ends_of(graph, whole)
     repulsive = int((graph.weights < 0).sum())
     clusters = new_clusters(len(graph.fragments), repulsive)
     _cluster(clusters, graph.weights, edges, ends)
     return as_ids(clusters.parent, graph.fragments)
 
 
-def ends_of(graph: RegionGraph) -> npt.NDArray[np.int64]:
-    """Between the how-manieth fragments each edge lies, shape (edges, 2).
+def ends_of(graph: RegionGraph, whole: bool = True) -> npt.NDArray[np.int64]:
+    """Between the how-manieth fragments each edge lies, shape (edges, 2); -1: one outside.
 
     Raises
     ------
     ValueError
-        If there is an edge to a fragment that is not there.
+        If there is nothing outside, and yet an edge to a fragment that is not there.
     """
-    ends = np.searchsorted(graph.fragments, graph.pairs)
+    ends: npt.NDArray[np.int64] = np.searchsorted(graph.fragments, graph.pairs)
     known = ends < len(graph.fragments)
-    if not known.all() or (graph.fragments[ends] != graph.pairs).any():
+    known[known] = graph.fragments[ends[known]] == graph.pairs[known]
+    if whole and not known.all():
         raise ValueError("there is an edge to a fragment that has no voxels in any block")
+    ends[~known] = -1
     return ends.reshape(-1, 2)
 
 
@@ -61,10 +76,13 @@ def as_ids(
 @kernel
 def _cluster(clusters: Any, weights: Any, edges: Any, ends: Any) -> None:
     for edge in edges:
-        if weights[edge] > 0:
-            join_if_certain(clusters, ends[edge, 0], ends[edge, 1])
+        one, two = ends[edge]
+        if one < 0 or two < 0:
+            see_outside(clusters, max(one, two), weights[edge] > 0)
+        elif weights[edge] > 0:
+            join_if_certain(clusters, one, two)
         else:
-            exclude(clusters, ends[edge, 0], ends[edge, 1])
+            exclude(clusters, one, two)
 
 
 @kernel

@@ -78,7 +78,17 @@ class Method(ABC):
 
     @abstractmethod
     def graph(self, block: Block, fragments: npt.NDArray[np.uint64]) -> RegionGraph:
-        """The edges between fragments that begin in the block's own part."""
+        """The edges between fragments that begin in the block's own part.
+
+        Where `shrink` is to be told what surely belongs together, also those that end there.
+        """
+
+    def shrink(self, graph: RegionGraph) -> npt.NDArray[np.uint64] | None:
+        """For each fragment of a part of a volume, what it surely belongs to; None: not known.
+
+        The graph has all edges that begin or end in the part.
+        """
+        return None
 
     @abstractmethod
     def join(self, graph: RegionGraph) -> npt.NDArray[np.uint64]:
@@ -103,7 +113,11 @@ class _ByStrongest(Method):
     def graph(self, block: Block, fragments: npt.NDArray[np.uint64]) -> RegionGraph:
         """The strongest edge of each pair of fragments."""
         block, unit = self.prepared(block)
-        return between_fragments(block, self.weights(unit, block), fragments)
+        return between_fragments(block, self.weights(unit, block), fragments, ending=True)
+
+    def shrink(self, graph: RegionGraph) -> npt.NDArray[np.uint64]:
+        """Take the edges, the strongest first, where nothing outside can change what they do."""
+        return cluster_by_strongest(graph, whole=False)
 
     def join(self, graph: RegionGraph) -> npt.NDArray[np.uint64]:
         """Take the edges, the strongest first."""

@@ -59,7 +59,10 @@ class RegionGraph(NamedTuple):
 
 
 def between_fragments(
-    block: Block, weights: npt.NDArray[np.float32], fragments: npt.NDArray[np.uint64]
+    block: Block,
+    weights: npt.NDArray[np.float32],
+    fragments: npt.NDArray[np.uint64],
+    ending: bool = False,
 ) -> RegionGraph:
     """The fragments in a block, and the edges that begin there.
 
@@ -71,6 +74,8 @@ def between_fragments(
         Shape (channels, \\*region); 0: no edge.
     fragments
         Shape (\\*region), 0 where there is none.
+    ending
+        Also the edges that end there; their totals and counts say nothing then.
     """
     numbers, ids = number_ids(fragments.reshape(-1))
     state = block.state
@@ -78,10 +83,10 @@ def between_fragments(
         raise ValueError("a block has more than 2^31 fragments")
     sizes = np.bincount(numbers[state.reshape(-1) == OWN], minlength=len(ids) + 1)[1:]
     numbers = in_three(numbers.reshape(fragments.shape))
-    count = _count(weights.reshape(-1), numbers, state, block.vectors)
+    count = _count(weights.reshape(-1), numbers, state, block.vectors, ending)
     edges = np.empty(count, np.int64)
     keys = np.empty(count, np.uint64)
-    _find(weights.reshape(-1), numbers, state, block.vectors, ids, edges, keys)
+    _find(weights.reshape(-1), numbers, state, block.vectors, ending, ids, edges, keys)
     slots, pairs = pair_slots(keys)
     strongest = np.full(len(pairs), -1, np.int64)
     totals, counts = np.zeros(len(pairs), np.int64), np.zeros(len(pairs), np.int64)
@@ -121,7 +126,8 @@ def _in_order(graph: RegionGraph) -> RegionGraph:
 def united(graphs: Sequence[RegionGraph]) -> RegionGraph:
     """The graph of a volume, of those of its parts.
 
-    Each edge of the volume is in one of them, and each voxel; fragments may be in several.
+    Each voxel is in one of them, and each edge, but for graphs of which only the strongest edges
+    count; fragments may be in several.
 
     Examples
     --------
@@ -150,26 +156,30 @@ def united(graphs: Sequence[RegionGraph]) -> RegionGraph:
 
 
 @kernel
-def _between(numbers: Any, state: Any, vectors: Any, weight: Any, c: int, place: Any) -> Any:
+def _between(
+    numbers: Any, state: Any, vectors: Any, ending: bool, weight: Any, c: int, place: Any
+) -> Any:
     """The numbers of the fragments that an edge lies between; 0, 0 if it does not count."""
     i, j, k = place
     x, y, z = i + vectors[c, 0], j + vectors[c, 1], k + vectors[c, 2]
     inside = 0 <= x < state.shape[0] and 0 <= y < state.shape[1] and 0 <= z < state.shape[2]
-    if weight == 0 or state[i, j, k] != OWN or not inside:
+    if weight == 0 or not inside:
+        return 0, 0
+    if state[i, j, k] != OWN and not (ending and state[x, y, z] == OWN):
         return 0, 0
     one, two = numbers[i, j, k], numbers[x, y, z]
     return (one, two) if one != two and one and two else (0, 0)
 
 
 @kernel
-def _count(weights: Any, numbers: Any, state: Any, vectors: Any) -> int:
+def _count(weights: Any, numbers: Any, state: Any, vectors: Any, ending: bool) -> int:
     n0, n1, n2 = state.shape
     count, edge = 0, 0
     for c in range(len(vectors)):
         for i in range(n0):
             for j in range(n1):
                 for k in range(n2):
-                    one, _ = _between(numbers, state, vectors, weights[edge], c, (i, j, k))
+                    one, _ = _between(numbers, state, vectors, ending, weights[edge], c, (i, j, k))
                     count += one > 0
                     edge += 1
     return count
@@ -177,7 +187,14 @@ def _count(weights: Any, numbers: Any, state: Any, vectors: Any) -> int:
 
 @kernel
 def _find(
-    weights: Any, numbers: Any, state: Any, vectors: Any, ids: Any, edges: Any, keys: Any
+    weights: Any,
+    numbers: Any,
+    state: Any,
+    vectors: Any,
+    ending: bool,
+    ids: Any,
+    edges: Any,
+    keys: Any,
 ) -> None:
     n0, n1, n2 = state.shape
     count, edge = 0, 0
@@ -185,7 +202,9 @@ def _find(
         for i in range(n0):
             for j in range(n1):
                 for k in range(n2):
-                    one, two = _between(numbers, state, vectors, weights[edge], c, (i, j, k))
+                    one, two = _between(
+                        numbers, state, vectors, ending, weights[edge], c, (i, j, k)
+                    )
                     if one:
                         if ids[one - 1] > ids[two - 1]:
                             one, two = two, one

@@ -1,0 +1,83 @@
+"""The graph of a volume from those of its blocks, two halves at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from voxflow.segmentation.lookup import Lookup
+from voxflow.segmentation.region_graph import RegionGraph, united
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from voxflow.segmentation.methods import Method
+
+__all__ = ["Gathered", "gather"]
+
+
+class Gathered(NamedTuple):
+    """The graph of a part of a volume, in which fragments that surely belong together are one."""
+
+    graph: RegionGraph
+    fragments: npt.NDArray[np.uint64]
+    """The ids of all fragments there were."""
+    became: npt.NDArray[np.uint64]
+    """What each of them is called in the graph."""
+    seen: int
+    """How many edges were read in all."""
+
+
+def gather(
+    counts: Sequence[int], load: Callable[[tuple[int, ...]], RegionGraph], method: Method
+) -> Gathered:
+    """Put the graphs of all blocks together.
+
+    A volume is cut into halves until they are blocks. Where two halves are put together, what lay
+    beyond the face between them is seen, and fragments there become fewer. So what is held is not
+    much more than what lies at the faces of the larger parts.
+
+    Parameters
+    ----------
+    counts
+        How many blocks there are along each axis.
+    load
+        Reads the graph of a block, given its place.
+    method
+        Says which fragments surely belong together.
+    """
+    return _gather(tuple(range(count) for count in counts), load, method)
+
+
+def _gather(
+    box: tuple[range, ...], load: Callable[[tuple[int, ...]], RegionGraph], method: Method
+) -> Gathered:
+    axis = max(range(len(box)), key=lambda number: len(box[number]))
+    if len(box[axis]) == 1:
+        graph = load(tuple(part.start for part in box))
+        return Gathered(graph, graph.fragments, graph.fragments, len(graph.pairs))
+    half = len(box[axis]) // 2
+    parts = [
+        _gather((*box[:axis], part, *box[axis + 1 :]), load, method)
+        for part in (box[axis][:half], box[axis][half:])
+    ]
+    graphs, fragments, became, seen = zip(*parts, strict=True)
+    whole = Gathered(united(graphs), np.concatenate(fragments), np.concatenate(became), sum(seen))
+    # Edges that came from beyond a face still bear the names from before.
+    whole = whole._replace(graph=_renamed(whole.graph, Lookup(whole.fragments, whole.became)))
+    joined = method.shrink(whole.graph)
+    if joined is None:
+        return whole
+    lookup = Lookup(whole.graph.fragments, joined)
+    return whole._replace(graph=_renamed(whole.graph, lookup), became=lookup(whole.became))
+
+
+def _renamed(graph: RegionGraph, lookup: Lookup) -> RegionGraph:
+    """The graph with other names, of which several may be the same."""
+    pairs = np.sort(lookup(graph.pairs, missing="keep"), axis=1)
+    apart = pairs[:, 0] != pairs[:, 1]
+    edges = [part[apart] for part in graph[3:]]
+    fragments = lookup(graph.fragments, missing="keep")
+    return united([RegionGraph(fragments, graph.sizes, pairs[apart], *edges)])
