@@ -39,9 +39,9 @@ class RegionGraph(NamedTuple):
     """The strongest (of largest magnitude) of the edges between two fragments."""
     places: npt.NDArray[np.uint64]
     """Which edge of the volume that is: of several that are equally strong, the first."""
-    totals: npt.NDArray[np.int64]
+    totals: npt.NDArray[Any]
     """The sum of all weights between two fragments, in units of 1 / `FIXED`."""
-    counts: npt.NDArray[np.int64]
+    counts: npt.NDArray[Any]
     """How many edges there are between two fragments."""
 
     def save(self, path: Path) -> None:
@@ -89,8 +89,9 @@ def between_fragments(
     _find(weights.reshape(-1), numbers, state, block.vectors, ending, ids, edges, keys)
     slots, pairs = pair_slots(keys)
     strongest = np.full(len(pairs), -1, np.int64)
-    totals, counts = np.zeros(len(pairs), np.int64), np.zeros(len(pairs), np.int64)
-    _gather(weights.reshape(-1), edges, slots, strongest, totals, counts)
+    # Where sums say nothing, they take no room.
+    totals, counts = np.zeros((2, len(pairs)), np.int8 if ending else np.int64)
+    _gather(weights.reshape(-1), edges, slots, strongest, totals, counts, ending)
     ends = np.stack([pairs >> np.uint64(32), pairs & np.uint64(0xFFFFFFFF)], axis=1)
     here = sizes > 0
     graph = RegionGraph(
@@ -148,7 +149,7 @@ def united(graphs: Sequence[RegionGraph]) -> RegionGraph:
     new[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
     begin = np.flatnonzero(new)
     sums = [
-        np.add.reduceat(part[order], begin) if len(begin) else part[order]
+        np.add.reduceat(part[order], begin, dtype=part.dtype) if len(begin) else part[order]
         for part in (totals, counts)
     ]
     kept = [part[order][new] for part in (weights, places)]
@@ -215,12 +216,21 @@ def _find(
 
 
 @kernel
-def _gather(weights: Any, edges: Any, slots: Any, strongest: Any, totals: Any, counts: Any) -> None:
+def _gather(
+    weights: Any,
+    edges: Any,
+    slots: Any,
+    strongest: Any,
+    totals: Any,
+    counts: Any,
+    strongest_only: bool,
+) -> None:
     for i in range(edges.size):
         slot, weight = slots[i], weights[edges[i]]
         best = strongest[slot]
         # Edges come in the order of their places: the first of equally strong ones stays.
         if best < 0 or abs(weight) > abs(weights[best]):
             strongest[slot] = edges[i]
-        totals[slot] += np.int64(np.rint(weight * np.float64(FIXED)))
-        counts[slot] += 1
+        if not strongest_only:
+            totals[slot] += np.int64(np.rint(weight * np.float64(FIXED)))
+            counts[slot] += 1
