@@ -86,7 +86,7 @@ def object_table(
     centres: npt.NDArray[Any] = sums[order, own] / sizes[:, None] + 0.5
     centres = centres * size + start
     corners = [corner[order, own] * size + start for corner in (begins, ends)]
-    volumes: npt.NDArray[np.float64] = sizes * float(np.prod(size))
+    volumes = (sizes * float(np.prod(size))).astype(np.float64)
     return ObjectTable(ids[order], sizes, volumes, centres, *corners)
 
 
