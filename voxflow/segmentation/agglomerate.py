@@ -33,8 +33,11 @@ def join_by_mean(graph: RegionGraph, threshold: float) -> npt.NDArray[np.uint64]
     numpy.ndarray
         For each fragment, the id of its segment: the smallest one of its fragments.
     """
+    ends = ends_of(graph)
+    # However the graph was put together, of equal means that of the first pair counts.
+    order = np.lexsort((ends[:, 1], ends[:, 0]))
     parent = agglomerate(
-        len(graph.fragments), ends_of(graph), graph.totals, graph.counts, threshold
+        len(graph.fragments), ends[order], graph.totals[order], graph.counts[order], threshold
     )
     return as_ids(parent, graph.fragments)
 

@@ -34,7 +34,7 @@ class RegionGraph(NamedTuple):
     sizes: npt.NDArray[np.int64]
     """How many voxels each one has."""
     pairs: npt.NDArray[np.uint64]
-    """Shape (edges, 2): ids; in rising order."""
+    """Shape (edges, 2): ids."""
     weights: npt.NDArray[np.float32]
     """The strongest (of largest magnitude) of the edges between two fragments."""
     places: npt.NDArray[np.uint64]
@@ -94,16 +94,16 @@ def between_fragments(
     _gather(weights.reshape(-1), edges, slots, strongest, totals, counts, ending)
     ends = np.stack([pairs >> np.uint64(32), pairs & np.uint64(0xFFFFFFFF)], axis=1)
     here = sizes > 0
-    graph = RegionGraph(
-        ids[here],
-        sizes[here].astype(np.int64),
+    order = np.argsort(ids[here])
+    return RegionGraph(
+        ids[here][order],
+        sizes[here][order].astype(np.int64),
         ids[ends.astype(np.int64) - 1] if len(ends) else np.empty((0, 2), np.uint64),
         weights.reshape(-1)[strongest],
         _places(block, strongest),
         totals,
         counts,
     )
-    return _in_order(graph)
 
 
 def _places(block: Block, edges: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
@@ -115,13 +115,6 @@ def _places(block: Block, edges: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64
     for extent, at in zip(shape, place, strict=True):
         number = number * np.uint64(extent) + at.astype(np.uint64)
     return number
-
-
-def _in_order(graph: RegionGraph) -> RegionGraph:
-    nodes = np.argsort(graph.fragments)
-    edges = np.lexsort((graph.pairs[:, 1], graph.pairs[:, 0]))
-    parts: list[Any] = [part[nodes] for part in graph[:2]] + [part[edges] for part in graph[2:]]
-    return RegionGraph(*parts)
 
 
 def united(graphs: Sequence[RegionGraph]) -> RegionGraph:
@@ -141,19 +134,38 @@ def united(graphs: Sequence[RegionGraph]) -> RegionGraph:
     fragments, node = np.unique(parts[0], return_inverse=True)
     sizes = np.zeros(len(fragments), np.int64)
     np.add.at(sizes, node, parts[1])
-    pairs, weights, places, totals, counts = parts[2:]
-    # The strongest of each pair first; of equally strong ones, that which comes first.
-    order = np.lexsort((places, -np.abs(weights), pairs[:, 1], pairs[:, 0]))
-    pairs = pairs[order]
-    new = np.ones(len(pairs), bool)
-    new[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
-    begin = np.flatnonzero(new)
-    sums = [
-        np.add.reduceat(part[order], begin, dtype=part.dtype) if len(begin) else part[order]
-        for part in (totals, counts)
-    ]
-    kept = [part[order][new] for part in (weights, places)]
-    return RegionGraph(fragments, sizes, pairs[new], *kept, *sums)
+    numbers, _ = number_ids(parts[2].reshape(-1))
+    ends = numbers.reshape(-1, 2).astype(np.uint64)
+    slots, keys = pair_slots((ends[:, 0] << np.uint64(32)) | ends[:, 1])
+    best = np.full(len(keys), -1, np.int64)
+    totals, counts = (np.zeros(len(keys), part.dtype) for part in parts[5:])
+    _unite(slots, *parts[3:], best, totals, counts)
+    pairs, weights, places = (part[best] for part in parts[2:5])
+    return RegionGraph(fragments, sizes, pairs, weights, places, totals, counts)
+
+
+@kernel
+def _unite(
+    slots: Any,
+    weights: Any,
+    places: Any,
+    some_totals: Any,
+    some_counts: Any,
+    best: Any,
+    totals: Any,
+    counts: Any,
+) -> None:
+    for edge in range(slots.size):
+        slot = slots[edge]
+        other = best[slot]
+        totals[slot] += some_totals[edge]
+        counts[slot] += some_counts[edge]
+        if other >= 0:
+            one, two = abs(weights[edge]), abs(weights[other])
+            # Of equally strong ones, that which comes first in the volume.
+            if one < two or (one == two and places[edge] >= places[other]):
+                continue
+        best[slot] = edge
 
 
 @kernel

@@ -64,20 +64,22 @@ def _gather(
         for part in (box[axis][:half], box[axis][half:])
     ]
     graphs, fragments, became, seen = zip(*parts, strict=True)
-    whole = Gathered(united(graphs), np.concatenate(fragments), np.concatenate(became), sum(seen))
-    # Edges that came from beyond a face still bear the names from before.
-    whole = whole._replace(graph=_renamed(whole.graph, Lookup(whole.fragments, whole.became)))
-    joined = method.shrink(whole.graph)
-    if joined is None:
-        return whole
-    lookup = Lookup(whole.graph.fragments, joined)
-    return whole._replace(graph=_renamed(whole.graph, lookup), became=lookup(whole.became))
+    names, now = np.concatenate(fragments), np.concatenate(became)
+    # Edges that came from beyond the face between the halves still bear the names from before.
+    lookup = Lookup(names, now)
+    graph = united([_renamed(graph, lookup) for graph in graphs])
+    joined = method.shrink(graph)
+    if joined is not None:
+        lookup = Lookup(graph.fragments, joined)
+        graph, now = united([_renamed(graph, lookup)]), lookup(now)
+    return Gathered(graph, names, now, sum(seen))
 
 
 def _renamed(graph: RegionGraph, lookup: Lookup) -> RegionGraph:
     """The graph with other names, of which several may be the same."""
-    pairs = np.sort(lookup(graph.pairs, missing="keep"), axis=1)
+    ends = lookup(graph.pairs, missing="keep")
+    pairs = np.stack([ends.min(axis=1), ends.max(axis=1)], axis=1)
     apart = pairs[:, 0] != pairs[:, 1]
     edges = [part[apart] for part in graph[3:]]
     fragments = lookup(graph.fragments, missing="keep")
-    return united([RegionGraph(fragments, graph.sizes, pairs[apart], *edges)])
+    return RegionGraph(fragments, graph.sizes, pairs[apart], *edges)
