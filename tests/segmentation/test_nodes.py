@@ -6,6 +6,7 @@ import pytest
 import voxflow as gp
 from tests.segmentation.volumes import NEIGHBORHOODS, cells
 from voxflow.segmentation import MutexWatershed, Segment, segment
+from voxflow.testing import check_node
 
 AFFINITIES, MASK, SEGMENTS = map(gp.ArrayKey, ("AFFINITIES", "MASK", "SEGMENTS"))
 NEIGHBORHOOD = NEIGHBORHOODS[2]
@@ -43,6 +44,17 @@ def test_a_batch_is_segmented_by_itself():
     inside = np.ascontiguousarray(affinities[(slice(None), *cut)])
     there = segment(inside, method, neighborhood=NEIGHBORHOOD, mask=mask[cut], min_size=3)
     assert (part.data == there).all()
+
+
+def test_it_keeps_what_all_nodes_promise():
+    def make(world):
+        zeros = (0,) * (world.ndim - 1)
+        steps = [(-1, *zeros), (*zeros, 1)]
+        return gp.AddAffinities(steps, world.labels, AFFINITIES, dtype=np.float32) + Segment(
+            AFFINITIES, world.new
+        )
+
+    check_node(make, axes=("yx", "zyx"), examples=2)
 
 
 def test_bad_pipelines_are_refused_before_they_run():
