@@ -10,10 +10,10 @@ import click
 
 from voxflow.cli.attach import attach
 from voxflow.cli.config import config
-from voxflow.cli.model import model
-from voxflow.cli.plot import plot
 from voxflow.cli.evaluate import evaluate
 from voxflow.cli.inspect import inspect
+from voxflow.cli.model import model
+from voxflow.cli.plot import plot
 from voxflow.cli.segment import segment
 from voxflow.cli.train import train
 from voxflow.training.config import ConfigError, ConfigWarning

@@ -12,7 +12,11 @@ __all__ = ["fuse_batch_norm", "to_dense"]
 
 _CONV = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _MAX_POOL = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
-_NORM = {nn.Conv1d: nn.BatchNorm1d, nn.Conv2d: nn.BatchNorm2d, nn.Conv3d: nn.BatchNorm3d}
+_NORM: dict[Any, Any] = {
+    nn.Conv1d: nn.BatchNorm1d,
+    nn.Conv2d: nn.BatchNorm2d,
+    nn.Conv3d: nn.BatchNorm3d,
+}
 # Look at one place at a time, whatever the stride of what was before.
 _POINTWISE = (
     nn.BatchNorm1d,
@@ -133,7 +137,7 @@ def fuse_batch_norm(model: nn.Module) -> nn.Module:
             continue
         for place in range(len(sequence) - 1):
             conv, norm = sequence[place], sequence[place + 1]
-            kind = _NORM.get(type(conv))  # type: ignore[call-overload]
+            kind = _NORM.get(type(conv))
             if kind is not None and isinstance(norm, kind) and norm.track_running_stats:
                 sequence[place] = fuse_conv_bn_eval(conv, norm)  # type: ignore[type-var]
                 # It stays in its place, so that names of other layers do.

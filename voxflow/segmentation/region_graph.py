@@ -139,7 +139,7 @@ def united(graphs: Sequence[RegionGraph]) -> RegionGraph:
     slots, keys = pair_slots((ends[:, 0] << np.uint64(32)) | ends[:, 1])
     best = np.full(len(keys), -1, np.int64)
     totals, counts = (np.zeros(len(keys), part.dtype) for part in parts[5:])
-    _unite(slots, *parts[3:], best, totals, counts)
+    _unite(slots, parts[3], parts[4], parts[5], parts[6], best, totals, counts)
     pairs, weights, places = (part[best] for part in parts[2:5])
     return RegionGraph(fragments, sizes, pairs, weights, places, totals, counts)
 
