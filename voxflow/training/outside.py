@@ -94,7 +94,7 @@ class Outside:
                 "console=True needs a terminal, and the main thread; leave it out to have a "
                 "console where there is one"
             )
-        with self._socket(), interrupts:
+        with interrupts, self._socket():
             self._interrupts = interrupts
             try:
                 yield
