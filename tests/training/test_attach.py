@@ -17,7 +17,7 @@ from tests.training.sessions import Losses, same, session, weights
 from voxflow.cli.app import app
 from voxflow.torch.ranks import Ranks
 from voxflow.training import read_events, unix_socket
-from voxflow.training.attach import NotRunning, attach
+from voxflow.training.attach import NotRunning, attach_to
 from voxflow.training.listener import SOCKET, Listener
 from voxflow.training.unix_socket import BoundSocket, connected
 
@@ -81,7 +81,7 @@ def raw(folder):
 
 
 def test_commands_act_between_two_steps(tmp_path):
-    with Running(tmp_path / "run", console="auto") as made, attach(made.folder) as training:
+    with Running(tmp_path / "run", console="auto") as made, attach_to(made.folder) as training:
         assert training.say("pause").state == "paused"
         step = training.step
         assert training.say("status").step == step
@@ -114,7 +114,7 @@ def test_commands_act_between_two_steps(tmp_path):
 
 def test_a_run_that_is_held_makes_no_step_and_takes_no_time(tmp_path):
     hands = Hands()
-    with Running(tmp_path, clock=hands.clock()) as made, attach(made.folder) as training:
+    with Running(tmp_path, clock=hands.clock()) as made, attach_to(made.folder) as training:
         step = training.say("pause").step
         hands.seconds += 100
         assert training.say("status").step == step
@@ -123,7 +123,7 @@ def test_a_run_that_is_held_makes_no_step_and_takes_no_time(tmp_path):
 
 
 def test_what_would_be_lost_needs_a_yes(running):
-    with attach(running.folder) as training:
+    with attach_to(running.folder) as training:
         training.say("pause")
         if training.step == 0:
             pytest.skip("it was too fast")
@@ -135,7 +135,7 @@ def test_what_would_be_lost_needs_a_yes(running):
 
 
 def test_nothing_but_commands_is_done(running):
-    with attach(running.folder) as training:
+    with attach_to(running.folder) as training:
         for line in ("print(1)", "session.step = 5", "__import__('os')", "", "optimizer os.py:x"):
             assert not training.say(line).ok
         assert not training.say("set optimizer.lr __import__('os').getpid()").ok
@@ -143,7 +143,7 @@ def test_nothing_but_commands_is_done(running):
 
 def test_who_waits_is_told_for_what(tmp_path):
     waits, told = Waits(), []
-    with Running(tmp_path, waits) as made, attach(made.folder) as training:
+    with Running(tmp_path, waits) as made, attach_to(made.folder) as training:
         waits.allowed.release()
 
         def waiting(doing):
@@ -157,7 +157,7 @@ def test_who_waits_is_told_for_what(tmp_path):
 def test_no_answer_in_time_is_told_and_the_command_is_done_all_the_same(tmp_path):
     waits = Waits()
     with Running(tmp_path, waits) as made:
-        with attach(made.folder, timeout=1) as training:
+        with attach_to(made.folder, timeout=1) as training:
             with pytest.raises(TimeoutError, match="did not answer in 1"):
                 training.say("stop")
         waits.allowed.release(1000)
@@ -186,7 +186,7 @@ def test_a_line_without_an_end_ends_the_client(running):
         with contextlib.suppress(ConnectionResetError):
             while client.recv(65536):
                 pass
-    with attach(running.folder) as training:
+    with attach_to(running.folder) as training:
         assert training.say("status").ok
 
 
@@ -203,7 +203,7 @@ def test_clients_that_hang_or_go_hold_up_nobody(tmp_path):
                 with raw(tmp_path) as gone:
                     gone.sendall(b'{"command": "get"}\n{"command": "set')
             before = len(losses.steps)
-            with attach(tmp_path) as training:
+            with attach_to(tmp_path) as training:
                 while training.say("status").step < before + 3:
                     pass
                 assert training.say("stop").ok
@@ -216,7 +216,7 @@ def test_so_many_clients_and_no_more(running):
         many = [stack.enter_context(raw(running.folder)) for _ in range(40)]
         greeted = [client.recv(1) for client in many]
         assert greeted.count(b"{") == 16
-    with contextlib.suppress(NotRunning), attach(running.folder):
+    with contextlib.suppress(NotRunning), attach_to(running.folder):
         pass
 
 
@@ -292,8 +292,8 @@ def test_what_a_kill_left_is_told_and_replaced(tmp_path):
     left.bind(str(tmp_path / SOCKET)) if len(str(tmp_path)) < 80 else pytest.skip("long path")
     left.close()
     with pytest.raises(NotRunning, match="was killed, or runs on another machine"):
-        attach(tmp_path)
-    with Running(tmp_path) as made, attach(tmp_path) as training:
+        attach_to(tmp_path)
+    with Running(tmp_path) as made, attach_to(tmp_path) as training:
         assert training.say("stop").ok
         made.join()
     assert not (tmp_path / SOCKET).exists()
@@ -331,9 +331,9 @@ def test_the_first_process_alone_listens(tmp_path):
 
 def test_where_nothing_runs_it_is_told(tmp_path):
     with pytest.raises(NotRunning, match="no training runs in"):
-        attach(tmp_path)
+        attach_to(tmp_path)
     with pytest.raises(FileNotFoundError, match="is no folder"):
-        attach(tmp_path / "nowhere")
+        attach_to(tmp_path / "nowhere")
 
 
 # -- the command --------------------------------------------------------------------------------

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from voxflow.training.attach import Attached, NotRunning, Reply
-from voxflow.training.attach import attach as attached
+from voxflow.training.attach import Attached, NotRunning, Reply, attach_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +39,7 @@ def attach(
     if not, 3 if no training runs there, 4 if there was no answer in time.
     """
     try:
-        with attached(run, timeout) as training:
+        with attach_to(run, timeout) as training:
             if command:
                 context.exit(0 if _say(training, " ".join(command)).ok else 1)
             _prompt(training)

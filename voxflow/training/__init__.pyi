@@ -1,6 +1,12 @@
 # The face of the room: each public name and the file it comes from.
 
-from . import config
+from . import commands, config
+from .attach import (
+    attach_to,
+    Attached,
+    NotRunning,
+    Reply,
+)
 from .clock import Clock
 from .configured import make_session, train
 from .curves import (
@@ -55,7 +61,10 @@ from .when import Every, Moment
 
 __all__ = [
     "batch_picture",
+    "attach_to",
+    "Attached",
     "Clock",
+    "commands",
     "config",
     "CsvLogger",
     "Decay",
@@ -80,6 +89,7 @@ __all__ = [
     "Monitor",
     "NonFiniteMetric",
     "NoRunDir",
+    "NotRunning",
     "Plateau",
     "plot_history",
     "Plots",
@@ -89,6 +99,7 @@ __all__ = [
     "read_events",
     "Recorder",
     "RegionValidation",
+    "Reply",
     "RunDir",
     "RunDirTaken",
     "RunReport",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
 
-__all__ = ["Attached", "NotRunning", "Reply", "attach"]
+__all__ = ["Attached", "NotRunning", "Reply", "attach_to"]
 
 
 class NotRunning(ConnectionError):
@@ -46,7 +46,7 @@ class Reply(NamedTuple):
 
 
 class Attached:
-    """A connection to a training, as of `attach`; use it in a ``with`` block.
+    """A connection to a training, as of `attach_to`; use it in a ``with`` block.
 
     Attributes
     ----------
@@ -132,7 +132,7 @@ class Attached:
         return found
 
 
-def attach(run_dir: str | Path, timeout: float | None = None) -> Attached:
+def attach_to(run_dir: str | Path, timeout: float | None = None) -> Attached:
     """Connect to a training that runs in another process of this machine.
 
     Parameters
