@@ -93,6 +93,31 @@ def test_tensorboard_has_one_history_after_a_resume(tmp_path):
     }
 
 
+def test_tensorboard_gets_many_steps_at_once_and_misses_none(tmp_path, monkeypatch):
+    now = [1e9]
+    monkeypatch.setattr("voxflow.training.loggers.time.time", lambda: now[0])
+    logger, written = TensorBoardLogger(tmp_path), []
+    add = logger._writer.add_scalar
+
+    def noted(name, value, step, walltime):
+        written.append((step, walltime))
+        add(name, value, step, walltime=walltime)
+
+    monkeypatch.setattr(logger._writer, "add_scalar", noted)
+    counts = []
+    for step in range(1, 251):
+        now[0] += 0.01 if step < 220 else 6
+        logger.log_scalars(step, {"loss": step})
+        counts.append(len(written))
+    assert counts[98:100] == [0, 100]
+    assert counts[219:221] == [219 + 1, 219 + 1]
+    logger.close()
+    assert [step for step, _ in written] == list(range(1, 251))
+    # As of when they were measured.
+    assert written[49][1] == pytest.approx(1e9 + 0.5)
+    assert scalars(tmp_path)["loss"] == [(step, step) for step in range(1, 251)]
+
+
 def test_tensorboard_is_asked_for(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(ImportError, match=r'pip install "voxflow\[torch\]"'):

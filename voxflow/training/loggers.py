@@ -6,6 +6,7 @@ import csv
 import logging
 import os
 import threading
+import time
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["CsvLogger", "Loggers", "ScalarLogger", "TensorBoardLogger"]
 
 logger = logging.getLogger(__name__)
+
+_TOGETHER, _PATIENCE = 100, 5.0  # steps, and seconds, that TensorBoard gets at once
 
 
 class ScalarLogger(Protocol):
@@ -111,6 +114,8 @@ class Loggers:
 class TensorBoardLogger:
     """Writes numbers, pictures, histograms and the graph of a network for TensorBoard.
 
+    It gets those of some steps, or seconds, together.
+
     Parameters
     ----------
     folder
@@ -126,11 +131,21 @@ class TensorBoardLogger:
 
     def __init__(self, folder: str | Path, step: int = 0) -> None:
         self._writer: Any = open_summary(folder, step)
+        # Each number that is handed on wakes a thread, for which the step would wait.
+        self._waiting: list[tuple[float, int, Mapping[str, float]]] = []
 
     def log_scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Take the numbers of a step. ``validation.loss`` is shown beside ``validation.iou``."""
-        for name, value in values.items():
-            self._writer.add_scalar(name.replace(".", "/"), value, step)
+        now = time.time()
+        self._waiting.append((now, step, dict(values)))
+        if len(self._waiting) >= _TOGETHER or now - self._waiting[0][0] > _PATIENCE:
+            self._write()
+
+    def _write(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for moment, step, values in waiting:
+            for name, value in values.items():
+                self._writer.add_scalar(name.replace(".", "/"), value, step, walltime=moment)
 
     def log_images(self, step: int, images: Mapping[str, NDArray[np.uint8]]) -> None:
         """Take pictures: pixels of the shape (height, width, 3)."""
@@ -150,6 +165,7 @@ class TensorBoardLogger:
 
     def close(self) -> None:
         """Write what waits."""
+        self._write()
         self._writer.close()
 
 
