@@ -1,5 +1,6 @@
 """A run directory is made once, holds all of a run, and is never overwritten in silence."""
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -12,7 +13,7 @@ import threading
 import pytest
 
 from voxflow.training.run_dir import MARKER, NoRunDir, RunDir, RunDirTaken
-from voxflow.training.run_log import log_to
+from voxflow.training.run_log import _File, log_to
 from voxflow.training.surroundings import environment, git_state
 
 
@@ -317,3 +318,15 @@ def test_two_runs_at_once_do_not_mix_their_logs(tmp_path):
         text = (tmp_path / name).read_text()
         assert f"of {name}" in text
         assert f"of {other}" not in text
+
+
+def test_a_full_disk_is_not_told_with_each_line(capsys):
+    handler = _File("/dev/full")
+    logger = logging.Logger("full")
+    logger.addHandler(handler)
+    logger.warning("lost")
+    assert capsys.readouterr().err == ""
+    logger.warning("%d", "no number")
+    assert "Logging error" in capsys.readouterr().err
+    with contextlib.suppress(OSError):
+        handler.close()

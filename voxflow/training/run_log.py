@@ -6,6 +6,7 @@ import contextlib
 import getpass
 import logging
 import socket
+import sys
 import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
 __all__ = ["log_to"]
 
 _current: ContextVar[Path | None] = ContextVar("_current", default=None)
+
+
+class _File(logging.FileHandler):
+    """A file that does not say of each line that the disk is full: the training says it once."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Leave a line out that cannot be written."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
 
 
 @contextlib.contextmanager
@@ -45,7 +55,7 @@ def log_to(file: Path, device: str = "", level: int = logging.DEBUG) -> Iterator
     'begun'
     """
     logger = logging.getLogger("voxflow")
-    handler = logging.FileHandler(file, encoding="utf-8")
+    handler = _File(file, encoding="utf-8")
     handler.setLevel(level)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     handler.addFilter(lambda record: _current.get() in (None, file))

@@ -202,6 +202,7 @@ class Session:
         self.switched: Switched | None = None
         self.stop_reason: str | None = None
         self.saves_at_end = True
+        self._log_failed = False
         self._active = 0.0
 
     @property
@@ -274,7 +275,11 @@ class Session:
         try:
             self.log.record(self.step, values)
         except OSError as error:
-            logger.warning("the log cannot be written, what is logged is kept: %s", error)
+            if not self._log_failed:
+                logger.warning("the log cannot be written, what is logged is kept: %s", error)
+            self._log_failed = True
+        else:
+            self._log_failed = False
 
     def load(self, path: str | Path, mode: Mode = "strict") -> LoadReport:
         """Take the weights of a checkpoint, and nothing else: a warm start.
