@@ -34,7 +34,7 @@ _HIDDEN = frozenset({"resolution", "voxel_size", "offset", "units", "axis_names"
 class ArrayReport:
     """One array; what is not known is None.
 
-    Attributes
+    Parameters
     ----------
     name
         Its path in the container.
@@ -80,7 +80,7 @@ class ArrayReport:
 class GraphReport:
     """A graph, as snapshots hold it.
 
-    Attributes
+    Parameters
     ----------
     name
         Without the ending of its tables.
@@ -97,7 +97,7 @@ class GraphReport:
 class FileReport:
     """One file, folder or URL.
 
-    Attributes
+    Parameters
     ----------
     path
         As it was found.

@@ -16,6 +16,7 @@ from voxflow.pipeline.engine.errors import (
     VoxflowError,
     marked,
 )
+from voxflow.pipeline.engine.explain import AskedFor, Explanation, NodeExplained
 from voxflow.pipeline.engine.filter import BatchFilter
 from voxflow.pipeline.engine.memory import Memory, MemoryBound, scan_memory
 from voxflow.pipeline.engine.pipeline import Pipeline
@@ -24,13 +25,16 @@ from voxflow.pipeline.engine.provider import BatchProvider
 from voxflow.pipeline.engine.run import Run
 
 __all__ = [
+    "AskedFor",
     "BatchFilter",
     "BatchFilterError",
     "BatchMismatch",
     "BatchProvider",
     "BatchRequestError",
+    "Explanation",
     "Memory",
     "MemoryBound",
+    "NodeExplained",
     "NodePlan",
     "Pipeline",
     "PipelineRequestError",

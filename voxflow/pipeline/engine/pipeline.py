@@ -14,6 +14,7 @@ from voxflow.pipeline.engine.errors import (
     PipelineTeardownError,
     marked,
 )
+from voxflow.pipeline.engine.explain import Explanation, explain
 from voxflow.pipeline.engine.legacy_random import borrowed_state, is_foreign, seed_globals
 from voxflow.pipeline.engine.notes import add_note
 from voxflow.pipeline.engine.run import Run
@@ -335,6 +336,10 @@ class Pipeline(Chainable):
         """What each node will be asked for; print it to see the tree."""
         self.run  # noqa: B018 - says so if the pipeline is not set up
         return planning.plan(self.output, request)
+
+    def explain(self, request: BatchRequest) -> Explanation:
+        """What a request costs: context that nodes add, bytes, and memory; print it."""
+        return explain(self.plan(request))
 
     def __repr__(self) -> str:
         if not self.children:
