@@ -64,7 +64,7 @@ def test_what_does_not_fit_is_made_coarser_along_its_finest_axis():
     large, small = pack(layer(noise)), pack(layer(noise[:2, :4, :4]))
     labels = pack(layer(np.zeros((8, 32, 32), np.uint64), "labels"))
     blobs = fit([large, small, labels], 3000)
-    assert sum(map(len, blobs)) <= 3000
+    assert sum(len(codes) + len(ids) for codes, ids in blobs) <= 3000
     assert (large.factors, large.voxel_size) == ([1, 2, 2], [40.0, 8.0, 8.0])
     assert (small.factors, labels.factors) == ([1, 1, 1], [1, 1, 1])
     mean = noise.reshape(8, 16, 2, 16, 2).mean((2, 4))
@@ -74,3 +74,13 @@ def test_what_does_not_fit_is_made_coarser_along_its_finest_axis():
 def test_nothing_is_left_to_make_coarser():
     blobs = fit([pack(layer(np.zeros((1, 1, 1), np.uint8)))], 0)
     assert len(blobs) == 1
+
+
+def test_ids_that_are_no_longer_there_take_no_room():
+    ids = np.random.default_rng(0).integers(1, TOP, (1, 64, 64), np.uint64)
+    packed = pack(layer(ids, "labels"))
+    ((codes, known),) = fit([packed], 6000)
+    assert len(codes) + len(known) <= 6000
+    _, y, x = packed.factors
+    assert x * y > 4
+    np.testing.assert_array_equal(packed.ids[packed.codes[0]], ids[:, ::y, ::x])

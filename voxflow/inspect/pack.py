@@ -75,9 +75,18 @@ class Packed:
             return False
         axis = min(able, key=lambda i: (self.voxel_size[i], -shape[i]))
         self.codes = _halved(self.codes, axis + 1, self.ids is None)
+        self._forget_ids()
         self.voxel_size[axis] *= 2
         self.factors[axis] *= 2
         return True
+
+    def _forget_ids(self) -> None:
+        """Keep the ids that are still there."""
+        if self.ids is not None and self.ids.size:
+            used, codes = np.unique(self.codes, return_inverse=True)
+            self.ids = self.ids[used]
+            kind = np.min_scalar_type(len(used) - 1)
+            self.codes = codes.reshape(self.codes.shape).astype(kind)
 
 
 def pack(layer: Layer) -> Packed:
@@ -140,7 +149,7 @@ def _halved(codes: NDArray[Any], axis: int, average: bool) -> NDArray[Any]:
     return halved
 
 
-def fit(packed: Sequence[Packed], max_bytes: int) -> list[bytes]:
+def fit(packed: Sequence[Packed], max_bytes: int) -> list[tuple[bytes, bytes]]:
     """Deflate arrays; make the one that takes most coarser, until all fit.
 
     Parameters
@@ -153,14 +162,16 @@ def fit(packed: Sequence[Packed], max_bytes: int) -> list[bytes]:
     Returns
     -------
     list
-        The deflated codes of each.
+        The deflated codes and ids of each.
     """
-    blobs = [each.deflated() for each in packed]
-    while sum(map(len, blobs)) > max_bytes:
+    blobs = [(each.deflated(), each.ids_bytes()) for each in packed]
+    sizes = [len(codes) + len(ids) for codes, ids in blobs]
+    while sum(sizes) > max_bytes:
         able = [i for i, each in enumerate(packed) if max(each.codes.shape[1:]) > 1]
         if not able:
             break
-        largest = max(able, key=lambda i: len(blobs[i]))
+        largest = max(able, key=lambda i: sizes[i])
         packed[largest].halve()
-        blobs[largest] = packed[largest].deflated()
+        blobs[largest] = packed[largest].deflated(), packed[largest].ids_bytes()
+        sizes[largest] = len(blobs[largest][0]) + len(blobs[largest][1])
     return blobs

@@ -29,10 +29,11 @@ __all__ = ["choose_shown", "write_page"]
 MAX_BYTES = 5_000_000
 """Of the page."""
 
-_FOR_THE_REST = 300_000  # scripts, texts and tables
+_FOR_EACH = 100  # bytes around an array
 _LEAST_VOXELS = 1 << 24  # that are read of each file
 _MAX_FILES = 12
 _EXACT = 2**53 - 1
+_FEW = 3  # warnings of a file that is not shown
 _SCRIPTS = ("unpack.js", "volume.js", "ortho.js", "cards.js", "facts.js", "app.js")
 
 
@@ -71,18 +72,20 @@ def write_page(
         If there is nothing at a path.
     """
     containers = find_all(paths)
-    reports = [describe_one(container) for container in containers]
+    reports = [describe_one(container, max_bytes=0) for container in containers]
     shown = choose_shown(reports, max_files)
-    files = [_file(report) for report in reports]
+    for number in shown:
+        reports[number] = describe_one(containers[number])
+    files = [_file(report, number in shown) for number, report in enumerate(reports)]
     packed: list[Packed] = []
     for number in shown:
         packed += _add_layers(files[number], containers[number], len(packed), len(shown))
-    blobs = fit(packed, (max_bytes - _FOR_THE_REST) * 3 // 4)
-    for file in files:
-        for array in file["layers"] or ():
-            array.update(_layer(packed[array["blob"]]))
     report = {"files": files, "shown": shown, "title": _title(containers)}
-    page = _fill(report, [*blobs, *(each.ids_bytes() for each in packed)])
+    _add_facts(files, packed)
+    room = max_bytes - len(_fill(report, []).encode()) - _FOR_EACH * 2 * len(packed)
+    blobs = fit(packed, max(0, room) * 3 // 4)
+    _add_facts(files, packed)
+    page = _fill(report, [*(codes for codes, _ in blobs), *(ids for _, ids in blobs)])
     target = Path(out)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{os.getpid()}")
@@ -123,9 +126,16 @@ def _title(containers: Sequence[Container]) -> str:
     return first if len(containers) == 1 else f"{first} and {len(containers) - 1} more"
 
 
-def _file(report: FileReport) -> dict[str, Any]:
-    """What the page says of a file besides its arrays."""
-    attrs = dict(report.attrs)
+def _add_facts(files: Sequence[dict[str, Any]], packed: Sequence[Packed]) -> None:
+    """Say of each array how it is packed."""
+    for file in files:
+        for array in file["layers"] or ():
+            array.update(_layer(packed[array["blob"]]))
+
+
+def _file(report: FileReport, shown: bool) -> dict[str, Any]:
+    """What the page says of a file besides its arrays; of one that is not shown, less."""
+    attrs = dict(report.attrs) if shown else {}
     token = _parsed(attrs.pop("replay_token", None))
     return {
         "path": report.path,
@@ -136,8 +146,8 @@ def _file(report: FileReport) -> dict[str, Any]:
         "lossText": None if report.loss is None else loss_text(report.loss),
         "token": token,
         "attrs": attrs,
-        "arrays": [_array(array) for array in report.arrays],
-        "warnings": told(report),
+        "arrays": [_array(array) for array in report.arrays] if shown else [],
+        "warnings": told(report)[: None if shown else _FEW],
         "layers": None,
         "graphs": [],
         "notes": [],
