@@ -234,7 +234,7 @@ def guess(
     dtype, shape
         Of its voxels.
     attrs
-        ``voxflow_kind`` is taken as it stands.
+        ``kind`` is taken as it stands, where it is one of these.
 
     Examples
     --------
