@@ -126,7 +126,7 @@ def as_unit(affinities: npt.NDArray[Any], full: float | None) -> npt.NDArray[np.
     TypeError
         If the dtype is signed (affinities are not below 0) and `full` is None, or not real.
     ValueError
-        If values are not finite, or 1 is the largest of those of which 255 would be 1.
+        If values are not finite.
 
     Examples
     --------
@@ -138,12 +138,6 @@ def as_unit(affinities: npt.NDArray[Any], full: float | None) -> npt.NDArray[np.
         raise TypeError(
             f"affinities are floating point, or unsigned integers of which the largest stands for "
             f"1; got {affinities.dtype}. Say what stands for 1 (full=), or cast them"
-        )
-    if full is None and kind == "u" and affinities.size and affinities.max() == 1:
-        raise ValueError(
-            f"the largest affinity is 1, of {affinities.dtype}, of which "
-            f"{np.iinfo(affinities.dtype).max} stands for 1: are these 0 and 1, as AddAffinities "
-            "makes them? Then say so (full=1)"
         )
     if full is None:
         full = 1 if kind in "fb" else float(np.iinfo(affinities.dtype).max)

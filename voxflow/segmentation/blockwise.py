@@ -47,6 +47,7 @@ _AFFINITIES, _MASK = ArrayKey("SEGMENTED_AFFINITIES"), ArrayKey("SEGMENTED_MASK"
 _FRAGMENTS, _EDGES, _SEGMENTS = ArrayKey("FRAGMENTS"), ArrayKey("EDGES"), ArrayKey("SEGMENTS")
 
 _COUNTS = ("fragment_count", "edge_count", "segment_count")
+_TABLE = "segments.npz"
 _BLOCK = 128
 _MOST_AFFINITIES = 2**29
 """A block has as many voxels along each axis, unless it would have more affinities than this."""
@@ -227,6 +228,14 @@ def _folder(segments: tuple[Any, str]) -> Path:
     return Path(f"{Path(store).absolute()}.{name}.segmentation".replace("..", "."))
 
 
+def _remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 @dataclass
 class _Job:
     """The steps of one segmentation."""
@@ -273,7 +282,8 @@ class _Job:
                 "(exist='overwrite')"
             )
         if exist != "resume":
-            shutil.rmtree(self.folder, ignore_errors=True)
+            for name in ("fragments.zarr", "edges.zarr", "graph", _TABLE):
+                _remove(self.folder / name)
         with disk_errors(str(self.folder), "made"):
             (self.folder / "graph").mkdir(parents=True, exist_ok=True)
 
@@ -281,7 +291,7 @@ class _Job:
         """All steps."""
         blocks = self._timed("fragments", self._make_fragments)
         self._timed("graph", self._make_graph)
-        path = self.folder / "segments.npz"
+        path = self.folder / _TABLE
         with np.load(self._timed("join", lambda: self._join(path))) as file:
             fragments, edges, segments = (int(file[name]) for name in _COUNTS)
         self._timed("relabel", lambda: self._relabel(path, exist))

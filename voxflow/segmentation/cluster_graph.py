@@ -38,7 +38,12 @@ def cluster_by_strongest(graph: RegionGraph, whole: bool = True) -> npt.NDArray[
     numpy.ndarray
         For each fragment, the id of its segment: the smallest one of its fragments.
     """
-    order = np.lexsort((graph.places,)).astype(np.int32)
+    if len(graph.pairs) >= 2**31:
+        raise ValueError(
+            f"the graph has {len(graph.pairs)} edges, and 2^31 - 1 at most can be joined at once: "
+            "take larger blocks, or fewer far affinities (stride=)"
+        )
+    order = np.argsort(graph.places).astype(np.int32)
     edges = strongest_first(graph.weights, order)
     ends = ends_of(graph, whole)
     repulsive = int((graph.weights < 0).sum())

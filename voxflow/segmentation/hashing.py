@@ -39,10 +39,10 @@ def number_ids(ids: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.int32], npt.
 
 def table_of(
     ids: npt.NDArray[np.uint64],
-) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int32]]:
     """Make a table in which `find` finds the places of ids."""
     keys = np.zeros(_room_for(ids.size), np.uint64)
-    places = np.zeros(keys.size, np.int64)
+    places = np.zeros(keys.size, np.int32)
     _fill(keys, places, ids)
     return keys, places
 
@@ -84,7 +84,7 @@ def _fill(keys: Any, places: Any, ids: Any) -> None:
 
 @kernel
 def _number(ids: Any, numbers: Any) -> Any:
-    keys, places = np.zeros(_ROOM, np.uint64), np.zeros(_ROOM, np.int64)
+    keys, places = np.zeros(_ROOM, np.uint64), np.zeros(_ROOM, np.int32)
     found, count = np.empty(_ROOM // 2, np.uint64), 0
     last, number = np.uint64(0), 0
     for i in range(ids.size):
@@ -97,8 +97,8 @@ def _number(ids: Any, numbers: Any) -> Any:
                     count += 1
                 number = places[at]
                 if 2 * count == keys.size:
-                    keys = np.zeros(4 * keys.size, np.uint64)
-                    places = np.zeros(keys.size, np.int64)
+                    keys = np.zeros(2 * keys.size, np.uint64)
+                    places = np.zeros(keys.size, np.int32)
                     _fill(keys, places, found)
                     larger = np.empty(keys.size // 2, np.uint64)
                     larger[:count] = found

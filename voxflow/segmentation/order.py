@@ -36,24 +36,26 @@ def strongest_first(
     >>> strongest_first(weights, np.arange(4, dtype=np.int32)).tolist()
     [1, 3, 2, 0]
     """
-    bits = weights.view(np.uint32)
-    other = np.empty_like(edges)
+    # What is larger comes first: the bits of a magnitude, turned round.
+    keys = ~(weights.view(np.uint32)[edges] << np.uint32(1))
+    other, other_keys = np.empty_like(edges), np.empty_like(keys)
     for digit in range(_DIGITS):
-        _sort_digit(bits, edges, other, digit * _BITS)
-        edges, other = other, edges
+        _sort_digit(keys, edges, other_keys, other, digit * _BITS)
+        keys, other_keys, edges, other = other_keys, keys, other, edges
     return edges
 
 
 @kernel
-def _sort_digit(bits: Any, edges: Any, out: Any, shift: int) -> None:
+def _sort_digit(keys: Any, edges: Any, out_keys: Any, out: Any, shift: int) -> None:
+    """Sort by some bits; what goes with a key lies beside it, so that memory is read in order."""
     size = 1 << _BITS
     begin = np.zeros(size + 1, np.int64)
     for i in range(edges.size):
-        digit = size - 1 - (((bits[edges[i]] & 0x7FFFFFFF) >> shift) & (size - 1))
-        begin[digit + 1] += 1
+        begin[((keys[i] >> shift) & (size - 1)) + 1] += 1
     for digit in range(size):
         begin[digit + 1] += begin[digit]
     for i in range(edges.size):
-        digit = size - 1 - (((bits[edges[i]] & 0x7FFFFFFF) >> shift) & (size - 1))
-        out[begin[digit]] = edges[i]
-        begin[digit] += 1
+        digit = (keys[i] >> shift) & (size - 1)
+        place = begin[digit]
+        out[place], out_keys[place] = edges[i], keys[i]
+        begin[digit] = place + 1

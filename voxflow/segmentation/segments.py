@@ -92,6 +92,11 @@ def segment(
     if neighborhood is None:
         neighborhood = _own_neighborhood(affinities)
     inside = mask.view if isinstance(mask, Array) else mask
+    if method.full is None and data.dtype.kind == "u" and data.size and data.max() == 1:
+        raise ValueError(
+            f"the largest affinity is 1, of {data.dtype}, of which {np.iinfo(data.dtype).max} "
+            "stands for 1: are these 0 and 1, as AddAffinities makes them? Then say so (full=1)"
+        )
     block = whole_block(data, neighborhood, None if inside is None else np.asarray(inside))
     if spec is not None and spec.voxel_size is not None:
         block = block.with_voxel_size(spec.voxel_size)

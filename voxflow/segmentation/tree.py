@@ -63,15 +63,21 @@ def _gather(
         _gather((*box[:axis], part, *box[axis + 1 :]), load, method)
         for part in (box[axis][:half], box[axis][half:])
     ]
-    graphs, fragments, became, seen = zip(*parts, strict=True)
+    found, fragments, became, seen = zip(*parts, strict=True)
+    graphs = list(found)
+    del parts, found  # what is not needed any more is let go, as it is large
     names, now = np.concatenate(fragments), np.concatenate(became)
     # Edges that came from beyond the face between the halves still bear the names from before.
     lookup = Lookup(names, now)
-    graph = united([_renamed(graph, lookup) for graph in graphs])
+    for number, graph in enumerate(graphs):
+        graphs[number] = _renamed(graph, lookup)
+    graph = united(graphs)
+    graphs.clear()
     joined = method.shrink(graph)
     if joined is not None:
         lookup = Lookup(graph.fragments, joined)
-        graph, now = united([_renamed(graph, lookup)]), lookup(now)
+        graph, now = _renamed(graph, lookup), lookup(now)
+        graph = united([graph])
     return Gathered(graph, names, now, sum(seen))
 
 

@@ -17,7 +17,7 @@ from voxflow.segmentation.methods import Method
 from voxflow.segmentation.region_graph import FIXED, between_fragments
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from voxflow.segmentation.block import Block
     from voxflow.segmentation.region_graph import RegionGraph
@@ -186,30 +186,27 @@ class Watershed(Method):
         if not direct.any():
             raise ValueError("a watershed needs affinities of direct neighbours")
         boundary = 1 - unit[direct].mean(axis=0)
-        tile = _each(self.tile, len(block.volume), "tile")
         context = _each(self.context, len(block.volume), "context")
         out = np.zeros(block.own_shape, np.uint64)
-        first = [b + cut.start for b, cut in zip(block.begin, block.own, strict=True)]
-        ranges = (
-            range(begin, begin + n, side)
-            for begin, n, side in zip(first, out.shape, tile, strict=True)
-        )
-        for place in product(*ranges):
-            end = np.minimum(np.add(place, tile), np.add(first, out.shape))
-            low = np.maximum(np.subtract(place, context), 0) - block.begin
-            high = np.minimum(np.add(end, context), block.volume) - block.begin
-            region = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-            inner = tuple(
-                slice(int(a), int(b))
-                for a, b in zip(place - low - block.begin, end - low - block.begin, strict=True)
-            )
-            where = tuple(
-                slice(int(a), int(b))
-                for a, b in zip(np.subtract(place, first), end - first, strict=True)
-            )
-            labels = self._flood(boundary[region], block.alive[region], block)[inner]
-            out[where] = _named(labels, place, block.volume)
+        own = [b + cut.start for b, cut in zip(block.begin, block.own, strict=True)]
+        for begin, end in self._tiles(own, out.shape):
+            low = np.maximum(np.subtract(begin, context), 0)
+            high = np.minimum(np.add(end, context), block.volume)
+            around = _slices(low, high, block.begin)
+            labels = self._flood(boundary[around], block.alive[around], block)
+            labels = labels[_slices(begin, end, low)]
+            out[_slices(begin, end, own)] = _named(labels, begin, block.volume)
         return out
+
+    def _tiles(
+        self, first: Sequence[int], shape: Sequence[int]
+    ) -> Iterator[tuple[tuple[int, ...], npt.NDArray[np.int64]]]:
+        """Begin and end of each tile, in the volume."""
+        tile = _each(self.tile, len(shape), "tile")
+        last = np.add(first, shape)
+        ranges = (range(b, int(e), side) for b, e, side in zip(first, last, tile, strict=True))
+        for begin in product(*ranges):
+            yield begin, np.minimum(np.add(begin, tile), last)
 
     def _flood(
         self, boundary: npt.NDArray[Any], alive: npt.NDArray[np.bool_], block: Block
@@ -241,6 +238,11 @@ def _each(sizes: int | tuple[int, ...], dims: int, name: str) -> tuple[int, ...]
     if len(found) != dims or min(found) < (name == "tile"):
         raise ValueError(f"{name} has a size for each of the {dims} axes, got {sizes}")
     return found
+
+
+def _slices(begin: Any, end: Any, origin: Any) -> tuple[slice, ...]:
+    """From where to where, counted from an origin."""
+    return tuple(map(slice, np.subtract(begin, origin).tolist(), np.subtract(end, origin).tolist()))
 
 
 def _named(
