@@ -60,9 +60,9 @@ from .validation import Validation
 from .when import Every, Moment
 
 __all__ = [
-    "batch_picture",
     "attach_to",
     "Attached",
+    "batch_picture",
     "Clock",
     "commands",
     "config",
