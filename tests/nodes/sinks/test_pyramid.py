@@ -172,7 +172,7 @@ def test_levels_cover_the_same_place(tmp_path, shape, voxel_size, chunks, kind):
     assert len(paths) > 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     st.lists(st.integers(1, 14), min_size=2, max_size=3),
     st.lists(st.integers(3, 9), min_size=3, max_size=3),
