@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -71,6 +71,7 @@ def test_few_points_show_the_extremes(values, half):
 
 
 @given(VALUES)
+@example(np.array([1, 0.0625, 0, 1, -1, -1]))
 def test_limits_hold_most_values(values):
     limits = value_limits(values)
     finite = values[np.isfinite(values)]

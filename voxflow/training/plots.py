@@ -189,7 +189,7 @@ def value_limits(values: Floats) -> tuple[float, float] | None:
     fence = _FENCE * abs(high - low)
     # Most are alike: then the others are what there is to be seen.
     near = values[(values >= low - fence) & (values <= high + fence)] if fence else values
-    if 2 * len(near) < len(values):
+    if 2 * len(near) < len(values):  # of a handful, the quartiles may be two that are close
         near = values
     margin = 0.05 * float(near.max() - near.min())
     return float(near.min()) - margin, float(near.max()) + margin
