@@ -62,7 +62,8 @@ def streamed() -> list[Row]:
     large, small = found
     title = f"evaluate, {blocks * BLOCK_VOXELS:.1e} voxels streamed"
     parts = blocks / (blocks // 8)
-    rate = {"ns per voxel": 1e9 * large["wall"] / (blocks * BLOCK_VOXELS)}
+    voxels = blocks * BLOCK_VOXELS
+    rate = {f"{kind} ns per voxel": 1e9 * large[kind] / voxels for kind in ("wall", "cpu")}
     scaled = small["wall"] * parts
     return [
         Row(title, "an eighth", large["wall"], scaled, scaled / large["wall"], more=rate,

@@ -82,6 +82,8 @@ def test_the_common_region_is_compared_and_said(tmp_path):
     part = evaluate(array(whole), array(whole + 1, (3, 3, 3)), region=vf.Roi((0, 0, 0), (4, 4, 4)))
     assert part.region == vf.Roi((3, 3, 3), (1, 1, 1))
     assert part.table.total == 1
+    assert len(part.notes) == 1  # of the truth, which covers all that was asked for
+    assert evaluate(array(whole), array(whole), region=part.region).notes == ()
     shifted = evaluate(array(whole, (-1, 0, 0)), array(whole))
     expected = contingency(whole[1:], whole[:-1])
     assert shifted.scores == scores_of(expected)

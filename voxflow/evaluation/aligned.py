@@ -229,6 +229,8 @@ def align(*parts: Placed, region: Any = None) -> Aligned:
         )
     _check_grid(first, first, common.offset - boxes[0].offset, voxel_size)
     _check_grid(first, first, common.end - boxes[0].offset, voxel_size)
+    if region is not None:
+        boxes = [box.intersect(Roi.like(region)) for box in boxes]  # no more was asked for
     return Aligned(parts, common, voxel_size, (*notes, *_left_out(parts, boxes, common)))
 
 
