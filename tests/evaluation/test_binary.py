@@ -75,6 +75,13 @@ def test_counts_at_each_threshold(arrays):
     assert (histogram.positives, histogram.negatives) == (positive.sum(), (~positive).sum())
 
 
+@pytest.mark.parametrize("thresholds", [[0.1, 0.11, 0.9], [0.0, 0.8, 0.85, 0.9, 1.0], 256, 7])
+def test_a_score_at_a_threshold_is_called_positive(thresholds):
+    histogram = ScoreHistogram(thresholds)
+    histogram.add(np.ones(len(histogram.thresholds), "u1"), histogram.thresholds)
+    assert histogram.counts[1].tolist() == [0] + [1] * len(histogram.thresholds)
+
+
 @settings(max_examples=30)
 @given(st.integers(0, 2**32), st.integers(2, 60))
 def test_areas(seed, n):
