@@ -7,7 +7,9 @@ import copy
 import itertools
 import os
 from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from voxflow.nodes.flow.serving import Serving, upstream_of
@@ -15,6 +17,7 @@ from voxflow.nodes.sinks.dataset_write import DatasetWrite
 from voxflow.nodes.sinks.sink import Sink, writers_upstream
 from voxflow.nodes.sources.dataset_source import DatasetSource
 from voxflow.pipeline.engine import BatchProvider
+from voxflow.pipeline.engine.legacy_random import is_foreign
 from voxflow.pipeline.engine.workers import (
     WorkerDied,
     WorkerPool,
@@ -24,7 +27,7 @@ from voxflow.pipeline.engine.workers import (
 from voxflow.stores.place import locate
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from voxflow.nodes.scanning.blocks import ScanBlocks
     from voxflow.nodes.scanning.scan import Scan
@@ -45,7 +48,8 @@ class Service:
         Of the scan, for messages.
     num_workers
         How many processes or threads make blocks. One thread works ahead where blocks are written
-        here; else blocks are made one by one.
+        here. Nodes from outside, which may draw from global random state, make blocks here, and a
+        thread writes them.
     method
         How workers start: "forkserver", "spawn", or "thread".
     ahead
@@ -88,8 +92,12 @@ def served(
     head, sinks = split_sinks(upstream)
     threads = service.method == "thread"
     serving = Serving(head, made=threads)
-    if threads and not _overlaps(serving, sinks, service.num_workers):
-        yield from _one_by_one(upstream, blocks, numbers)
+    several = available_cpus() > 1
+    if threads and (serving.foreign or (service.num_workers == 1 and not (sinks and several))):
+        if sinks and several and not any(map(is_foreign, sinks)):
+            yield from _written_aside(serving, sinks, blocks, numbers, service)
+        else:
+            yield from _one_by_one(upstream, blocks, numbers)
         return
     pool = WorkerPool(
         serving,
@@ -100,7 +108,7 @@ def served(
         stall_timeout=service.stall_timeout,
     )
     with pool:
-        delivered = _Delivered(head, pool)
+        delivered = _Delivered(head, pool.result)
         top = _over(delivered, sinks)
         to_come = iter(numbers)
         ordered: deque[tuple[int, BatchRequest]] = deque()
@@ -112,39 +120,78 @@ def served(
             if not ordered:
                 return
             number, block = ordered.popleft()
-            outcome = _outcome(top, block)
+            outcome = _outcome(top.request_batch, block)
             delivered.drop_rest()
             yield number, outcome
-
-
-def _overlaps(serving: Serving, sinks: list[Sink], num_threads: int) -> bool:
-    """Whether threads are of use, and may serve: not if nodes draw from global random state."""
-    useful = num_threads > 1 or (bool(sinks) and available_cpus() > 1)
-    return serving.threadsafe and useful
 
 
 def _one_by_one(
     upstream: Any, blocks: ScanBlocks, numbers: Iterable[int]
 ) -> Generator[Outcome, None, None]:
-    serving = Serving(upstream)
+    for number, block in _announced(Serving(upstream), blocks, numbers):
+        yield number, _outcome(upstream.request_batch, block)
+
+
+def _written_aside(
+    serving: Serving,
+    sinks: list[Sink],
+    blocks: ScanBlocks,
+    numbers: Iterable[int],
+    service: Service,
+) -> Generator[Outcome, None, None]:
+    """Make blocks here, while a thread writes those before."""
+    made: deque[Batch | Exception] = deque()
+    delivered = _Delivered(serving.provider, partial(_take, made))
+    top = _over(delivered, sinks)
+    writing: deque[tuple[int, Future[Batch | Exception]]] = deque()
+    ahead = 1  # until it is noted what the outputs are
+
+    def write(block: BatchRequest) -> Batch | Exception:
+        outcome = _outcome(top.request_batch, block)
+        delivered.drop_rest()
+        return outcome
+
+    def written() -> Outcome:
+        number, future = writing.popleft()
+        return number, future.result()
+
+    with ThreadPoolExecutor(1, "voxflow-scan") as thread:
+        for number, block in _announced(serving, blocks, numbers):
+            made.append(_outcome(serving, _seen_by(serving.provider, top, block)))
+            writing.append((number, thread.submit(write, block)))
+            while len(writing) >= ahead or (writing and writing[0][1].done()):
+                yield written()
+                ahead = service.ahead
+        while writing:
+            yield written()
+
+
+def _take(made: deque[Batch | Exception]) -> Batch:
+    taken = made.popleft()
+    if isinstance(taken, Exception):
+        raise taken
+    return taken
+
+
+def _announced(
+    serving: Serving, blocks: ScanBlocks, numbers: Iterable[int]
+) -> Iterator[tuple[int, BatchRequest]]:
+    """Blocks, each after the one that follows was announced."""
     coming = ((number, blocks.request(number)) for number in numbers)
-    following = next(coming, None)
-    while following is not None:
-        number, block = following
-        following = next(coming, None)
+    for this, following in itertools.pairwise(itertools.chain(coming, [None])):
         if following is not None:
             serving.announce(following[1])
-        yield number, _outcome(upstream, block)
+        if this is not None:
+            yield this
 
 
-def _outcome(top: Any, block: BatchRequest) -> Batch | Exception:
+def _outcome(serve: Callable[[BatchRequest], Batch], block: BatchRequest) -> Batch | Exception:
     try:
-        batch: Batch = top.request_batch(block)
+        return serve(block)
     except (WorkerDied, WorkerStalled):
         raise
     except Exception as error:
         return error
-    return batch
 
 
 def check_workers(scan: Scan) -> None:
@@ -196,12 +243,12 @@ def _refuse_writers(scan: Scan, head: Any) -> None:
 
 
 class _Delivered(BatchProvider):
-    """Stands where the workers' node stands, and hands out what they deliver."""
+    """Stands where the node stands that makes blocks elsewhere, and hands out what it made."""
 
-    def __init__(self, head: Any, pool: WorkerPool) -> None:
+    def __init__(self, head: Any, take: Callable[[], Batch]) -> None:
         self.named(head.label)
         self.spec = head.spec
-        self._pool = pool
+        self._take = take
         self._taken = False
 
     def name(self) -> str:
@@ -211,14 +258,13 @@ class _Delivered(BatchProvider):
     def provide(self, request: BatchRequest) -> Batch:
         """The next batch in order."""
         self._taken = True
-        batch: Batch = self._pool.result()
-        return batch
+        return self._take()
 
     def drop_rest(self) -> None:
         """Drop what was ordered for a block that failed before it was asked for."""
         if not self._taken:
             with contextlib.suppress(Exception):
-                self._pool.result()
+                self._take()
         self._taken = False
 
 
