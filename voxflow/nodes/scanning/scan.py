@@ -197,14 +197,18 @@ class Scan(BatchFilter):
         try:
             self.progress_callback.update(job.done)
             if workers_write:
-                run_with_daisy(self, job, self.progress_callback.update)
+                serve = partial(self._serve, job, self._alone)
+                run_with_daisy(self, job, serve, self.progress_callback.update)
             elif not job.finished:
-                run_here(job, partial(self._serve, job), self.progress_callback.update)
+                serve = partial(self._serve, job, self._service)
+                run_here(job, serve, self.progress_callback.update)
         finally:
             self.progress_callback.stop()
 
-    def _serve(self, job: Job, numbers: Iterable[int]) -> Generator[Outcome, None, None]:
-        return served(self.get_upstream_provider(), job.blocks, numbers, self._service)
+    def _serve(
+        self, job: Job, service: Service, numbers: Iterable[int]
+    ) -> Generator[Outcome, None, None]:
+        return served(self.get_upstream_provider(), job.blocks, numbers, service)
 
     def _workers_write(self, job: Job) -> bool:
         """Whether workers write what they make."""
@@ -237,17 +241,19 @@ class Scan(BatchFilter):
 
     @property
     def _service(self) -> Service:
-        alone = self.num_workers == 1
+        if self.num_workers == 1:
+            return self._alone
+        return Service(
+            self.label, self.num_workers, self.method, self.cache_size, self.stall_timeout
+        )
+
+    @property
+    def _alone(self) -> Service:
+        """How this process serves blocks by itself."""
         # Blocks that share a pass of a model are made at once, and one is read meanwhile.
         passes = [getattr(node, "blocks_per_pass", 0) for node in upstream_of(self)]
         threads = 1 + max(passes) if any(passes) else 1
-        return Service(
-            self.label,
-            threads if alone else self.num_workers,
-            "thread" if alone else self.method,
-            threads + 1 if alone else self.cache_size,
-            self.stall_timeout,
-        )
+        return Service(self.label, threads, "thread", threads + 1, self.stall_timeout)
 
     def _warn_of_gaps(self, blocks: ScanBlocks) -> None:
         for key, covered in blocks.covered.items():

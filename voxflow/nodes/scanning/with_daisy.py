@@ -15,8 +15,10 @@ import psutil
 
 from voxflow.nodes.flow.serving import upstream_of
 from voxflow.nodes.scanning.groups import Groups, make_groups
+from voxflow.nodes.scanning.job import run_here
 from voxflow.nodes.scanning.launch import start_worker, write_script
 from voxflow.nodes.scanning.serve import Service, served
+from voxflow.nodes.scanning.worth import WorkersPay
 from voxflow.nodes.sinks.dataset_write import DatasetWrite
 from voxflow.pipeline.engine.workers import WorkerDied, thread_caps
 from voxflow.pipeline.engine.workers.failures import capture, rethrow
@@ -25,11 +27,12 @@ from voxflow.stores.cache.arena import default_arena
 from voxflow.stores.disk import disk_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Iterable
     from pathlib import Path
 
     from voxflow.nodes.scanning.job import Job
     from voxflow.nodes.scanning.scan import Scan
+    from voxflow.nodes.scanning.serve import Outcome
 
 __all__ = ["obstacle", "run_with_daisy"]
 
@@ -88,11 +91,18 @@ def _not_at_once(writer: DatasetWrite, key: Any, job: Job) -> str | None:
     return writer.parallel_obstacle(key, job.blocks.stride, owned[key].end)
 
 
-def run_with_daisy(scan: Scan, job: Job, update: Callable[[int], None]) -> None:
+def run_with_daisy(
+    scan: Scan,
+    job: Job,
+    serve: Callable[[Iterable[int]], Generator[Outcome, None, None]],
+    update: Callable[[int], None],
+) -> None:
     """Have daisy's workers do all blocks that are not done.
 
     The first one is done alone, so that the outputs are there: here, or by a worker where workers
-    are started elsewhere, as this machine may have no GPU.
+    are started elsewhere, as this machine may have no GPU. Those that follow are done here as well
+    until it is known that workers are worth their start. Not so when a job goes on: what ended it
+    may have been a block that takes the process with it.
 
     Parameters
     ----------
@@ -100,6 +110,8 @@ def run_with_daisy(scan: Scan, job: Job, update: Callable[[int], None]) -> None:
         The node, set up.
     job
         What is to be done.
+    serve
+        Serves blocks here, given their numbers.
     update
         Told how many blocks are done.
 
@@ -111,11 +123,36 @@ def run_with_daisy(scan: Scan, job: Job, update: Callable[[int], None]) -> None:
         If workers end again and again.
     """
     local = scan.worker_command is None
+    share = default_arena().room // scan.num_workers
     if local and not job.done:
-        _do_one(scan, job)
-        update(job.done)
-        if job.finished or not job.done:
-            return
+        with default_arena().limited(share):
+            if _done_here(scan, job, serve, update):
+                return
+    with default_arena().limited(0):  # what is kept here is of no use to workers
+        _do_with_workers(scan, job, share if local else None, update)
+
+
+def _done_here(
+    scan: Scan,
+    job: Job,
+    serve: Callable[[Iterable[int]], Generator[Outcome, None, None]],
+    update: Callable[[int], None],
+) -> bool:
+    """Do the first block, and more while workers do not pay: whether there is nothing left."""
+    began = time.monotonic()
+    _do_one(scan, job)
+    update(job.done)
+    if job.finished or not job.done:
+        return True
+    pay = WorkersPay(job, scan.num_workers, time.monotonic() - began)
+    run_here(job, lambda numbers: serve(pay.until(numbers)), update)
+    return not pay.known
+
+
+def _do_with_workers(
+    scan: Scan, job: Job, share: int | None, update: Callable[[int], None]
+) -> None:
+    """Have workers do what is left; those of this machine have a share of its cache each."""
     job.begin()
     folder = job.recorded.folder / "work"
     shutil.rmtree(folder, ignore_errors=True)
@@ -125,7 +162,7 @@ def run_with_daisy(scan: Scan, job: Job, update: Callable[[int], None]) -> None:
     try:
         with disk_errors(str(folder), "written"):
             write_script(folder / "worker.sh", folder / "work")
-        caps = _caps(scan.num_workers) if local else {}
+        caps = {} if share is None else _caps(scan.num_workers, share)
         start = partial(start_worker, str(folder / "worker.sh"), scan.worker_command, caps)
         _do_all(
             partial(_run_round, scan, job, start=start, folder=folder, update=update), scan, job
@@ -154,9 +191,8 @@ def _do_all(run: Callable[[Groups], tuple[list[int], str]], scan: Scan, job: Job
         job.note_lost(number, f"its worker ended, or took too long, each time: {error}")
 
 
-def _caps(num_workers: int) -> dict[str, str]:
+def _caps(num_workers: int, share: int) -> dict[str, str]:
     """What the workers of one machine share: its processors, and the memory for decoded chunks."""
-    share = default_arena().room // num_workers
     return {**thread_caps(num_workers), "VOXFLOW_CACHE_BYTES": str(share)}
 
 
