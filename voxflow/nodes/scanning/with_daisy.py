@@ -124,10 +124,8 @@ def run_with_daisy(
     """
     local = scan.worker_command is None
     share = default_arena().room // scan.num_workers
-    if local and not job.done:
-        with default_arena().limited(share):
-            if _done_here(scan, job, serve, update):
-                return
+    if local and not job.done and _done_here(scan, job, serve, update):
+        return
     with default_arena().limited(0):  # what is kept here is of no use to workers
         _do_with_workers(scan, job, share if local else None, update)
 
