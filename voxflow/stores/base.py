@@ -28,6 +28,8 @@ from voxflow.stores.grid import Bounds, Index, chunk_bounds, format_bounds
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from voxflow.stores.pool import ChunkPool
+
 __all__ = [
     "Attrs",
     "Compression",
@@ -235,6 +237,13 @@ class StoredDataset(ABC):
         bounds = chunk_bounds(index, self.read_grid or self.shape, self.shape)
         with _naming_region(bounds):
             return self._read(_slices(bounds), bounds)
+
+    def keeping(self, pool: ChunkPool) -> StoredDataset | None:
+        """The same dataset for reading, which keeps decoded chunks itself, in this process.
+
+        None if it does not know how, or has better be read through `voxflow.stores.cache`.
+        """
+        return None
 
     def look(self, region: Sequence[slice] = ()) -> NDArray[Any] | None:
         """A region where it lies in memory, to be read only; None if it does not lie there.

@@ -88,12 +88,17 @@ def kvstore_spec(folder: str) -> dict[str, Any]:
     return spec
 
 
-def make_context() -> Any:
-    """How tensorstore works here: as many threads as we may use, nothing kept, failures retried.
+def make_context(kept: int = 0) -> Any:
+    """How tensorstore works here: as many threads as we may use, failures retried.
 
     A file is written under a name of its own and renamed, so that a process which is killed leaves
     the old one or the new one. It is handed to the operating system, as zarr and HDF5 do it, and
     not waited for until it is on the disk.
+
+    Parameters
+    ----------
+    kept
+        How many bytes of decoded chunks it keeps; none where whoever reads through us does so.
     """
     import tensorstore
 
@@ -101,7 +106,7 @@ def make_context() -> Any:
     limit_silence()
     return tensorstore.Context(
         {
-            "cache_pool": {"total_bytes_limit": 0},  # chunks are kept by whoever reads through us
+            "cache_pool": {"total_bytes_limit": kept},
             "data_copy_concurrency": {"limit": threads},
             "file_io_concurrency": {"limit": threads},
             # With locks, what a killed writer left would be written over, and its end would stay.

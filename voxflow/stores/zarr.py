@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from voxflow.stores.grid import Bounds
+    from voxflow.stores.pool import ChunkPool
 
 __all__ = ["ZarrAttrs", "ZarrDataset", "open_node"]
 
@@ -95,6 +97,15 @@ class ZarrDataset(StoredDataset):
     def read_grid(self) -> tuple[int, ...] | None:
         """The chunks, in shards too."""
         return self._inner
+
+    def keeping(self, pool: ChunkPool) -> ZarrDataset | None:
+        """The same, by way of tensorstore, if that reads it."""
+        quick = None if self._quick is None else self._quick.keeping(pool)
+        if quick is None:
+            return None
+        kept = copy.copy(self)
+        kept._quick = quick
+        return kept
 
     @property
     def attrs(self) -> Attrs:

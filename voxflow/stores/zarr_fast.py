@@ -6,6 +6,7 @@ small. Metadata, parts of chunks, writing to URLs, and all other kinds of stores
 
 from __future__ import annotations
 
+import copy
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from voxflow.stores.base import MissingChunks, Mode
+    from voxflow.stores.pool import ChunkPool
 
 __all__ = ["QuickArray", "quick_array"]
 
@@ -53,8 +55,17 @@ class QuickArray:
     def __init__(self, folder: str, driver: str, missing: MissingChunks, writes: bool) -> None:
         self._folder, self._driver, self._fill = folder, driver, missing == "fill"
         self._writes = writes
+        self._keeps: Any = None  # tensorstore's context, if it keeps decoded chunks
         self._opened: tuple[int, Any] = (-1, None)
         self._usable = True
+
+    def keeping(self, pool: ChunkPool) -> QuickArray | None:
+        """The same for reading, with decoded chunks kept; None if nothing can be kept here."""
+        if is_url(self._folder) or not in_home():
+            return None
+        kept = copy.copy(self)
+        kept._keeps, kept._writes, kept._opened = pool.context, False, (-1, None)
+        return kept
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_opened": (-1, None)}
@@ -100,13 +111,16 @@ class QuickArray:
     def _open(self) -> Any:
         import tensorstore
 
-        spec = {
+        spec: dict[str, Any] = {
             "driver": self._driver,
             "kvstore": kvstore_spec(self._folder),
             "fill_missing_data_reads": self._fill,
             "store_data_equal_to_fill_value": True,
         }
-        how = {"read": True, "write": self._writes, "context": make_context()}
+        if self._keeps is not None:
+            spec["recheck_cached_data"] = False
+        context = make_context() if self._keeps is None else self._keeps
+        how = {"read": True, "write": self._writes, "context": context}
         try:
             return wait_for(tensorstore.open(spec, open=True, **how), self._folder)
         except ValueError as error:  # a codec or type that it does not know

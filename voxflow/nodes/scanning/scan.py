@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import closing
+from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -169,8 +169,7 @@ class Scan(BatchFilter):
         result = ScanResult(request)
         self.progress_callback.start(len(blocks))
         try:
-            upstream = self.get_upstream_provider()
-            with closing(served(upstream, blocks, blocks.numbers, self._service)) as outcomes:
+            with closing(self._serve(blocks, self._service, blocks.numbers)) as outcomes:
                 for done, (number, outcome) in enumerate(outcomes, start=1):
                     if isinstance(outcome, Exception):
                         raise outcome
@@ -197,18 +196,20 @@ class Scan(BatchFilter):
         try:
             self.progress_callback.update(job.done)
             if workers_write:
-                serve = partial(self._serve, job, self._alone)
+                serve = partial(self._serve, job.blocks, self._alone)
                 run_with_daisy(self, job, serve, self.progress_callback.update)
             elif not job.finished:
-                serve = partial(self._serve, job, self._service)
+                serve = partial(self._serve, job.blocks, self._service)
                 run_here(job, serve, self.progress_callback.update)
         finally:
             self.progress_callback.stop()
 
     def _serve(
-        self, job: Job, service: Service, numbers: Iterable[int]
+        self, blocks: ScanBlocks, service: Service, numbers: Iterable[int]
     ) -> Generator[Outcome, None, None]:
-        return served(self.get_upstream_provider(), job.blocks, numbers, service)
+        threads = service.method == "thread"
+        with default_arena().alone() if threads else nullcontext():
+            yield from served(self.get_upstream_provider(), blocks, numbers, service)
 
     def _workers_write(self, job: Job) -> bool:
         """Whether workers write what they make."""

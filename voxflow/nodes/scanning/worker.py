@@ -24,6 +24,7 @@ from voxflow.pipeline.engine.workers.failures import capture
 from voxflow.pipeline.engine.workers.lifeline import end_with
 from voxflow.pipeline.engine.workers.limits import cap_loaded_libraries
 from voxflow.pipeline.engine.workers.work_file import read_work
+from voxflow.stores.cache.arena import default_arena
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +71,7 @@ def work_off(path: Path) -> None:
     cap_loaded_libraries()
     record = Record(path.parent.parent, work.blocks.total)
     job = Job(work.blocks, work.policy, record)
-    with borrowed_state(True):
+    with borrowed_state(True), default_arena().alone():
         _serve_daisy(partial(_done, work, job))
 
 

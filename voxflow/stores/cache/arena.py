@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from voxflow.pipeline.engine.workers import memory_limit
 from voxflow.pipeline.engine.workers.shared import SharedMemory
+from voxflow.stores.pool import ChunkPool
 
 __all__ = ["PAGE", "Arena", "Evictable", "Range", "default_arena", "set_cache_size"]
 
@@ -87,6 +88,11 @@ class Arena:
     ----------
     budget
         How many bytes decoded chunks may take, of all datasets together.
+
+    Attributes
+    ----------
+    pool
+        Where datasets keep chunks themselves at present, see `alone`; None: they do not.
     """
 
     def __init__(self, budget: int) -> None:
@@ -102,6 +108,7 @@ class Arena:
         self._lock = threading.RLock()
         self._members: weakref.WeakSet[Any] = weakref.WeakSet()
         self._limits: list[int] = []
+        self.pool: ChunkPool | None = None
         self._numbers = self.map(0, PAGE).bytes.view(np.int64)
         _arenas.add(self)
 
@@ -167,6 +174,19 @@ class Arena:
             yield
         finally:
             self._limits.remove(nbytes)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let datasets that know how keep chunks themselves, as no other process shares them.
+
+        A chunk is then neither copied into shared memory, nor gathered from there.
+        """
+        before = self.pool
+        self.pool = before or ChunkPool(self.room)
+        try:
+            yield
+        finally:
+            self.pool = before
 
     def account(self, nbytes: int) -> None:
         """Say that chunks of so many bytes have been added (or, if negative, given up)."""

@@ -16,7 +16,7 @@ from voxflow.stores.errors import MissingChunk
 from voxflow.stores.grid import Index, chunks_of, copy_chunk
 
 from .ahead import Waiting, in_background
-from .arena import Arena
+from .arena import Arena, default_arena
 from .cells import Cells
 from .copying import copy_cells
 
@@ -57,7 +57,9 @@ class CachedDataset(StoredDataset):
     def __reduce_ex__(self, protocol: Any) -> Any:
         if is_shipping():
             return super().__reduce_ex__(protocol)
-        return _anew, (self._dataset, self._cells.arena.budget)  # elsewhere it is shared anew
+        # Elsewhere it is shared anew, within the budget that there is.
+        arena = self._cells.arena
+        return _anew, (self._dataset, None if arena is default_arena() else arena.budget)
 
     @property
     def chunks(self) -> tuple[int, ...] | None:
@@ -98,8 +100,14 @@ class CachedDataset(StoredDataset):
 
     def prefetch(self, region: Sequence[slice] = ()) -> None:
         """Begin to fetch the chunks of a region, if that is mostly waiting; returns at once."""
-        if self.waits:
-            touched = list(chunks_of(parse_region(region, self._shape, self.uri), self._grid))
+        if not self.waits:
+            return
+        bounds, kept = parse_region(region, self._shape, self.uri), self._kept()
+        if kept is not None:
+            where = tuple(slice(begin, end) for begin, end in bounds)
+            in_background(partial(_warm, kept, where))
+        else:
+            touched = list(chunks_of(bounds, self._grid))
             self._begin([(index, self._number(index)) for index in touched])
 
     def _number(self, index: Index) -> int:
@@ -123,7 +131,16 @@ class CachedDataset(StoredDataset):
                 used.add(slot)
                 in_background(partial(_ahead_of, me, index, number))
 
+    def _kept(self) -> StoredDataset | None:
+        """The dataset with what it keeps itself, where this process reads alone."""
+        pool = self._cells.arena.pool
+        return None if pool is None else pool.keeping(self._dataset)
+
     def _read(self, region: tuple[slice, ...], bounds: Bounds) -> NDArray[Any]:
+        kept = self._kept()
+        if kept is not None:
+            with self._waiting.measured():
+                return kept._read(region, bounds)
         out = np.empty([end - begin for begin, end in bounds], self._dtype)
         touched = list(chunks_of(bounds, self._grid))
         if not touched:
@@ -178,5 +195,10 @@ def _ahead_of(cached: weakref.ref[CachedDataset], index: Index, number: int) -> 
             _fetch_to_keep(dataset, cells, waiting, index, number)
 
 
-def _anew(dataset: StoredDataset, budget: int) -> StoredDataset:
-    return CachedDataset(dataset, Arena(budget))
+def _warm(kept: StoredDataset, region: tuple[slice, ...]) -> None:
+    kept.read(region)
+
+
+def _anew(dataset: StoredDataset, budget: int | None) -> StoredDataset:
+    arena = default_arena() if budget is None else Arena(budget)
+    return CachedDataset(dataset, arena) if arena.budget else dataset
