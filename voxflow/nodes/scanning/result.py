@@ -8,6 +8,7 @@ import numpy as np
 
 from voxflow.nodes.scanning.graphs import united
 from voxflow.pipeline.data import Array, Batch, BatchRequest, Graph
+from voxflow.pipeline.data.profiling import ProfilingStats
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,9 +16,14 @@ if TYPE_CHECKING:
     from voxflow.pipeline.data import ArrayKey
     from voxflow.pipeline.geometry import Roi
 
+_TIMED = 256
+"""Of so many blocks timings are kept, up to twice as many."""
+
 
 class ScanResult:
     """Arrays and graphs of the region that was asked for, filled block by block.
+
+    Its timings are those of all blocks, or where there are many, of every second, fourth, ... one.
 
     Parameters
     ----------
@@ -32,6 +38,7 @@ class ScanResult:
             key: [] for key, spec in request.graph_specs.items() if not spec.placeholder
         }
         self._batch = Batch()
+        self._timings = _Sampled()
 
     def add(self, batch: Batch, owned: Mapping[ArrayKey, Roi]) -> None:
         """Take over what was asked for of a block.
@@ -49,13 +56,14 @@ class ScanResult:
             parts.append(batch[graph_key])
         if batch.affinity_neighborhood is not None:
             self._batch.affinity_neighborhood = batch.affinity_neighborhood
-        self._batch.profiling_stats.merge_with(batch.profiling_stats)
+        self._timings.add(batch.profiling_stats)
 
     @property
     def batch(self) -> Batch:
         """Everything so far."""
         for key, parts in self._graphs.items():
             self._batch[key] = united(parts, self._request[key].region)
+        self._batch.profiling_stats = self._timings.stats
         return self._batch
 
     def _add_array(self, key: ArrayKey, part: Array, owned: Roi | None) -> None:
@@ -77,3 +85,36 @@ class ScanResult:
         shape = tuple(spec.region.shape / spec.grid)
         lead = part.data.shape[: part.data.ndim - len(shape)]
         return Array(np.zeros((*lead, *shape), part.data.dtype), spec, dict(part.attrs))
+
+
+class _Sampled:
+    """Timings of blocks that are spread evenly, in memory that does not grow with their number."""
+
+    def __init__(self) -> None:
+        self._kept: list[ProfilingStats] = []
+        self._rest = ProfilingStats()
+        self._seen, self._step = 0, 1
+
+    def add(self, stats: ProfilingStats) -> None:
+        """Take over what one block took, or only what it counted."""
+        if self._seen % self._step:
+            self._count(stats)
+        else:
+            self._kept.append(stats)
+        self._seen += 1
+        if len(self._kept) == 2 * _TIMED:
+            for dropped in self._kept[1::2]:
+                self._count(dropped)
+            self._kept, self._step = self._kept[::2], 2 * self._step
+
+    def _count(self, stats: ProfilingStats) -> None:
+        for (node, event), times in stats.get_counts().items():
+            self._rest.count(node, event, times)
+
+    @property
+    def stats(self) -> ProfilingStats:
+        """What was kept, and the counts of all."""
+        merged = ProfilingStats()
+        for stats in (self._rest, *self._kept):
+            merged.merge_with(stats)
+        return merged
