@@ -8,7 +8,8 @@ import pytest
 import voxflow as gp
 from voxflow.pipeline.data import Array
 from voxflow.training.colors import id_colors
-from voxflow.training.pictures import NOTHING, batch_picture, save_picture
+from voxflow.training.pictures import NOTHING, batch_picture
+from voxflow.training.png import save_picture
 
 image = pytest.importorskip("PIL.Image")
 

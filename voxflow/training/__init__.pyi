@@ -28,10 +28,11 @@ from .loggers import (
 )
 from .monitor import Monitor
 from .parts.feeds import Feed
-from .pictures import batch_picture, save_picture
+from .pictures import batch_picture
 from .plateau import Plateau
 from .plots import plot_history, Plotter
 from .plotting import Plots
+from .png import save_picture
 from .previews import PreviewRegion, Previews
 from .recorder import Recorder
 from .region_validation import RegionValidation

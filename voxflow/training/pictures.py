@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,15 +17,17 @@ from voxflow.training.colors import (
     guessed_style,
     value_range,
 )
+from voxflow.training.png import pillow, save_picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
     Pixels = NDArray[np.uint8]
 
-__all__ = ["batch_picture", "save_picture"]
+__all__ = ["batch_picture"]
 
 NOTHING = (44, 40, 48)
 """The colour of where an array has no voxels."""
@@ -174,36 +173,6 @@ def batch_picture(
     if path is not None:
         save_picture(pixels, path)
     return pixels
-
-
-def save_picture(pixels: Pixels, path: str | Path) -> Path:
-    """Write a PNG, whole or not at all; its folder is made.
-
-    Parameters
-    ----------
-    pixels
-        Shape (height, width, 3), or (height, width).
-    path
-        The file. One that is there is replaced.
-
-    Raises
-    ------
-    ImportError
-        If Pillow is not installed.
-    OSError
-        If it cannot be written.
-    """
-    path = Path(path)
-    content = io.BytesIO()
-    _pillow().fromarray(pixels).save(content, format="png")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_bytes(content.getvalue())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
 
 
 # -- arrays ---------------------------------------------------------------------------------------
@@ -374,7 +343,7 @@ def _said(array: Array, count: bool = False) -> str:
 
 
 def _sheet(rows: Sequence[tuple[str, list[_Panel]]], title: str, notes: Sequence[str]) -> Pixels:
-    image, draw, font = _pillow(), _pillow("ImageDraw"), _pillow("ImageFont").load_default(12)
+    image, draw, font = pillow(), pillow("ImageDraw"), pillow("ImageFont").load_default(12)
     first = rows[0][1]
     height, width = first[0].pixels.shape[:2]
     cell = max(width, _NARROWEST) + _GAP
@@ -406,11 +375,3 @@ def _sheet(rows: Sequence[tuple[str, list[_Panel]]], title: str, notes: Sequence
     for n, note in enumerate(notes):
         write(note, _GAP, head + step * len(rows) + n * _LINE, shape[1])
     return np.asarray(sheet)
-
-
-def _pillow(module: str = "Image") -> Any:
-    try:
-        from PIL import Image, ImageDraw, ImageFont
-    except ImportError as error:
-        raise ImportError('pictures need Pillow: pip install "voxflow[plots]"') from error
-    return {"Image": Image, "ImageDraw": ImageDraw, "ImageFont": ImageFont}[module]

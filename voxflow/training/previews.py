@@ -20,7 +20,8 @@ from voxflow.torch.draws import drawing_from
 from voxflow.torch.modes import evaluating
 from voxflow.torch.predict import Predict
 from voxflow.training.aside import Aside
-from voxflow.training.pictures import batch_picture, save_picture
+from voxflow.training.pictures import batch_picture
+from voxflow.training.png import save_picture
 from voxflow.training.when import Every
 
 if TYPE_CHECKING:
