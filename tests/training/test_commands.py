@@ -303,6 +303,7 @@ class Previews:
     def now(self, session):
         torch.rand(3)
         self.made.append(session.step)
+        return [session.run_dir / "region.png"]
 
 
 def test_who_looks_changes_nothing(tmp_path, untouched):
@@ -319,6 +320,7 @@ def test_who_looks_changes_nothing(tmp_path, untouched):
     assert wrong.keys() <= pictures  # where nothing can draw
     assert all("cannot be drawn" in str(error) for error in wrong.values())
     assert previews.made == [1, 2, 3, 4]
+    assert says.answers["preview"] == f"drawn: {tmp_path / 'region.png'}"
     assert (tmp_path / "checkpoints" / "snapshot-4.pt").is_file()
     attributes = json.loads((tmp_path / "snapshots" / "snapshot-4.zarr" / ".zattrs").read_text())
     assert "replay_token" in attributes

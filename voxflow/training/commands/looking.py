@@ -32,8 +32,8 @@ def preview(session: Session) -> str:
     able = [hook for hook in session.hooks if callable(getattr(hook, "now", None))]
     if not able:
         raise CommandError("this training has no hook that makes previews")
-    said = [hook.now(session) for hook in able]
-    return "\n".join(str(text) for text in said if text is not None) or "previews are made"
+    made = [path for hook in able for path in hook.now(session) or ()]
+    return "\n".join(f"drawn: {path}" for path in made) or "no preview was drawn"
 
 
 def debugbatch(session: Session) -> str:
@@ -76,7 +76,7 @@ def filters(session: Session, layer: str = "") -> str:
     name, weight = _convolution(session.model, layer)
     path = _file(session, f"filters-{name}-{session.step}.png")
     try:
-        from voxflow.training.pictures import save_picture
+        from voxflow.training.png import save_picture
 
         save_picture(drawn_filters(weight.detach().float().cpu().numpy()), path)
     except ImportError as error:
