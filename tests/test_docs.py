@@ -111,6 +111,7 @@ def test_reference_names_the_whole_face():
         voxflow.inspect,
         voxflow.jax,
         voxflow.models,
+        voxflow.pictures,
         voxflow.pipeline.engine.workers,
         voxflow.segmentation,
         voxflow.stores,

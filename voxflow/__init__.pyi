@@ -8,6 +8,7 @@ from . import segmentation
 from . import training
 from . import evaluation
 from . import inspect
+from . import pictures
 from .version_info import version
 
 # What flows
@@ -216,6 +217,7 @@ __all__ = [
     "ops",
     "Pad",
     "paired_sources",
+    "pictures",
     "Pipeline",
     "pipeline",
     "PipelineRequestError",

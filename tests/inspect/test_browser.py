@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import voxflow as gp
-from voxflow.inspect import colours_of_ids, write_page
+from voxflow.inspect import write_page
+from voxflow.pictures import colours_of_ids
 from voxflow.stores import Geometry, create_dataset, open_attrs
 
 image = pytest.importorskip("PIL.Image")

@@ -5,8 +5,8 @@ import zlib
 import numpy as np
 import pytest
 
-from voxflow.inspect import Layer
 from voxflow.inspect.pack import fit, pack
+from voxflow.pictures import Layer
 
 TOP = 2**64 - 1
 

@@ -10,8 +10,8 @@ import voxflow as gp
 from tests.torch.nets import OUT, RAW, TARGET, volume
 from tests.training.fakes import Hands
 from tests.training.sessions import Losses, same, session, weights
+from voxflow.pictures.places import NOTHING
 from voxflow.training import Every, PreviewRegion, Previews, read_events
-from voxflow.training.pictures import NOTHING
 
 pytest.importorskip("PIL")
 
@@ -124,7 +124,7 @@ def panel(pixels, number, size):
 def test_what_is_predicted_is_where_it_lies():
     images = Images()
     previews = Previews(
-        {"a": region()}, every=1, images=images, training=False, styles={RAW: "gray", OUT: "gray"}
+        {"a": region()}, every=1, images=images, training=False, styles={RAW: "image", OUT: "image"}
     )
     made_by(previews, model=Inside())
     pixels = images.found[1, "previews.a"]
@@ -146,7 +146,7 @@ def test_blocks_and_the_whole_are_the_same_and_dropout_is_off():
 
 def test_training_data_are_shown_with_what_the_network_makes_of_them():
     images = Images()
-    previews = Previews(every=1, images=images, styles={k: "gray" for k in (RAW, TARGET, OUT)})
+    previews = Previews(every=1, images=images, styles={k: "image" for k in (RAW, TARGET, OUT)})
     made_by(previews, model=Inside())
     pixels = images.found[1, "previews.training"]
     raw, _, out = (panel(pixels, n, 12) for n in (0, 1, 2))

@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from voxflow.inspect.pictures import find_limits
+from voxflow.pictures import value_range
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from voxflow.inspect.pictures import Layer
+    from voxflow.pictures import Layer
 
 __all__ = ["Packed", "fit", "pack"]
 
 _MAX_VOXELS = 1 << 23
 _CLIPPED = 0.1  # percent of values at either end
-_LOOKED_AT = 1 << 20
 
 
 @dataclass
@@ -94,7 +93,7 @@ def pack(layer: Layer) -> Packed:
     data = layer.data.reshape(-1, *layer.extent)
     size = list(layer.voxel_size)
     ones = list(layer.factors) or [1] * len(size)
-    if layer.guess == "labels":
+    if layer.style == "labels":
         if data.dtype.kind == "f":
             data = np.nan_to_num(np.rint(data)).astype(np.int64)
         packed = Packed(layer, data, size, signed=data.dtype.kind == "i", factors=ones)
@@ -105,7 +104,7 @@ def pack(layer: Layer) -> Packed:
         kind = np.min_scalar_type(max(len(ids) - 1, 0))
         packed.codes = codes.reshape(packed.codes.shape).astype(kind)
         return packed
-    if data.dtype == np.uint8 and layer.guess == "image":
+    if data.dtype == np.uint8 and layer.style == "image":
         packed = Packed(layer, data, size, factors=ones)
     else:
         packed = _dimmed(layer, data, size, ones)
@@ -116,14 +115,7 @@ def pack(layer: Layer) -> Packed:
 def _dimmed(layer: Layer, data: NDArray[Any], size: list[float], ones: list[int]) -> Packed:
     """Values as brightness; a few at either end are clipped, so that they do not darken all."""
     values = np.abs(data) if data.dtype.kind == "c" else data
-    step = max(1, values.size // _LOOKED_AT)
-    some = values.ravel()[::step].astype(np.float64)
-    some = some[np.isfinite(some)]
-    low, high = find_limits(some, layer.guess)
-    if layer.guess != "affinities" and some.size:
-        low, high = (float(v) for v in np.percentile(some, (_CLIPPED, 100 - _CLIPPED)))
-        if low == high:
-            low, high = float(some.min()), float(some.max())
+    low, high = value_range(values, layer.style, _CLIPPED)
     high = high if high > low else low + 1
     codes = np.empty(values.shape, np.uint8)
     for channel, source in zip(codes, values, strict=True):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from voxflow.inspect.arrays import names_in, open_array
-from voxflow.inspect.pictures import Layer
 from voxflow.inspect.table import unit_text
+from voxflow.pictures import Layer
 from voxflow.pipeline.geometry import Coordinate, Roi
 from voxflow.stores import MissingChunk, StoreError, list_levels, open_dataset
 
@@ -71,8 +71,8 @@ def _rank(layer: Layer) -> tuple[Any, ...]:
     covered = math.prod(n * size for n, size in zip(layer.extent, layer.voxel_size, strict=True))
     order = {"image": 0, "labels": 1, "affinities": 2}
     name = layer.name.lower()
-    first = name.endswith("ids") if layer.guess == "labels" else "raw" in name
-    return order[layer.guess], not first, -covered
+    first = name.endswith("ids") if layer.style == "labels" else "raw" in name
+    return order[layer.style], not first, -covered
 
 
 def _open(container: Container, max_voxels: int, notes: list[str]) -> list[StoredArray]:
@@ -161,7 +161,7 @@ def _read(
 ) -> Layer | None:
     cut = _cut(array, box)
     geometry = array.geometry
-    if cut is None or geometry is None:
+    if cut is None or geometry is None or array.guess == "table":
         return None
     factors = _factors(array, cut)
     try:

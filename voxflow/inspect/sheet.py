@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from voxflow.inspect.describe import describe_one
 from voxflow.inspect.find import Paths, find_all
-from voxflow.inspect.pictures import draw_sheet
 from voxflow.inspect.read import read_layers
 from voxflow.inspect.table import loss_text
 from voxflow.inspect.webpage import choose_shown
+from voxflow.pictures import draw_sheet
 from voxflow.stores import StoreError
 
 if TYPE_CHECKING:
     from voxflow.inspect.describe import FileReport
-    from voxflow.inspect.pictures import Layer
+    from voxflow.pictures import Layer
 
 __all__ = ["write_sheet"]
 
@@ -27,7 +27,7 @@ def write_sheet(
     paths: Paths,
     out: str | os.PathLike[str],
     *,
-    height: int = 240,
+    size: int = 256,
     max_files: int = _MAX_FILES,
 ) -> Path:
     """Write a picture of files: a row for each, with every array cut through the middle.
@@ -40,8 +40,8 @@ def write_sheet(
         As for `voxflow.inspect.describe`.
     out
         The picture, of any format that Pillow knows by its suffix.
-    height
-        Of the largest array of a row, in pixels.
+    size
+        About how many pixels the longer side of a panel has.
     max_files
         How many files are drawn: the first, the last, the one of the highest loss, and others
         evenly spread.
@@ -70,7 +70,7 @@ def write_sheet(
         raise StoreError(f"{names}: there is no array in two or three dimensions to draw")
     target = Path(out)
     target.parent.mkdir(parents=True, exist_ok=True)
-    draw_sheet(rows, height=height).save(target)
+    draw_sheet(rows, size=size).save(target)
     return target
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from voxflow.pictures.ids import BACKGROUNDS
 from voxflow.stores import MissingChunk
 from voxflow.stores.grid import chunk_bounds, chunks_of
 
@@ -20,10 +21,7 @@ if TYPE_CHECKING:
     from voxflow.inspect.arrays import StoredArray
     from voxflow.stores import StoredDataset
 
-__all__ = ["BACKGROUNDS", "Labels", "Values", "count_ids", "summarise"]
-
-BACKGROUNDS = (0, 2**64 - 1)
-"""Ids that stand for no object: 0, and the one of CREMI's synapses."""
+__all__ = ["Labels", "Values", "count_ids", "summarise"]
 
 SAMPLE_BYTES = 1 << 27
 """How much of an array is read, at most."""

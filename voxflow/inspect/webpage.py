@@ -194,7 +194,7 @@ def _layer(packed: Packed) -> dict[str, Any]:
     extent = zip(layer.extent, layer.voxel_size, strict=True)
     return {
         "name": layer.name,
-        "guess": layer.guess,
+        "guess": layer.style,
         "shape": list(packed.codes.shape[1:]),
         "lead": list(lead),
         "voxelSize": packed.voxel_size,

@@ -28,11 +28,9 @@ from .loggers import (
 )
 from .monitor import Monitor
 from .parts.feeds import Feed
-from .pictures import batch_picture
 from .plateau import Plateau
 from .plots import plot_history, Plotter
 from .plotting import Plots
-from .png import save_picture
 from .previews import PreviewRegion, Previews
 from .recorder import Recorder
 from .region_validation import RegionValidation
@@ -63,7 +61,6 @@ from .when import Every, Moment
 __all__ = [
     "attach_to",
     "Attached",
-    "batch_picture",
     "Clock",
     "commands",
     "config",
@@ -104,7 +101,6 @@ __all__ = [
     "RunDir",
     "RunDirTaken",
     "RunReport",
-    "save_picture",
     "ScalarLogger",
     "Schedule",
     "Scheduled",

@@ -13,6 +13,7 @@ import torch
 
 from voxflow.nodes.scanning.callback import ScanCallback
 from voxflow.nodes.scanning.scan import Scan
+from voxflow.pictures import batch_picture, save_picture
 from voxflow.pipeline.data import Array, ArrayKey, ArraySpec, Batch, BatchRequest
 from voxflow.pipeline.engine import build
 from voxflow.pipeline.geometry import Coordinate, Roi
@@ -20,8 +21,6 @@ from voxflow.torch.draws import drawing_from
 from voxflow.torch.modes import evaluating
 from voxflow.torch.predict import Predict
 from voxflow.training.aside import Aside
-from voxflow.training.pictures import batch_picture
-from voxflow.training.png import save_picture
 from voxflow.training.when import Every
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from voxflow.training.colors import Style
+    from voxflow.pictures import Style
     from voxflow.training.result import StepResult
     from voxflow.training.session import Session
 

@@ -95,7 +95,7 @@ class Volume {
   }
 }
 
-// Red, green, blue and 255 of each id, 0 of the background; as colours_of_ids in pictures.py.
+// Red, green, blue and 255 of each id, 0 of the background; as colours_of_ids in voxflow/pictures/ids.py.
 function paletteOf(ids) {
   const palette = new Uint8Array(ids.length * 4);
   ids.forEach((id, i) => {

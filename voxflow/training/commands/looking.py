@@ -40,7 +40,7 @@ def debugbatch(session: Session) -> str:
     """Draw the last batch: arrays side by side, as a picture."""
     batch, path = _batch(session), _file(session, f"batch-{session.step}.png")
     try:
-        from voxflow.training.pictures import batch_picture
+        from voxflow.pictures import batch_picture
 
         batch_picture(batch, path)
     except ImportError as error:
@@ -76,7 +76,7 @@ def filters(session: Session, layer: str = "") -> str:
     name, weight = _convolution(session.model, layer)
     path = _file(session, f"filters-{name}-{session.step}.png")
     try:
-        from voxflow.training.png import save_picture
+        from voxflow.pictures import save_picture
 
         save_picture(drawn_filters(weight.detach().float().cpu().numpy()), path)
     except ImportError as error:

@@ -28,7 +28,7 @@ def save_picture(pixels: Pixels, path: str | Path) -> Path:
 
     Raises
     ------
-    ImportError
+    ModuleNotFoundError
         If Pillow is not installed.
     OSError
         If it cannot be written.
@@ -51,11 +51,13 @@ def pillow(module: str = "Image") -> Any:
 
     Raises
     ------
-    ImportError
+    ModuleNotFoundError
         If it is not installed.
     """
     try:
         from PIL import Image, ImageDraw, ImageFont
     except ImportError as error:
-        raise ImportError('pictures need Pillow: pip install "voxflow[plots]"') from error
+        raise ModuleNotFoundError(
+            'pictures need Pillow: pip install "voxflow[plots]"', name="PIL"
+        ) from error
     return {"Image": Image, "ImageDraw": ImageDraw, "ImageFont": ImageFont}[module]

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 import voxflow as gp
+from voxflow.pictures import batch_picture, colours_of_ids, save_picture
+from voxflow.pictures.places import NOTHING
 from voxflow.pipeline.data import Array
-from voxflow.training.colors import id_colors
-from voxflow.training.pictures import NOTHING, batch_picture
-from voxflow.training.png import save_picture
 
 image = pytest.importorskip("PIL.Image")
 
@@ -36,9 +35,9 @@ def test_the_same_place_of_the_world_is_at_the_same_place_of_each_panel():
     ids = np.zeros((3, 4), np.uint64)
     ids[1, 0] = 2**63 + 5  # world 24..32, 16..24: the voxels are larger, and begin elsewhere
     found = {"raw": array(raw, (0, 0), (4, 4)), "ids": array(ids, (16, 16), (8, 8))}
-    picture = batch_picture(found, size=12, overlay=False, styles={"raw": "mask"})
+    picture = batch_picture(found, size=12, overlays=False, styles={"raw": "mask"})
     top, left = (int(p[0]) for p in places(picture, (255, 255, 255)))
-    rows, columns = places(picture, id_colors(ids[1, :1])[0])
+    rows, columns = places(picture, colours_of_ids(ids[1, :1])[0])
     assert sorted(set(rows - top)) == [0, 1]
     assert sorted(set(columns - left)) == [CELL - 1, CELL]
     # The panel holds both: rows 0..10 and columns 0..12, where the ids have 6 x 8 voxels.
@@ -56,7 +55,7 @@ def test_an_image_is_shown_once_more_with_its_labels():
         "ids": array(ids, (3, 3), (1, 1), interpolatable=False),
     }
     picture = batch_picture(found, size=9)
-    mixed = np.round(0.6 * 128 + 0.4 * id_colors(np.array([4]))[0].astype(float))
+    mixed = np.round(0.6 * 128 + 0.4 * colours_of_ids(np.array([4]))[0].astype(float))
     rows, columns = places(picture, mixed)
     assert len(rows) == 8
     assert set(columns - columns.min()) == {0, 1, 2}
@@ -70,11 +69,11 @@ def test_a_volume_shows_the_middle_of_what_all_arrays_have():
     raw[np.arange(10)] = np.arange(10)[:, None, None] / 9
     ids = np.zeros((3, 4, 4), np.uint32) + np.array([11, 12, 13], np.uint32)[:, None, None]
     found = {"raw": array(raw, (0, 0, 0), (40, 4, 4)), "ids": array(ids, (160, 0, 0), (40, 4, 4))}
-    picture = batch_picture(found, size=4, overlay=False)
-    assert len(places(picture, id_colors(np.array([12]))[0])[0]) == 16
-    assert not len(places(picture, id_colors(np.array([11]))[0])[0])
-    picture = batch_picture(found, size=4, overlay=False, sections=7)
-    tops = [places(picture, id_colors(np.array([i]))[0])[0].min() for i in (11, 12, 13)]
+    picture = batch_picture(found, size=4, overlays=False)
+    assert len(places(picture, colours_of_ids(np.array([12]))[0])[0]) == 16
+    assert not len(places(picture, colours_of_ids(np.array([11]))[0])[0])
+    picture = batch_picture(found, size=4, overlays=False, sections=7)
+    tops = [places(picture, colours_of_ids(np.array([i]))[0])[0].min() for i in (11, 12, 13)]
     assert tops == sorted(tops)
 
 
@@ -84,12 +83,12 @@ def test_samples_are_rows_and_channels_are_columns():
     batch[raw] = array(np.random.default_rng(0).random((3, 2, 8, 8)), (0, 0), (2, 2))
     batch[ids] = array(np.arange(1, 4)[:, None, None] + np.zeros((3, 8, 8), int), (0, 0), (2, 2))
     batch[loss] = Array(np.float32(0.25), gp.ArraySpec(nonspatial=True))
-    picture = batch_picture(batch, size=8, overlay=False, samples=2)
-    tops = [places(picture, id_colors(np.array([i]))[0])[0] for i in (1, 2, 3)]
+    picture = batch_picture(batch, size=8, overlays=False, samples=2)
+    tops = [places(picture, colours_of_ids(np.array([i]))[0])[0] for i in (1, 2, 3)]
     assert len(tops[0]) == len(tops[1]) == 64
     assert len(tops[2]) == 0
     assert tops[1].min() >= tops[0].max() + 8
-    left = places(picture, id_colors(np.array([1]))[0])[1].min()
+    left = places(picture, colours_of_ids(np.array([1]))[0])[1].min()
     assert left == 8 + 2 * CELL  # after two channels
 
 
@@ -101,9 +100,6 @@ def test_lines_large_images_and_odd_arrays_are_drawn():
     assert batch_picture({"x": array(np.full((2, 2), np.nan), (0, 0), (4.9, 9.8))}).ndim == 3
     deep = array(np.zeros((2, 5, 3, 3)), (0, 0, 0, 0), (1, 1, 1, 1))
     assert batch_picture({"time": deep}, sections=2).ndim == 3
-    apart = {"a": array(np.ones((1, 2, 2)), (0, 0, 0), (1, 1, 1))}
-    apart["b"] = array(np.ones((1, 2, 2)), (9, 0, 0), (1, 1, 1))
-    assert len(places(batch_picture(apart, size=2), NOTHING)[0]) == 4
 
 
 def test_nothing_to_draw_is_an_error():
