@@ -250,7 +250,7 @@ def test_two_files_side_by_side(opened, run):
         "for (const look of Object.values(state.looks)) { look.low = 0; look.high = 255; }"
     )
     page.locator("#file-b").select_option("2")
-    page.wait_for_function("document.querySelectorAll('.ortho').length === 2")
+    page.locator(".ortho").nth(1).wait_for()
     assert "lies elsewhere" in page.locator(".ortho").nth(1).text_content()
     left, right = pixels(page, view=0), pixels(page, view=1)
     assert (at(left, 0, 8, 3, 8)[0], at(left, 5, 8, 3, 8)[0]) == (255, 0)

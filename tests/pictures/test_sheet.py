@@ -5,6 +5,7 @@ import pytest
 
 from voxflow.pictures import Layer, colours_of_ids, draw_sheet, overlay
 from voxflow.pictures.places import NOTHING, place, sections_of, window_of
+from voxflow.pictures.sheet import _fitting, _head
 
 pytest.importorskip("PIL")
 
@@ -106,6 +107,27 @@ def test_sections_are_of_what_all_have():
     assert sections_of(placed, 1) == [(220.0,)]
     assert sections_of(placed, 7) == [(180.0,), (220.0,), (260.0,)]
     assert placed[1].plane(0, (140.0,)).shape == (1, 0, 4)
+
+
+def test_affinities_of_one_channel_are_grey():
+    layer = Layer("affs", RAMP[:1] / 255, (1.0, 1.0), (0.0, 0.0), "affinities")
+    picture = np.asarray(draw_sheet([("", [layer])], size=60))
+    seen = tile(picture, 4 + 3 * 15 + 8, 0, 5, 6)
+    assert np.array_equal(seen, np.repeat(RAMP[0][..., None], 3, axis=-1))
+
+
+def test_of_long_texts_one_end_is_left_out():
+    def fits(text):
+        return len(text) <= 4
+
+    assert _fitting("abcdef", fits, end=True) == "…def"
+    assert _fitting("abcdef", fits, end=False) == "abc…"
+    assert _fitting("abcd", fits, end=True) == "abcd"
+
+
+def test_of_what_is_coarser_than_its_file_no_range_is_said():
+    layer = Layer("x", RAMP, (10.0, 4.0, 4.0), (0.0,) * 3, factors=(1, 2, 2))
+    assert _head(place([layer], False)[0])[1] == "coarser than its file by 1x2x2"
 
 
 def test_nothing_is_a_sheet_too():
