@@ -59,3 +59,6 @@ def test_a_package_that_is_missing_is_named_with_its_extra(file, monkeypatch):
     assert done.exit_code == 1
     assert 'pip install "voxflow[inspect]"' in done.stderr
     assert run("--json", file).exit_code == 0
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    said = run(file, "--png", file.parent / "sheet.png").stderr
+    assert said == 'Error: pictures need Pillow: pip install "voxflow[plots]"\n'

@@ -75,6 +75,8 @@ def _draw(paths: tuple[str, ...], html: str | None, png: str | None) -> None:
         if png is not None:
             click.echo(write_sheet(paths, png))
     except ModuleNotFoundError as error:
-        raise click.ClickException(f'{error}: pip install "voxflow[inspect]"') from error
+        said = str(error)
+        remedy = "" if "pip install" in said else ': pip install "voxflow[inspect]"'
+        raise click.ClickException(said + remedy) from error
     except OSError as error:
         raise click.ClickException(str(error)) from error

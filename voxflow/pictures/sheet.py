@@ -221,7 +221,8 @@ def describe_values(data: NDArray[Any], count: bool = False) -> str:
         return "empty"
     data = np.abs(data) if data.dtype.kind == "c" else data
     if data.dtype.kind not in "iub":
-        finite = data[np.isfinite(data)]
+        good = np.isfinite(data)
+        finite = data if good.all() else data[good]
         low, high = (finite.min(), finite.max()) if finite.size else (math.nan, math.nan)
         bad = data.size - finite.size
         return f"{low:.4g} to {high:.4g}" + (f", {bad} not finite" if bad else "")
