@@ -1,12 +1,20 @@
 # The face of the room: each public name and the file it comes from.
 
-from . import dense, geometry, unet
+from . import (
+    dcan,
+    dense,
+    geometry,
+    unet,
+)
+from .dcan import DCAN
 from .dense import fuse_batch_norm, to_dense
-from .geometry import Geometry, analyse
+from .geometry import analyse, Geometry
 from .unet import UNet
 
 __all__ = [
     "analyse",
+    "DCAN",
+    "dcan",
     "dense",
     "fuse_batch_norm",
     "Geometry",

@@ -105,7 +105,7 @@ class UNet(nn.Module):
             _convolve(2 * widths[n], widths[n], stacks[n], padding) for n in range(len(factors))
         )
         self.head = _CONV[dims - 1](widths[0], out_channels, 1)
-        self.apply(_initialise)
+        self.apply(initialise)
         self._factors = factors
         self._lost = tuple(sum(sizes) - len(sizes) for sizes in zip(*stacks[0], strict=True))
 
@@ -183,7 +183,7 @@ def _convolve(
     return nn.Sequential(*layers)
 
 
-def _initialise(module: nn.Module) -> None:
+def initialise(module: nn.Module) -> None:
     """Keep the variance of the signal, which a ReLU before it has halved."""
     if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Conv3d)):
         inputs = module.in_channels * math.prod(module.kernel_size)
