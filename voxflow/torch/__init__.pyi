@@ -6,6 +6,7 @@ from .checkpoint import (
     save_checkpoint,
 )
 from .conjugate import NonlinearCG
+from .contour_aware import ContourAwareLoss
 from .dataset import PipelineDataset
 from .deviations import (
     absolute_deviation,
@@ -30,6 +31,7 @@ __all__ = [
     "Aggregate",
     "bernoulli_nll",
     "Checkpoint",
+    "ContourAwareLoss",
     "freeze",
     "gaussian_nll",
     "latest_checkpoint",

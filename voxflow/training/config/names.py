@@ -48,6 +48,7 @@ OPTIMIZERS = {
 LOSSES = {
     "BCELoss": (),
     "BCEWithLogitsLoss": (),
+    "ContourAwareLoss": (),
     "CrossEntropyLoss": ("nll",),
     "GaussianNLLLoss": (),
     "HuberLoss": (),
