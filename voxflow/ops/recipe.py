@@ -255,6 +255,11 @@ class Recipe(Deferred):
             np.copyto(out, made, casting="same_kind")
         return out
 
+    def sketch(self, out: NDArray[Any]) -> bool:
+        """Make what is there, to look at it, also of what is `partial`; whether it is not."""
+        replace(self, partial=False).make(out)
+        return not self.partial
+
     def check_whole(self) -> None:
         """Raise `RuntimeError` if the result is `partial`."""
         if self.partial:

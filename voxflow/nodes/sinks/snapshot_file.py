@@ -16,7 +16,7 @@ from voxflow.pipeline.data.kinds import attrs_of_kind
 from voxflow.stores import Geometry, close_all, create_dataset, open_attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from voxflow.pipeline.data import Batch, ReplayToken
@@ -53,6 +53,32 @@ def write_snapshot(
     value_range
         Whether each array gets the attribute `value_range`.
     """
+    items = [(name, key, batch[key], dtypes.get(key)) for key, name in names.items()]
+    attrs = _root_attrs(batch, token)
+    write_items(path, items, attrs, compression=compression, value_range=value_range)
+
+
+def write_items(
+    path: Path,
+    items: Iterable[tuple[str, Any, Array | Graph, Any]],
+    attrs: Mapping[str, Any],
+    *,
+    compression: Any = None,
+    value_range: bool = False,
+) -> None:
+    """Write arrays and graphs to a file, which appears under its name when it is complete.
+
+    Parameters
+    ----------
+    path
+        The file: ``.zarr``, else HDF5. One that is there is replaced.
+    items
+        The path in the file, the key, the array or graph, and another dtype or None, for each.
+    attrs
+        Of the root.
+    compression, value_range
+        As for `write_snapshot`.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     kind: Literal["hdf5", "zarr"] = "zarr" if path.suffix == ".zarr" else "hdf5"
@@ -61,14 +87,12 @@ def write_snapshot(
     try:
         # Held to the end: as long as it lives the file is not closed and opened in between.
         root = open_attrs(partial, mode="r+", format=kind)
-        for key, name in names.items():
-            if isinstance(batch[key], Array):
-                _write_array(
-                    partial, name, str(key), batch[key], dtypes.get(key), value_range, options
-                )
+        for name, key, item, dtype in items:
+            if isinstance(item, Array):
+                _write_array(partial, name, str(key), item, dtype, value_range, options)
             else:
-                _write_graph(partial, name, batch[key], options)
-        root.update(_root_attrs(batch, token))
+                _write_graph(partial, name, item, options)
+        root.update(attrs)
         del root
         close_all()
         _replace(partial, path)

@@ -44,6 +44,11 @@ class Deferred(ABC):
             The voxels, which belong to the caller: `out`, or an array of their own.
         """
 
+    def sketch(self, out: np.ndarray[Any, Any]) -> bool:
+        """As `make`, to look at on the way: what has not been read is 0; whether nothing is."""
+        self.make(out)
+        return True
+
     def view(self) -> np.ndarray[Any, Any] | None:
         """The voxels for reading only, where there are some that need not be made; or None."""
         return None

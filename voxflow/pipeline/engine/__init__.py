@@ -23,6 +23,7 @@ from voxflow.pipeline.engine.pipeline import Pipeline
 from voxflow.pipeline.engine.planning import NodePlan
 from voxflow.pipeline.engine.provider import BatchProvider
 from voxflow.pipeline.engine.run import Run
+from voxflow.pipeline.engine.trace import NodeTrace, Trace
 
 __all__ = [
     "AskedFor",
@@ -36,6 +37,7 @@ __all__ = [
     "MemoryBound",
     "NodeExplained",
     "NodePlan",
+    "NodeTrace",
     "Pipeline",
     "PipelineRequestError",
     "PipelineSetupError",
@@ -43,6 +45,7 @@ __all__ = [
     "RequestRefused",
     "Run",
     "SamplingError",
+    "Trace",
     "UnhealthyBlock",
     "UnhealthyStop",
     "VoxflowError",

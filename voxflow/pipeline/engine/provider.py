@@ -17,6 +17,7 @@ from voxflow.pipeline.engine.legacy_random import is_foreign, seed_globals
 from voxflow.pipeline.engine.notes import note_visit
 from voxflow.pipeline.engine.own_time import OwnTime
 from voxflow.pipeline.engine.pipeline import Chainable
+from voxflow.pipeline.engine.trace import here as tracing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -290,7 +291,11 @@ class BatchProvider(Chainable):
                 visit.remove_placeholders()
             if not request_fits(offered, visit):
                 raise RequestRefused(request_problems(self._who(), offered, visit))
-            batch = self._timed_provide(visit, request)
+            watch = tracing.watch
+            if watch is None:
+                batch = self._timed_provide(visit, request)
+            else:
+                batch = watch.provide(self, visit, request)
             if not batch_fits(offered, request, batch):
                 check_batch(self._who(), offered, request, batch)
         except Exception as error:
