@@ -126,7 +126,8 @@ class GreyAugment(ValueAugment):
     ) -> list[Change]:
         shape, first = array.shape, leading(array)
         counts = [math.ceil(n / max(1, size)) for n, size in zip(shape, pieces, strict=True)]
-        gain, shift, gamma = self.dice(request, self._drawn(counts, first))
+        drawn = self.dice(request, self._drawn(counts, first))
+        gain, shift, gamma = request.note_draw(drawn)
         # A channel that stays is a piece of its own, also where all others share their numbers.
         gain, shift, gamma = (np.broadcast_to(v, counts).copy() for v in (gain, shift, gamma))
         stays = self._stays(counts, first)

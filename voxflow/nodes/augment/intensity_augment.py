@@ -88,7 +88,8 @@ class IntensityAugment(ValueAugment):
         self._check(array)
         pieces = self._pieces(array)
         counts = [math.ceil(n / size) for n, size in zip(array.shape, pieces, strict=True)]
-        changes: list[Change] = [Contrast(pieces, *self.dice(request, counts))]
+        scale, shift = request.note_draw(self.dice(request, counts))
+        changes: list[Change] = [Contrast(pieces, scale, shift)]
         if self.clip:
             changes.append(Clip(0.0, 1.0))
         made = Batch()

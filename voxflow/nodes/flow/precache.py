@@ -11,6 +11,7 @@ from voxflow.nodes.flow.serving import Serving
 from voxflow.nodes.sinks.sink import writers_upstream
 from voxflow.pipeline.engine import BatchFilter
 from voxflow.pipeline.engine.legacy_random import seed_globals
+from voxflow.pipeline.engine.own_time import HANDED_OVER, make_timed
 from voxflow.pipeline.engine.workers import (
     WorkerDied,
     WorkerPool,
@@ -154,7 +155,7 @@ class PreCache(BatchFilter):
                 raise
             started = time.perf_counter()
             batch = self._serving()(asked)
-            batch.make()
+            make_timed(batch)
             state.served_here(time.perf_counter() - started)
             return batch
 
@@ -285,6 +286,7 @@ class _Ahead:
         self._pending.popleft()
         pool = self._started()
         batch = pool.result()
+        _count_sending(batch, pool.last_seconds)
         self._watch(pool)
         return batch
 
@@ -335,3 +337,15 @@ class _Ahead:
         if self.pool is None:
             raise RuntimeError("the workers have been stopped")
         return self.pool
+
+
+def _count_sending(batch: Batch, seconds: float | None) -> None:
+    """Count the time that a worker process took, besides that of its nodes, to make and send."""
+    records = list(batch.profiling_stats.get_records())
+    if seconds is None or not records:
+        return
+    last = records[-1]
+    rest = seconds - sum(record.seconds for record in records)
+    if rest > 0 and last.stop is not None:
+        place = (last.process, last.thread)
+        batch.profiling_stats.record(HANDED_OVER, "make", last.stop, last.stop + rest, place=place)

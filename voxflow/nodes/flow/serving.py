@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from voxflow.pipeline.engine.legacy_random import borrowed_state, is_foreign
+from voxflow.pipeline.engine.own_time import make_timed
 from voxflow.pipeline.engine.planning import prefetch
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Serving:
         with borrowed_state(self.foreign):
             batch: Batch = self.provider.request_batch(request)
         if self.made:
-            batch.make()
+            make_timed(batch)
         return batch
 
 

@@ -122,12 +122,21 @@ class Batch:
         yield from self.arrays.items()
         yield from self.graphs.items()
 
-    def make(self) -> None:
-        """Make all voxels that are deferred; those that lie elsewhere stay there."""
+    def make(self) -> bool:
+        """Make all voxels that are deferred; those that lie elsewhere stay there.
+
+        Returns
+        -------
+        bool
+            Whether there were any.
+        """
+        found = False
         for array in self.arrays.values():
             deferred = array.deferred
             if deferred is not None and not deferred.elsewhere:
                 array.data  # noqa: B018 - made where it is read
+                found = True
+        return found
 
     def get_total_roi(self) -> Roi | None:
         """The union of the regions of everything that has one, in world units; None if nothing."""

@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
+import os
 import statistics
+import threading
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-_Record = tuple[str, str | None, float | None, float | None, float]
-"""Node name, method, first start and last stop (`time.time()`, None if there is none), seconds."""
+_Record = tuple[str, str | None, float | None, float | None, float, str, int, int]
+"""As `TimingRecord`, which takes longer to make."""
+
+
+class TimingRecord(NamedTuple):
+    """One call that was timed.
+
+    Attributes
+    ----------
+    node
+        The name of the node's class.
+    method
+        The method; None for the node as a whole.
+    start, stop
+        The first start and the last stop, as of `time.time()`; None if there is none.
+    seconds
+        The time in between that counts: without that of nodes upstream.
+    label
+        The node's name among all of its pipeline.
+    process, thread
+        Where that was: the number of the process, and of the thread in it.
+    """
+
+    node: str
+    method: str | None
+    start: float | None
+    stop: float | None
+    seconds: float
+    label: str
+    process: int
+    thread: int
 
 
 class Timing:
@@ -78,12 +109,13 @@ class Timing:
         return self._method
 
     def _record(self) -> _Record:
-        return self._node, self._method, self._first, self._last, self.elapsed()
+        times = self._first, self._last, self.elapsed()
+        return self._node, self._method, *times, self._node, os.getpid(), threading.get_ident()
 
     @classmethod
     def _of(cls, record: _Record) -> Timing:
         timing = cls(record[0], record[1])
-        timing._first, timing._last, timing._elapsed = record[2:]
+        timing._first, timing._last, timing._elapsed = record[2:5]
         return timing
 
     def __repr__(self) -> str:
@@ -183,13 +215,32 @@ class ProfilingStats:
         start: float,
         stop: float,
         seconds: float | None = None,
+        *,
+        label: str | None = None,
+        place: tuple[int, int] | None = None,
     ) -> None:
-        """Add what was timed from outside; `start` and `stop` are values of `time.time()`.
+        """Add what was timed from outside.
 
-        `seconds` is the time in between that counts; None: all of it.
+        Parameters
+        ----------
+        node_name
+            The name of the node's class.
+        method
+            The method; None for the node as a whole.
+        start, stop
+            Values of `time.time()`.
+        seconds
+            The time in between that counts; None: all of it.
+        label
+            The node's name among all of its pipeline; None: that of its class.
+        place
+            The process and the thread; None: these.
         """
         counted = stop - start if seconds is None else seconds
-        self._records.append((node_name, method, start, stop, counted))
+        process, thread = place or (os.getpid(), threading.get_ident())
+        self._records.append(
+            (node_name, method, start, stop, counted, label or node_name, process, thread)
+        )
 
     def add(self, timing: Timing) -> None:
         """Add a timing as it is now; what happens to it later does not matter here."""
@@ -209,6 +260,10 @@ class ProfilingStats:
     def get_counts(self) -> dict[tuple[str, str], int]:
         """How often what happened, by (node name, event)."""
         return dict(self._counts)
+
+    def get_records(self) -> Iterator[TimingRecord]:
+        """All that was timed, call by call, in the order of its coming."""
+        return map(TimingRecord._make, self._records)
 
     def merge_with(self, other: ProfilingStats) -> None:
         """Add all timings and counts of other stats."""

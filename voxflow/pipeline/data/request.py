@@ -243,6 +243,12 @@ class BatchRequest(ProviderSpec):
         """A new generator for one label: the same label gets the same stream each time."""
         return generator(self.seed, label)
 
+    def note_draw(self, drawn: Any) -> Any:
+        """Keep for a trace what a node drew elsewhere than in `draw`, and give it back."""
+        if self._plans is not None:
+            self._plans["drawn"] = drawn
+        return drawn
+
     def reseed(self, *parts: int | str) -> BatchRequest:
         """A copy whose seed follows from this one's: for a retry, a tile, the i-th repetition."""
         new = self.clone()

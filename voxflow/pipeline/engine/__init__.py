@@ -21,6 +21,7 @@ from voxflow.pipeline.engine.filter import BatchFilter
 from voxflow.pipeline.engine.memory import Memory, MemoryBound, scan_memory
 from voxflow.pipeline.engine.pipeline import Pipeline
 from voxflow.pipeline.engine.planning import NodePlan
+from voxflow.pipeline.engine.profile import NodeProfile, Profile
 from voxflow.pipeline.engine.provider import BatchProvider
 from voxflow.pipeline.engine.run import Run
 from voxflow.pipeline.engine.trace import NodeTrace, Trace
@@ -37,11 +38,13 @@ __all__ = [
     "MemoryBound",
     "NodeExplained",
     "NodePlan",
+    "NodeProfile",
     "NodeTrace",
     "Pipeline",
     "PipelineRequestError",
     "PipelineSetupError",
     "PipelineTeardownError",
+    "Profile",
     "RequestRefused",
     "Run",
     "SamplingError",

@@ -167,7 +167,8 @@ class BatchFilter(BatchProvider):
             batch = self.provide(visit)
         if not isinstance(batch, Batch):
             raise BatchFilterError(self, f"provide() has to return a Batch, it returned {batch!r}")
-        batch.profiling_stats.record(type(self).__name__, None, own.start, own.stop, own.seconds)
+        name, label = type(self).__name__, self._engine_label
+        batch.profiling_stats.record(name, None, own.start, own.stop, own.seconds, label=label)
         drop_unrequested(batch, request)
         return batch
 
@@ -193,10 +194,10 @@ class BatchFilter(BatchProvider):
         if made is not None or needed is not None:
             batch = batch.merge(seen if made is None else made)
         self._cut(batch, downstream)
-        stats, name = batch.profiling_stats, type(self).__name__
+        stats, name, label = batch.profiling_stats, type(self).__name__, self._engine_label
         done = time.time()
-        stats.record(name, "prepare", started, prepared)
-        stats.record(name, "process", resumed, done)
+        stats.record(name, "prepare", started, prepared, label=label)
+        stats.record(name, "process", resumed, done, label=label)
         is_told(prepared - started + done - resumed)
         return batch
 

@@ -7,25 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 from voxflow.pipeline.data import BatchRequest, ReplayToken
 from voxflow.pipeline.data.seeds import fresh_seed, seeding_from
-from voxflow.pipeline.engine import planning
 from voxflow.pipeline.engine.errors import (
     PipelineRequestError,
     PipelineSetupError,
     PipelineTeardownError,
     marked,
 )
-from voxflow.pipeline.engine.explain import Explanation, explain
+from voxflow.pipeline.engine.inside import Inside
 from voxflow.pipeline.engine.legacy_random import borrowed_state, is_foreign, seed_globals
 from voxflow.pipeline.engine.notes import add_note
 from voxflow.pipeline.engine.run import Run
-from voxflow.pipeline.engine.trace import Trace, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from voxflow.pipeline.data import Batch, ProviderSpec, RunPosition
-    from voxflow.pipeline.engine.planning import NodePlan
 
 
 class Chainable:
@@ -51,7 +47,7 @@ class Chainable:
         return _attach(other, self)
 
 
-class Pipeline(Chainable):
+class Pipeline(Chainable, Inside):
     """A tree of nodes: the last node, and the pipelines that feed it.
 
     Parameters
@@ -333,49 +329,6 @@ class Pipeline(Chainable):
         else:
             return
         raise raised
-
-    def trace(
-        self, request: BatchRequest | ReplayToken | str, path: str | Path | None = None
-    ) -> Trace:
-        """What every node gets, draws and makes for one request; the run goes on as before.
-
-        The batch is made here, as in a replay, also where workers make others ahead. What a node
-        has other processes ask, as a scan with workers does, is not seen.
-
-        Parameters
-        ----------
-        request
-            The keys and regions: without a seed, what the next batch of the run will be. Or the
-            `token` of a batch.
-        path
-            A folder to write the arrays to, see `Trace.write`.
-
-        Raises
-        ------
-        PipelineRequestError
-            If the request cannot be served; as for `request_batch`.
-        """
-        if isinstance(request, str):
-            request = ReplayToken(request)
-        asked = request.request() if isinstance(request, ReplayToken) else request.clone()
-        if not asked.is_deterministic():
-            asked = asked.at(self.run.next_position)
-        asked.replayed = True
-        with watched() as watch:
-            batch = self.request_batch(asked)
-        trace = Trace(tuple(watch.nodes), batch)
-        if path is not None:
-            trace.write(path)
-        return trace
-
-    def plan(self, request: BatchRequest) -> NodePlan:
-        """What each node will be asked for; print it to see the tree."""
-        self.run  # noqa: B018 - says so if the pipeline is not set up
-        return planning.plan(self.output, request)
-
-    def explain(self, request: BatchRequest) -> Explanation:
-        """What a request costs: context that nodes add, bytes, and memory; print it."""
-        return explain(self.plan(request))
 
     def __repr__(self) -> str:
         if not self.children:

@@ -314,7 +314,9 @@ class BatchProvider(Chainable):
                 f"{self.name()}: provide() has to return a Batch, it returned {batch!r}"
             )
         name = type(self).__name__
-        batch.profiling_stats.record(name, None, own.start, own.stop, own.seconds)
+        batch.profiling_stats.record(
+            name, None, own.start, own.stop, own.seconds, label=self._engine_label
+        )
         drop_unrequested(batch, request)
         return batch
 

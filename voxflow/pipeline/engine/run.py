@@ -12,6 +12,7 @@ from voxflow.pipeline.data import BatchRequest, ReplayToken, RunPosition
 from voxflow.pipeline.data.seeds import fresh_seed, whole_seed
 from voxflow.pipeline.engine.errors import BatchRequestError, marked
 from voxflow.pipeline.engine.legacy_random import borrowed_state
+from voxflow.pipeline.engine.own_time import make_timed
 from voxflow.pipeline.engine.planning import check
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Run:
             token = asked.token = ReplayToken.of(asked)
             with borrowed_state(self.foreign):
                 batch: Batch = node._serve_request(asked)
-                batch.make()
+                make_timed(batch)
             batch.token = token
             return batch
         except Exception as error:

@@ -164,6 +164,11 @@ class WorkerPool:
         """How long a task takes a worker, lately; None before the first is done."""
         return self._engine.seconds if self._engine is not None else None
 
+    @property
+    def last_seconds(self) -> float | None:
+        """How long a process took for the result that came last; None for threads, and before."""
+        return self._engine.last_seconds if self._engine is not None else None
+
     def stop(self) -> None:
         """End all workers. May be called again; also happens at exit and when forgotten."""
         if self._finalizer is not None:

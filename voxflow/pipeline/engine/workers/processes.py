@@ -82,6 +82,7 @@ class ProcessEngine:
         self._write: Any = ctypes.PyDLL(None).write  # keeps the interpreter lock, see `_wake`
         self._stopping = False
         self.seconds: float | None = None
+        self.last_seconds: float | None = None
         self._workers: list[Worker] = []
         self._launcher: Launcher | None = None
         self._freed: deque[tuple[SlotReader, int]] = deque()
@@ -230,7 +231,7 @@ class ProcessEngine:
         if kind == "result":
             placed = Placed(*answer)
             worker.slots.learn(placed, message.fds)
-            self.ledger.finish(index, partial(self._open, worker.slots, placed, index))
+            self.ledger.finish(index, partial(self._open, worker.slots, placed, index, seconds))
         else:
             where = self._where(worker, f"failed in task {index}")
             self.ledger.finish(index, partial(rethrow, Remote(*answer), where))
@@ -238,8 +239,9 @@ class ProcessEngine:
     def _where(self, worker: Worker, what: str) -> str:
         return f"Worker {worker.number} of {self._name!r} (pid {worker.handle.pid}) {what}"
 
-    def _open(self, slots: SlotReader, placed: Placed, index: int) -> Any:
+    def _open(self, slots: SlotReader, placed: Placed, index: int, seconds: float) -> Any:
         """Rebuild a result, in the consumer's thread."""
+        self.last_seconds = seconds
         leased = sum(worker.slots.leased for worker in self._workers)
         try:
             return slots.open(placed, copy=leased >= self._max_leased)

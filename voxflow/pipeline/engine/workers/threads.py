@@ -37,6 +37,7 @@ class ThreadEngine:
             setup()
         self._serve, self._name, self._stall_timeout = serve, name, stall_timeout
         self.seconds: float | None = None
+        self.last_seconds: float | None = None
         self._owner = os.getpid()
         self._stop = threading.Event()
         self._doing: dict[int, tuple[int, Any]] = {}
