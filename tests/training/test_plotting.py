@@ -25,5 +25,5 @@ def test_curves_are_drawn_now_and_then_and_at_the_end(tmp_path, monkeypatch):
 
 
 def test_without_a_folder_nothing_is_drawn(monkeypatch):
-    monkeypatch.setattr("voxflow.training.plotting.Plotter", None)
+    monkeypatch.setitem(Plots.begin.__globals__, "Plotter", None)
     session(hooks=[Plots(1)], stop_after=2).run()

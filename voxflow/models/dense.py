@@ -59,6 +59,7 @@ def to_dense(model: nn.Sequential) -> nn.Sequential:
 
     Examples
     --------
+    >>> import torch
     >>> net = nn.Sequential(nn.Conv1d(1, 2, 3), nn.MaxPool1d(2), nn.Conv1d(2, 1, 3))
     >>> net(torch.zeros(1, 1, 20)).shape, to_dense(net)(torch.zeros(1, 1, 20)).shape
     (torch.Size([1, 1, 7]), torch.Size([1, 1, 13]))

