@@ -87,6 +87,15 @@ def test_auxiliary_outputs_count_as_a_share():
     )
 
 
+def test_auxiliary_outputs_are_ignored_where_the_output_is():
+    (logits, target), (side, _) = (example(4, 4, seed=n) for n in range(2))
+    mask = torch.zeros(3, 4, 4)
+    mask[:, :3] = 1
+    ContourAwareLoss(auxiliary=1.0)(logits, target, mask, side_8=side).backward()
+    assert (side.grad[:, :, :3] != 0).all()
+    assert not side.grad[:, :, 3:].any()
+
+
 def test_probabilities_of_0_and_1_have_an_end():
     certain = torch.tensor([0.0, 1.0]).repeat(1, 2, 1)
     value = ContourAwareLoss(logits=False)(certain, 1 - certain)

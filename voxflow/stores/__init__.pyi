@@ -20,6 +20,7 @@ from .errors import (
 from .grid import chunks_of, default_chunks
 from .hdf5 import Hdf5Dataset
 from .hdf5_files import close_all
+from .image_pairs import ImagePlane, paired_images
 from .images import ImagesDataset
 from .knossos import KnossosDataset
 from .memory import ArrayDataset
@@ -43,6 +44,7 @@ __all__ = [
     "Format",
     "Geometry",
     "Hdf5Dataset",
+    "ImagePlane",
     "ImagesDataset",
     "KnossosDataset",
     "Level",
@@ -73,6 +75,7 @@ __all__ = [
     "list_levels",
     "open_attrs",
     "open_dataset",
+    "paired_images",
     "read_geometry",
     "set_cache_size",
     "store_format",

@@ -86,7 +86,7 @@ def locate(store: Any, path: str, kind: Format | None = None) -> Place:
     >>> locate("a.zarr", "/volumes/raw/")
     Place(kind='zarr', store='a.zarr', path='volumes/raw')
     """
-    path = clean_path(path)
+    given, path = path, clean_path(path)
     if isinstance(store, (str, os.PathLike)):
         said, name = _split_prefix(os.fspath(store))
         found = kind or said or store_format(name)
@@ -105,7 +105,7 @@ def locate(store: Any, path: str, kind: Format | None = None) -> Place:
     if isinstance(store, MutableMapping):
         return Place("zarr", store, path)
     if is_array_like(store):
-        return Place("array", store, path)
+        return Place("array", store, given)  # a name, as it is
     raise TypeError(
         "a store is a path, an h5py or zarr object, a dict, or an array-like (with shape, dtype "
         f"and __getitem__); got {type(store).__name__}"

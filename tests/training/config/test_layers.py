@@ -209,7 +209,7 @@ def test_lenient_warns_of_unknown_keys_only(write):
     ("text", "said"),
     [
         ("stop: {}", "a run needs an end"),
-        ("data: {pipeline: 'a:b'}", "either pairs or pipeline"),
+        ("data: {pipeline: 'a:b'}", "give one of pairs, folders and pipeline"),
         ("data: {target: affinities}", "need each other"),
         ("data: {target: affinities, neighborhood: [[1, 0, 0]]}", "2 numbers for each shift"),
         ("data: {balance: true}", "balance is for"),

@@ -155,6 +155,36 @@ def test_nodes_that_move_voxels_are_told_how_many_axes_there_are(tmp_path):
     assert batch_of(feed)[LABELS].data.shape == (1, 7, 7)
 
 
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_folders_of_images(tmp_path, channels):
+    """A PNG file, and a stack of two images of another size, in a folder each."""
+    import imageio.v3 as imageio
+    import tifffile
+
+    values = {"one": RNG.integers(1, 5, (20, 31)), "two": RNG.integers(1, 5, (2, 33, 24))}
+    for name, labels in values.items():
+        raw = np.broadcast_to(labels[..., None], (*labels.shape, *channels)) if channels else labels
+        for part, data in (("images", (raw * 51).astype(np.uint8)), ("labels", labels)):
+            folder = tmp_path / name / part
+            folder.mkdir(parents=True)
+            if name == "one":
+                imageio.imwrite(folder / "a.png", data.astype(np.uint8))
+            else:
+                kind = "rgb" if data.shape[-1] == 3 else "minisblack"
+                tifffile.imwrite(folder / "a.tif", data.astype(np.uint8), photometric=kind)
+    folders = [str(tmp_path / name) for name in values]
+    data = DataSection(folders=folders, input_shape=[7, 9], batch_size=6)
+    feed = make_feed(data, data, torch.nn.Conv2d(3 if channels else 1, 5, 3), train=True)
+    batch = batch_of(feed)
+    raw, labels = batch[RAW].data, batch[LABELS].data
+    assert raw.shape == (6, 3 if channels else 1, 7, 9)
+    for channel in range(raw.shape[1]):
+        np.testing.assert_allclose(raw[:, channel, 1:-1, 1:-1] * 5, labels, atol=1e-5)
+    (tmp_path / "two" / "labels" / "a.tif").unlink()
+    with pytest.raises(OSError, match="there are no images in"):
+        make_feed(data, data, torch.nn.Conv2d(3 if channels else 1, 5, 3), train=True)
+
+
 def test_workers_make_the_same_batches(tmp_path):
     data = DataSection(pairs=[pair(tmp_path, (30, 30))], input_shape=[9, 9])
     model = torch.nn.Conv2d(1, 5, 3)

@@ -123,11 +123,15 @@ class SourceSection(Section):
     )
     options: Options = option(dict, "What that function is called with.", "special")
     pairs: list[PairSection] = option(list, "Images and their labels.")
+    folders: list[FilePath] = option(
+        list, "Folders of 2D images, in images/, and of their labels, in labels/, by name."
+    )
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
-        if bool(self.pairs) == (self.pipeline is not None):
-            raise ValueError("give either pairs or pipeline, and not both")
+        given = [bool(self.pairs), bool(self.folders), self.pipeline is not None]
+        if sum(given) != 1:
+            raise ValueError("give one of pairs, folders and pipeline, and no more")
         if self.options and self.pipeline is None:
             raise ValueError("options are for a pipeline of your own, which is not given")
         return self
@@ -169,8 +173,8 @@ class DataSection(SourceSection):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.pairs and self.input_shape is None:
-            raise ValueError("pairs need input_shape")
+        if (self.pairs or self.folders) and self.input_shape is None:
+            raise ValueError(f"{'pairs' if self.pairs else 'folders'} need input_shape")
         if (self.target == "affinities") != (self.neighborhood is not None):
             raise ValueError("neighborhood and target: affinities need each other")
         if self.balance and self.target != "affinities":

@@ -13,7 +13,7 @@ import voxflow
 from voxflow.models import analyse
 from voxflow.pipeline.data import ArrayKey, BatchRequest
 from voxflow.pipeline.geometry.coordinate import Coordinate
-from voxflow.stores import open_dataset, read_geometry
+from voxflow.stores import open_dataset, paired_images, read_geometry
 from voxflow.training.parts.named import called, load_named
 
 if TYPE_CHECKING:
@@ -94,9 +94,10 @@ def make_feed(
             )
         return made
     dims = len(data.input_shape or ())
-    voxel_size, channels = _first_image(source, data, dims)
+    images, labels = _pairs(source)
+    voxel_size, channels = _first_image(images[0], data, dims)
     shapes = _shapes(data, model, dims, channels)
-    pipeline = _sources(source, data)
+    pipeline = _sources(images, labels, data)
     for name, options in data.augment.items() if train else ():
         pipeline += _augment(name, options, dims)
     pipeline += _targets(data, channels)
@@ -113,16 +114,22 @@ def make_feed(
     return Feed(pipeline, request, loss_inputs=loss_inputs)
 
 
+def _pairs(source: SourceSection) -> tuple[list[tuple[Any, str]], list[tuple[Any, str]]]:
+    """Where images are, and their labels."""
+    if source.folders:
+        return paired_images(*source.folders)
+    return [pair.raw for pair in source.pairs], [pair.labels for pair in source.pairs]
+
+
 def _first_image(
-    source: SourceSection, data: DataSection, dims: int
+    name: tuple[Any, str], data: DataSection, dims: int
 ) -> tuple[Coordinate, int | None]:
     """The voxel size, and how many channels there are; None without an axis of channels."""
-    name = source.pairs[0].raw
     stored = open_dataset(*name)
     voxel_size = read_geometry(stored, default=data.voxel_size, ndim=dims).voxel_size
     if len(stored.shape) - dims not in (0, 1):
         raise ValueError(
-            f"{name[0]}:{name[1]} has the shape {tuple(stored.shape)}; with input_shape "
+            f"{stored.uri} has the shape {tuple(stored.shape)}; with input_shape "
             f"{data.input_shape} an image has {dims} axes, or one more of channels before them"
         )
     return voxel_size, stored.shape[0] if len(stored.shape) > dims else None
@@ -146,10 +153,12 @@ def _shapes(
     return shapes
 
 
-def _sources(source: SourceSection, data: DataSection) -> Any:
+def _sources(
+    images: list[tuple[Any, str]], labels: list[tuple[Any, str]], data: DataSection
+) -> Any:
     pairs = voxflow.paired_sources(
-        [pair.raw for pair in source.pairs],
-        [pair.labels for pair in source.pairs],
+        images,
+        labels,
         RAW,
         LABELS,
         align=data.align,
@@ -160,8 +169,8 @@ def _sources(source: SourceSection, data: DataSection) -> Any:
     for pair in pairs:
         if data.normalize is not None:
             pair += called("data.normalize", voxflow.Normalize, RAW, **data.normalize)
-        labels = LABELS if data.min_labelled else None
-        made.append(pair + voxflow.RandomLocation(min_labelled=data.min_labelled, labels=labels))
+        counted = LABELS if data.min_labelled else None
+        made.append(pair + voxflow.RandomLocation(min_labelled=data.min_labelled, labels=counted))
     return tuple(made) + voxflow.RandomProvider() if len(made) > 1 else made[0]
 
 
