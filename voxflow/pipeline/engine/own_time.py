@@ -57,7 +57,7 @@ def is_told(seconds: float) -> None:
 
 
 def make_timed(batch: Batch) -> None:
-    """Make all voxels of a batch that nobody has looked at, and count the time for `HANDED_OVER`."""
+    """Make all voxels of a batch that nobody has looked at; that counts for `HANDED_OVER`."""
     with OwnTime() as own:
         made = batch.make()
     if made:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from voxflow.pipeline.data import BatchRequest, ReplayToken
 from voxflow.pipeline.data.seeds import fresh_seed, seeding_from
+from voxflow.pipeline.engine import planning
 from voxflow.pipeline.engine.errors import (
     PipelineRequestError,
     PipelineSetupError,

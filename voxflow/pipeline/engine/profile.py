@@ -170,15 +170,8 @@ class Profile:
         for node in self.nodes:
             ms = [f"{1e3 * seconds / self.batches:.3f}" for seconds in (node.work, node.wait)]
             size = format_size(node.bytes) if node.bytes else ""
-            rows.append(
-                (
-                    node.label,
-                    *ms,
-                    f"{node.calls / self.batches:g}",
-                    size,
-                    f"{node.workers_share:.0%}",
-                )
-            )
+            calls, share = f"{node.calls / self.batches:g}", f"{node.workers_share:.0%}"
+            rows.append((node.label, *ms, calls, size, share))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
             label, *rest = (
@@ -187,9 +180,10 @@ class Profile:
             )
             yield "  ".join([label, *rest])
         if self.waited > _WAITS * self.wall:
-            yield f"batches wait for {self.workers} workers: {self.waited / self.wall:.0%} of the time"
+            share = self.waited / self.wall
+            yield f"batches wait for {self.workers} workers: {share:.0%} of the time"
         if any(node.label == HANDED_OVER for node in self.nodes):
-            yield f"{HANDED_OVER}: voxels that no node looked at, made when batches are handed over"
+            yield f"{HANDED_OVER}: voxels that no node looked at, made when it is handed over"
         yield f"bottleneck: {self.bottleneck}"
 
 
