@@ -84,6 +84,15 @@ class Batches:
             for data in self.arrays(batch).values():
                 data.ravel()[:: 1 << 16].sum()
 
+    def profiled(self, count=1):
+        """Make batches, and tell where the time went: of how much of it that is known."""
+        return self.pipeline.profile(self.request, count - 1).accounted
+
+    def plain(self, count=1):
+        """Make batches."""
+        for _ in range(count):
+            self.pipeline.request_batch(self.request)
+
     def warm(self, step=32):
         """Read everything once, so that what can be kept is kept."""
         whole = self.source.spec[self.raw].roi

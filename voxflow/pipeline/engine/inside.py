@@ -11,7 +11,7 @@ from voxflow.pipeline.engine.profile import Profile, profiled
 from voxflow.pipeline.engine.trace import Trace, watched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from voxflow.pipeline.data import Batch
@@ -23,9 +23,15 @@ class Inside:
     """A view into a pipeline; a base of `Pipeline`."""
 
     output: Any
-    run: Run
-    request_batch: Callable[[BatchRequest], Batch]
-    nodes: Callable[[], Iterator[Any]]
+
+    if TYPE_CHECKING:
+
+        @property
+        def run(self) -> Run: ...
+
+        def request_batch(self, request: BatchRequest) -> Batch: ...
+
+        def nodes(self) -> Iterator[Any]: ...
 
     def plan(self, request: BatchRequest) -> NodePlan:
         """What each node will be asked for; print it to see the tree."""

@@ -166,7 +166,7 @@ class Profile:
             f"{self.batches} batches of {1e3 * each:.3g} ms; nodes here account for "
             f"{self.accounted:.1%} of the time"
         )
-        rows = [("NODE", "WORK ms", "WAIT ms", "CALLS", "BYTES", "WORKERS")]
+        rows: list[tuple[str, ...]] = [("NODE", "WORK ms", "WAIT ms", "CALLS", "BYTES", "WORKERS")]
         for node in self.nodes:
             ms = [f"{1e3 * seconds / self.batches:.3f}" for seconds in (node.work, node.wait)]
             size = format_size(node.bytes) if node.bytes else ""
@@ -180,8 +180,8 @@ class Profile:
             )
             yield "  ".join([label, *rest])
         if self.waited > _WAITS * self.wall:
-            share = self.waited / self.wall
-            yield f"batches wait for {self.workers} workers: {share:.0%} of the time"
+            part = self.waited / self.wall
+            yield f"batches wait for {self.workers} workers: {part:.0%} of the time"
         if any(node.label == HANDED_OVER for node in self.nodes):
             yield f"{HANDED_OVER}: voxels that no node looked at, made when it is handed over"
         yield f"bottleneck: {self.bottleneck}"
