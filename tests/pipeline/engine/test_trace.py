@@ -105,15 +105,28 @@ def test_draws_are_those_of_the_batch():
             return float(rng.random())
 
         def process(self, batch, request):
-            batch[RAW].data = batch[RAW].data + self.plan(request)
+            batch[RAW].data += self.plan(request)  # in place: what came before has to stay
+            batch[LABELS].attrs["seen"].append(1)
+            batch[POINTS].remove_node(next(batch[POINTS].nodes))
+
+    class Mark(gp.BatchFilter):
+        def process(self, batch, request):
+            batch[LABELS].attrs["seen"] = []
 
     pipeline, request = training(2)
+    request[POINTS].roi = request[RAW].roi = request[RAW].roi.grow((24, 24), (24, 24))
+    pipeline += Mark()
     pipeline += Shift()
     with gp.build(pipeline, seed=3):
         trace = pipeline.trace(request)
     shift = trace["Shift"]
     assert isinstance(trace["ElasticAugment"].draws, Map)
     assert np.array_equal(shift.outputs[RAW].data, shift.inputs[RAW].data + shift.draws)
+    assert shift.inputs[LABELS].attrs == {"seen": []} != shift.outputs[LABELS].attrs
+    assert len(shift.inputs[POINTS].ids) == len(shift.outputs[POINTS].ids) + 1
+    scale, move = trace["IntensityAugment"].draws
+    assert 0.9 <= scale.item() <= 1.1
+    assert -0.1 <= move.item() <= 0.1
     assert trace["Normalize"].draws is None
     text = str(trace).splitlines()
     assert text[-6:-4] == ["Shift", f"  drew {shift.draws!r}"]

@@ -27,11 +27,11 @@ class Inside:
     if TYPE_CHECKING:
 
         @property
-        def run(self) -> Run: ...
+        def run(self) -> Run: ...  # noqa: D102
 
-        def request_batch(self, request: BatchRequest) -> Batch: ...
+        def request_batch(self, request: BatchRequest) -> Batch: ...  # noqa: D102
 
-        def nodes(self) -> Iterator[Any]: ...
+        def nodes(self) -> Iterator[Any]: ...  # noqa: D102
 
     def plan(self, request: BatchRequest) -> NodePlan:
         """What each node will be asked for; print it to see the tree."""
