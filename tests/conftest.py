@@ -10,7 +10,10 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import hypothesis  # noqa: E402
+import psutil  # noqa: E402
 import pytest  # noqa: E402
+
+from tests import helpers  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -35,6 +38,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Kernels are compiled where they are tested: before processes wait for each other."""
     first = REPOSITORY / "tests" / "ops"
     items.sort(key=lambda item: first not in item.path.parents)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def earlier_processes() -> None:
+    """What one file has left behind is not taken for that of the next."""
+    helpers.EARLIER = set(psutil.Process().children(recursive=True))
 
 
 @pytest.fixture(scope="session")

@@ -82,11 +82,14 @@ KEPT = (
 )
 """What the test kit and Python itself start once and keep; what they start in turn is seen."""
 
+EARLIER = set()
+"""Processes that were there when the tests of a file began."""
+
 
 def children():
-    """Processes below this one, but for those that are kept."""
+    """Processes below this one, but for those that are kept, and what other files have left."""
     this, found = psutil.Process(), []
-    for child in this.children(recursive=True):
+    for child in set(this.children(recursive=True)) - EARLIER:
         with suppress(psutil.NoSuchProcess):
             command = " ".join(child.cmdline())
             kept = any(name in command for name in KEPT) and child.ppid() == this.pid
