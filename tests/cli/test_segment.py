@@ -5,7 +5,6 @@ import pytest
 from click.testing import CliRunner
 
 from voxflow.cli.app import app
-from voxflow.cli.segment import _split
 from voxflow.segmentation import Components, MutexWatershed, Watershed, segment
 from voxflow.stores import Geometry, create_dataset, open_dataset
 
@@ -62,11 +61,3 @@ def test_mistakes_are_told_in_a_line(file):
         assert text in done.output
         assert "Traceback" not in done.output
     assert run("nowhere.zarr:a", f"{store}:s").exit_code == 1
-
-
-def test_a_path_stands_behind_a_colon():
-    assert _split("a.zarr:x/y") == ("a.zarr", "x/y")
-    assert _split("a.zarr") == ("a.zarr", "")
-    assert _split("s3://bucket/a.zarr") == ("s3://bucket/a.zarr", "")
-    assert _split("s3://bucket/a.zarr:x") == ("s3://bucket/a.zarr", "x")
-    assert _split("C:\\a.hdf:x") == ("C:\\a.hdf", "x")

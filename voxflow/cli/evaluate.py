@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,8 +65,10 @@ def evaluate(truth: str, found: str, **options: Any) -> None:
     """
     if options["scores"] and options["sweep"]:
         raise click.UsageError("--scores and --sweep exclude each other")
+    from voxflow.stores.names import split_name
+
     with _errors_without_traceback():
-        result = _compare(place(truth), place(found), options)
+        result = _compare(split_name(truth), split_name(found), options)
         if options["json_file"] == "-":
             click.echo(json.dumps(result.to_json(), indent=2))
         else:
@@ -90,18 +91,6 @@ def _errors_without_traceback() -> Iterator[None]:
     except (ImportError, MemoryError, StoreError, TypeError, ValueError) as error:
         notes = getattr(error, "__notes__", [])
         raise click.ClickException("\n".join([str(error), *notes])) from error
-
-
-def place(text: str) -> tuple[str, str]:
-    """Take apart FILE:DATASET; a file of that name wins.
-
-    >>> place("s3://bucket/a.zarr:volumes/labels"), place("a.tif")
-    (('s3://bucket/a.zarr', 'volumes/labels'), ('a.tif', ''))
-    """
-    store, colon, dataset = text.rpartition(":")
-    if not colon or not store or dataset.startswith("//") or os.path.exists(text):
-        return text, ""
-    return store, dataset
 
 
 def parse_sweep(text: str) -> list[float]:
@@ -144,9 +133,10 @@ def parse_region(text: str) -> Roi:
 
 def _compare(truth: Any, found: Any, options: dict[str, Any]) -> Found:
     from voxflow import evaluation
+    from voxflow.stores.names import split_name
 
     common = {
-        "mask": None if options["mask"] is None else place(options["mask"]),
+        "mask": None if options["mask"] is None else split_name(options["mask"]),
         "ignore": options["ignore"],
         "region": None if options["region"] is None else parse_region(options["region"]),
         "progress": not options["quiet"],

@@ -60,16 +60,17 @@ def segment(
     """
     from voxflow.segmentation import segment_blockwise
     from voxflow.stores import StoreError, open_dataset
+    from voxflow.stores.names import split_name
 
     try:
         how = _method(method, options)
-        source = _split(affinities)
+        source = split_name(affinities)
         dims = len(open_dataset(*source).shape) - 1
         report = segment_blockwise(
             source,
-            _split(segments),
+            split_name(segments),
             how,
-            mask=None if mask is None else _split(mask),
+            mask=None if mask is None else split_name(mask),
             neighborhood=None if neighborhood is None else _offsets(neighborhood),
             block=None if not block else block * dims if len(block) == 1 else block,
             min_size=min_size,
@@ -96,14 +97,6 @@ def _method(name: str, options: dict[str, Any]) -> Method:
         raise click.UsageError(f"{', '.join(others)} is not for --method {name}")
     method: Method = kinds[name](**given)
     return method
-
-
-def _split(place: str) -> tuple[str, str]:
-    """Store and path of ``store:path``; a colon of a URL or a drive is none."""
-    store, colon, path = place.rpartition(":")
-    if not colon or path.startswith(("/", "\\")) or len(store) < 2:
-        return place, ""
-    return store, path
 
 
 def _offsets(text: str) -> list[list[int]]:

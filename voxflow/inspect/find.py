@@ -9,6 +9,7 @@ from pathlib import Path
 
 from voxflow.stores import StoreNotFound
 from voxflow.stores.images import natural_order
+from voxflow.stores.names import split_name
 
 __all__ = ["Container", "Paths", "find_all", "find_containers", "listed"]
 
@@ -70,7 +71,7 @@ def find_containers(path: str | os.PathLike[str]) -> list[Container]:
     """
     name = os.fspath(path)
     if "://" in name:
-        return [Container(name)]
+        return [Container(*split_name(name))]
     if os.path.isdir(name):
         return _in_folder(name)
     if os.path.exists(name):
@@ -103,14 +104,10 @@ def find_all(paths: Paths) -> list[Container]:
 
 def _inside(name: str) -> Container:
     """A path that leads into a file, or behind a colon into a folder."""
-    for mark in (":", "/"):
-        end = name.rfind(mark)
-        while end > 0:
-            store, path = name[:end], name[end + 1 :]
-            if os.path.isfile(store) or (mark == ":" and os.path.isdir(store)):
-                return Container(store, path.strip("/"))
-            end = name.rfind(mark, 0, end)
-    raise StoreNotFound(f"there is no file or folder {name}")
+    store, path = split_name(name)
+    if not path or not os.path.exists(store):
+        raise StoreNotFound(f"there is no file or folder {name}")
+    return Container(store, path)
 
 
 def _in_folder(folder: str) -> list[Container]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Sequence
 
-__all__ = ["clean_path", "not_found"]
+__all__ = ["clean_path", "not_found", "split_name"]
 
 _SHOWN = 12
 
@@ -17,6 +18,28 @@ def clean_path(path: str) -> str:
     'volumes/raw'
     """
     return "/".join(part for part in str(path).split("/") if part)
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Take apart FILE:DATASET, as commands take it: the store, and the path in it or ``""``.
+
+    The colon of a URL or of a drive is none that parts, and a file of the whole name wins. In a
+    file that is there, the path may also stand behind a slash: ``a.hdf/volumes/raw``.
+
+    >>> split_name("s3://bucket/a.zarr:volumes/labels"), split_name("a.tif")
+    (('s3://bucket/a.zarr', 'volumes/labels'), ('a.tif', ''))
+    """
+    if os.path.exists(name):
+        return name, ""
+    store, colon, path = name.rpartition(":")
+    if colon and len(store) > 1 and not path.startswith(("//", "\\")):
+        return store, clean_path(path)
+    end = name.rfind("/")
+    while end > 0:
+        if os.path.isfile(name[:end]):
+            return name[:end], clean_path(name[end:])
+        end = name.rfind("/", 0, end)
+    return name, ""
 
 
 def not_found(store: str, path: str, names: Sequence[str], is_group: bool = False) -> str:
