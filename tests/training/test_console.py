@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from tests.training.fakes import Hands
-from tests.training.sessions import same, session, weights
-from voxflow.torch import load_checkpoint
+from tests.training.sessions import Poison, same, session, weights
+from voxflow.torch import NonFiniteLoss, StepOptions, load_checkpoint
 from voxflow.training import outside, read_events
 from voxflow.training.console import Console
 from voxflow.training.interrupts import Interrupts, at_terminal
@@ -108,6 +108,24 @@ def test_a_run_that_was_looked_at_is_the_untouched_run(types, untouched, tmp_pat
     assert shown.err.count("a prompt opens when the step is done") == 3
     said = [event.value for event in read_events(tmp_path, ["console"])]
     assert said == ["opened", "1 + 1", "model", "x = 3", "x + 1", "opened", "opened"]
+
+
+BROKEN = {"nodes": [Poison(2)], "options": StepOptions(nonfinite="console")}
+
+
+def test_a_loss_that_is_not_finite_opens_a_prompt(types, tmp_path):
+    types("session.step", "stop")
+    made = trained(run_dir=tmp_path, **BROKEN)
+    assert (made.report.step, made.report.reason) == (3, "somebody said stop")
+    (said,) = read_events(tmp_path, ["nonfinite"])
+    assert said.value["action"] == "skip"
+    assert [event.step for event in read_events(tmp_path, ["console"])] == [3, 3]
+
+
+def test_where_nobody_is_at_a_terminal_a_loss_that_is_not_finite_stops_the_run(types):
+    types("stop")
+    with pytest.raises(NonFiniteLoss):
+        trained(console=False, **BROKEN)
 
 
 def test_what_is_set_acts_from_the_next_step_on(types, tmp_path):

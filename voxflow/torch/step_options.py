@@ -40,7 +40,8 @@ class StepOptions:
         What is done about a loss that is infinite or not a number: "stop" raises `NonFiniteLoss`;
         "skip" leaves the step out; "rollback" leaves it out and puts model and optimizer back to
         the last state that was kept. Or a function that is called with the error and returns one
-        of these.
+        of these. "console", of a session: the step is left out, and the console opens; "stop" where
+        nobody is at a terminal.
     keep_every
         After how many steps a state is kept for "rollback".
 
@@ -56,7 +57,7 @@ class StepOptions:
     precision: Literal["bfloat16", "float16"] | None = None
     compile: bool | dict[str, Any] = False
     average: float | None = None
-    nonfinite: Action | Callable[[NonFiniteLoss], Action] = "stop"
+    nonfinite: Action | Literal["console"] | Callable[[NonFiniteLoss], Action] = "stop"
     keep_every: int = 100
 
     def __post_init__(self) -> None:
@@ -71,7 +72,7 @@ class StepOptions:
                 raise ValueError(f"{name} has to be above 0, got {limit}")
         if self.precision not in (None, *DTYPES):
             raise ValueError(f"precision is 'bfloat16', 'float16' or None, got {self.precision!r}")
-        if not callable(self.nonfinite):
+        if not callable(self.nonfinite) and self.nonfinite != "console":
             check_action(self.nonfinite)
 
 

@@ -15,6 +15,7 @@ from voxflow.training.listener import Listener
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from voxflow.torch.nonfinite import Action, NonFiniteLoss
     from voxflow.training.session import Session
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class Outside:
         # Its `put` may be called by a handler that interrupts it.
         self._queue: queue.SimpleQueue[Asked | None] = queue.SimpleQueue()
         self._ended = False
+        self._listening = False
         self.held = False
         self.doing = ""
         """What keeps those waiting who ask now."""
@@ -95,11 +97,11 @@ class Outside:
                 "console where there is one"
             )
         with interrupts, self._socket():
-            self._interrupts = interrupts
+            self._interrupts, self._listening = interrupts, True
             try:
                 yield
             finally:
-                self._ended = True
+                self._ended, self._listening = True, False
 
     @contextmanager
     def _socket(self) -> Iterator[None]:
@@ -141,6 +143,16 @@ class Outside:
         }
 
     # -- what the thread that trains calls --------------------------------------------------------
+
+    def look_at(self, error: NonFiniteLoss) -> Action:
+        """What is done about a loss that is not finite: somebody at the terminal looks at it.
+
+        The step is left out, and a prompt opens before the next. Where nobody is, the run stops.
+        """
+        if not (self._listening and at_terminal() and self._session.ranks.count == 1):
+            return "stop"
+        self._queue.put(None)
+        return "skip"
 
     def attend(self, patience: float = 1.0) -> bool:
         """Do what was asked; whether the run is held.

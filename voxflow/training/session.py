@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -168,6 +169,9 @@ class Session:
             self.device,
             lambda: "Session",
         )
+        self.outside = Outside(self, console)
+        if options is not None and options.nonfinite == "console":
+            options = replace(options, nonfinite=self.outside.look_at)
         self._step = Step(self._forward, model, loss, optimizer, options)
         self.pipeline = pipeline if isinstance(pipeline, Pipeline) else Pipeline(pipeline)
         self.request = needed_request(self._forward, request)
@@ -197,7 +201,6 @@ class Session:
         self._changes = Changes(self.targets, self.record)
         self.commands = standard_commands()
         """What can be said to the run, at its console and from outside."""
-        self.outside = Outside(self, console)
         # The optimizer that somebody chose meanwhile.
         self.switched: Switched | None = None
         self.stop_reason: str | None = None

@@ -103,7 +103,7 @@ class StepSection(Section):
     average: float | None = option(
         None, "The decay of a moving average of the weights.", "special", gt=0, lt=1
     )
-    nonfinite: Literal["stop", "skip", "rollback"] = option(
+    nonfinite: Literal["stop", "skip", "rollback", "console"] = option(
         "stop", "What is done about a loss that is infinite or not a number."
     )
 
