@@ -24,6 +24,7 @@ def benchmarks(tmp_path, *arguments):
     )
 
 
+@pytest.mark.slow
 def test_all_of_them_run(tmp_path):
     done = benchmarks(tmp_path, "--device", "cpu", "--rounds", "1", "--out", tmp_path / "out.json")
     assert done.returncode == 0, done.stderr
