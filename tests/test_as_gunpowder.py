@@ -57,7 +57,11 @@ def work(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("how", [["as_it_was.py"], ["-m", "package.module"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "how",
+    [["as_it_was.py"], pytest.param(["-m", "package.module"], marks=pytest.mark.slow)],
+    ids=" ".join,
+)
 def test_a_script_runs_as_it_is(work, how):
     assert "import gunpowder as gp" in SCRIPT.read_text()
     assert "__main__" not in SCRIPT.read_text()

@@ -100,6 +100,7 @@ def straight(samples, tmp_path_factory):
     return folder, steps
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_as_one_without_a_break(samples, straight, tmp_path):
     folder, expected = straight
     segments = set(os.listdir("/dev/shm"))

@@ -61,6 +61,7 @@ def wait_for(condition, seconds=30.0):
     return found
 
 
+@pytest.mark.slow
 def test_two_of_four_workers_are_killed_and_all_blocks_are_done(cluster):
     process = scan(cluster, 4, "work")
     try:

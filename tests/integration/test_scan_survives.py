@@ -149,9 +149,9 @@ def test_a_finished_scan_returns_at_once(tmp_path):
     [
         (1, "zarr", True),
         pytest.param(1, "zarr", False, marks=pytest.mark.slow),  # one is all
-        (2, "zarr", True),
+        pytest.param(2, "zarr", True, marks=pytest.mark.slow),
         (2, "zarr", False),
-        (2, "hdf", True),
+        pytest.param(2, "hdf", True, marks=pytest.mark.slow),
         (2, "hdf", False),
     ],
 )

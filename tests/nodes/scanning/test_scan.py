@@ -372,7 +372,13 @@ def segments():
 
 
 @pytest.mark.parametrize(
-    "kind", ["kill", pytest.param("leave", marks=pytest.mark.slow), "stop", "raise"]
+    "kind",
+    [
+        "kill",
+        pytest.param("leave", marks=pytest.mark.slow),
+        pytest.param("stop", marks=pytest.mark.slow),
+        "raise",
+    ],
 )
 def test_trouble_in_a_worker_costs_its_block_alone(tmp_path, kind):
     before = segments()

@@ -117,6 +117,7 @@ def test_a_block_that_takes_its_worker_with_it_is_told_in_one_line(tmp_path):
     assert "\n" not in failure["text"]
 
 
+@pytest.mark.slow
 def test_names_and_folders_may_be_anything(tmp_path, monkeypatch):
     name = 'it\'s a "name" {command} $HOME.zarr'
     folder = tmp_path / 'a folder\'s "name"'
