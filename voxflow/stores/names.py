@@ -28,11 +28,18 @@ def split_name(name: str) -> tuple[str, str]:
 
     >>> split_name("s3://bucket/a.zarr:volumes/labels"), split_name("a.tif")
     (('s3://bucket/a.zarr', 'volumes/labels'), ('a.tif', ''))
+    >>> split_name("http://host:8000/a.zarr")
+    ('http://host:8000/a.zarr', '')
     """
+    scheme, mark, rest = name.partition("://")
+    if mark:
+        host, _, place = rest.partition("/")  # of which a colon parts the port
+        inside, colon, path = place.rpartition(":")
+        return (f"{scheme}://{host}/{inside}", clean_path(path)) if colon else (name, "")
     if os.path.exists(name):
         return name, ""
     store, colon, path = name.rpartition(":")
-    if colon and len(store) > 1 and not path.startswith(("//", "\\")):
+    if colon and len(store) > 1 and not path.startswith("\\"):
         return store, clean_path(path)
     end = name.rfind("/")
     while end > 0:
