@@ -135,7 +135,7 @@ def _unite_two(
         if begin[i] < end[j] and begin[j] < end[i] and labels[row, begin[i]] == labels[
             other, begin[j]
         ]:  # fmt: skip
-            one, two = _root(parent, i), _root(parent, j)
+            one, two = root(parent, i), root(parent, j)
             parent[max(one, two)] = min(one, two)  # the first run is the root
         if end[i] < end[j]:
             i += 1
@@ -144,7 +144,8 @@ def _unite_two(
 
 
 @kernel
-def _root(parent: Any, at: int) -> int:
+def root(parent: Any, at: int) -> int:
+    """The root of a node of a forest; the way to it becomes shorter."""
     while parent[at] != at:
         parent[at] = parent[parent[at]]
         at = parent[at]

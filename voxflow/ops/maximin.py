@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from voxflow.ops.components import root
 from voxflow.pipeline.compiled import kernel
 
 from .affinities import Neighborhood, as_integers, parse_neighborhood
@@ -122,14 +123,6 @@ def malis_weights(
 
 
 @kernel
-def _root(parent: Any, at: int) -> int:
-    while parent[at] != at:
-        parent[at] = parent[parent[at]]
-        at = parent[at]
-    return at
-
-
-@kernel
 def _count_pairs(
     order: Any, vectors: Any, shape: Any, number: Any, same: Any, different: Any
 ) -> None:
@@ -148,7 +141,7 @@ def _count_pairs(
         x, y, z = i + vectors[channel, 0], j + vectors[channel, 1], k + vectors[channel, 2]
         if not (0 <= x < n0 and 0 <= y < n1 and 0 <= z < n2):
             continue
-        a, b = _root(parent, one), _root(parent, (x * n1 + y) * n2 + z)
+        a, b = root(parent, one), root(parent, (x * n1 + y) * n2 + z)
         if a != b:
             pairs = total[a] * total[b]
             equal = _merge(a, b, number, entry, following, count)

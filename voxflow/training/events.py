@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import threading
@@ -10,6 +9,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from voxflow.stores.file_lock import lock_file
 from voxflow.training.clock import Clock
 
 if TYPE_CHECKING:
@@ -189,14 +189,10 @@ class EventLog:
             self._unwritten = self._unwritten[os.write(self._file, self._unwritten) :]
 
     def _claim(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not lock_file(self._file):
             raise RuntimeError(
                 f"another training writes to {self.path}; stop it, or take another directory"
-            ) from error
-        except OSError:  # a file system without locks
-            pass
+            )
 
     def _ends_with_a_line(self) -> bool:
         size = os.fstat(self._file).st_size

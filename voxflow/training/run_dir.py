@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import glob
 import itertools
 import json
@@ -13,6 +12,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from voxflow.stores.file_lock import lock_file
 from voxflow.training.surroundings import environment, git_state
 
 if TYPE_CHECKING:
@@ -137,17 +137,12 @@ class RunDir:
 
     def _held(self) -> Self:
         file = os.open(self.path / MARKER, os.O_RDWR)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not lock_file(file):
             os.close(file)
             raise RunDirTaken(
                 f"another process works in {self.path} at the moment. Wait for it, end it, or "
                 "start a run of another name"
-            ) from None
-        except OSError:  # a file system without locks
-            os.close(file)
-            return self
+            )
         self._lock = file
         return self
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import pickle
@@ -33,6 +32,7 @@ import numpy as np
 from voxflow.pipeline.engine.workers.failures import Remote
 from voxflow.stores import OutputMismatch
 from voxflow.stores.disk import disk_errors
+from voxflow.stores.file_lock import lock_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -105,18 +105,13 @@ class Record:
         path = self._place("lock")
         with disk_errors(str(self.folder), "written"):
             file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not lock_file(file):
             who = os.read(file, 200).decode(errors="replace")
             os.close(file)
             raise OutputMismatch(
                 f"another scan writes this output at the moment ({who}; {self.folder}). Wait for "
                 "it, end it, or write to another file"
-            ) from None
-        except OSError:  # a file system without locks
-            os.close(file)
-            return
+            )
         self._lock = file
         with disk_errors(str(self.folder), "written"):
             os.ftruncate(file, 0)
