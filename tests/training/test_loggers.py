@@ -1,5 +1,6 @@
 import logging
 import sys
+import time
 
 import pytest
 from hypothesis import given
@@ -95,7 +96,7 @@ def test_tensorboard_has_one_history_after_a_resume(tmp_path):
 
 def test_tensorboard_gets_many_steps_at_once_and_misses_none(tmp_path, monkeypatch):
     now = [1e9]
-    monkeypatch.setattr("voxflow.training.loggers.time.time", lambda: now[0])
+    monkeypatch.setattr(time, "time", lambda: now[0])
     logger, written = TensorBoardLogger(tmp_path), []
     add = logger._writer.add_scalar
 
