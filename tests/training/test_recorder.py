@@ -9,9 +9,10 @@ import pytest
 
 from tests.torch.nets import request
 from tests.training.sessions import Losses, pipeline, same, session, weights
-from voxflow.training import Every, Recorder, Validation, read_events
+from voxflow.training import Every, Recorder, TensorBoardLogger, Validation, read_events
 
 accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+event_file_writer = pytest.importorskip("tensorboard.summary.writer.event_file_writer")
 
 
 def read(folder):
@@ -64,6 +65,17 @@ def test_where_a_run_goes_on_what_was_overtaken_is_dropped(tmp_path):
     board = read(tmp_path / "tensorboard")
     assert [s.step for s in board.Scalars("loss")] == [1, 2, 3, 4, 5, 6]
     assert [row["step"] for row in rows(tmp_path / "history.csv")] == list("123456")
+
+
+def test_a_file_of_the_same_second_is_read_in_its_turn(tmp_path, monkeypatch):
+    # The number that ends a name goes from one digit to two.
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(9))
+    for first in (1, 4):
+        logger = TensorBoardLogger(tmp_path, first - 1)
+        for step in range(first, first + 3):
+            logger.log_scalars(step, {"loss": 1.0})
+        logger.close()
+    assert [s.step for s in read(tmp_path).Scalars("loss")] == [1, 2, 3, 4, 5, 6]
 
 
 class Service:

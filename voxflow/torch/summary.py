@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from pathlib import Path
+import time
+from pathlib import Path
+from typing import Any
 
 
 def open_summary(log_dir: str | Path | None, iteration: int) -> Any:
@@ -30,4 +29,17 @@ def open_summary(log_dir: str | Path | None, iteration: int) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise ImportError('log_dir= needs TensorBoard: pip install "voxflow[torch]"') from error
+    _wait_for_a_later_name(Path(log_dir))
     return SummaryWriter(str(log_dir), purge_step=iteration + 1)
+
+
+def _wait_for_a_later_name(folder: Path) -> None:
+    """Wait, less than a second, until a new file comes after those that are there.
+
+    TensorBoard reads files in the order of their names, which begin with the second in which they
+    were made and end with a number without leading zeros: within a second, the tenth of a process
+    would be read before the ninth, and lose what it is to replace.
+    """
+    now = time.time()
+    if any(folder.glob(f"events.out.tfevents.{int(now):010d}.*")):
+        time.sleep(1 - now % 1)

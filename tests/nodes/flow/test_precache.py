@@ -193,7 +193,9 @@ def test_nothing_is_made_in_vain_when_the_usual_request_changes(tmp_path):
 
 @pytest.mark.parametrize("method", ["forkserver", "thread"])
 def test_workers_rest_where_batches_are_light(monkeypatch, method):
-    monkeypatch.setattr(precache, "_WORTH", 0.05)
+    # Light whatever else the machine is doing.
+    monkeypatch.setattr(precache, "_WORTH", float("inf"))
+    monkeypatch.setattr(precache, "_HEAVY", float("inf"))
     with gp.build(make_pipeline(0), seed=5) as built:
         expected = served(built, 60)
     before = {child.pid for child in children()}
@@ -204,7 +206,8 @@ def test_workers_rest_where_batches_are_light(monkeypatch, method):
 
 
 def test_workers_come_back_when_batches_get_heavy(monkeypatch):
-    monkeypatch.setattr(precache, "_WORTH", 0.05)
+    monkeypatch.setattr(precache, "_WORTH", float("inf"))
+    monkeypatch.setattr(precache, "_HEAVY", 0.05)
     here = os.getpid()
 
     def work(request):
@@ -212,7 +215,7 @@ def test_workers_come_back_when_batches_get_heavy(monkeypatch):
         import time
 
         if request.position.index >= 40 and os.getpid() == here:
-            time.sleep(0.01)
+            time.sleep(0.1)
 
     with gp.build(make_pipeline(0), seed=5) as built:
         expected = served(built, 110)
