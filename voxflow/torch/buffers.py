@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import is_
+
 import torch
 
 
@@ -27,18 +29,23 @@ class KeptBuffers:
         self.model = model
         # Looking through all modules at each step would take longer than the copies.
         self._owners = [m for m in model.modules() if any(True for _ in m.buffers(recurse=False))]
+        self._known: list[torch.Tensor] = []
         self._kept: list[torch.Tensor] = []
         self.keep()
 
-    @torch.no_grad()
     def keep(self) -> None:
         """Keep them as they are now."""
         buffers = self._buffers()
-        if len(buffers) == len(self._kept) and all(map(_alike, buffers, self._kept)):
-            if buffers:
-                torch._foreach_copy_(self._kept, buffers)
-        else:
-            self._kept = [buffer.clone() for buffer in buffers]
+        # The same tensors as before need no look at each of them.
+        if not (len(buffers) == len(self._known) and all(map(is_, buffers, self._known))):
+            self._keep_new(buffers)
+        elif buffers:
+            torch._foreach_copy_(self._kept, self._known)
+
+    def _keep_new(self, buffers: list[torch.Tensor]) -> None:
+        # Copies of what has a history would have one, too.
+        self._known = [] if any(buffer.requires_grad for buffer in buffers) else buffers
+        self._kept = [buffer.detach().clone() for buffer in buffers]
 
     @torch.no_grad()
     def put_back(self) -> None:
@@ -48,7 +55,3 @@ class KeptBuffers:
 
     def _buffers(self) -> list[torch.Tensor]:
         return [b for owner in self._owners for b in owner._buffers.values() if b is not None]
-
-
-def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return one.shape == other.shape and one.dtype == other.dtype and one.device == other.device

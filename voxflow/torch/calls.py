@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,7 +10,7 @@ import torch
 from voxflow.pipeline.data import ArrayKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 Name = int | str
 """The position or the name of an argument; the index of an output or the name of a submodule."""
@@ -112,13 +111,7 @@ class Outputs:
         raise ValueError(f"{self._node}: the model has no submodule {name!r}; there is: {known}")
 
 
-@contextmanager
-def capturing(
-    node: str,
-    model: torch.nn.Module,
-    names: Iterable[Name],
-    run: Callable[..., Any] | None = None,
-) -> Iterator[Callable[..., Outputs]]:
+class capturing:  # noqa: N801 -- it is a block, and a step has one: a generator takes longer
     """Call a module and see what comes out of it and of its submodules.
 
     Several threads may do so at once. A name that is no submodule's may be that of an attribute
@@ -135,40 +128,54 @@ def capturing(
     run
         What is called in the module's place, such as the module compiled.
     """
-    asked = [str(name) for name in names if _is_name(name)]
-    modules = dict(model.named_modules()) if asked else {}
-    hooked: dict[str, Any] = {}
-    caller = threading.get_ident()
-    called = model if run is None else run
 
-    def keep(name: str) -> Callable[..., None]:
+    def __init__(
+        self,
+        node: str,
+        model: torch.nn.Module,
+        names: Iterable[Name],
+        run: Callable[..., Any] | None = None,
+    ) -> None:
+        self._node = node
+        self._model = model
+        self._called = model if run is None else run
+        self._asked = [str(name) for name in names if _is_name(name)]
+        self._hooked: dict[str, Any] = {}
+        self._handles: list[Any] = []
+
+    def __enter__(self) -> Callable[..., Outputs]:
+        if self._asked:
+            modules = dict(self._model.named_modules())
+            wanted = [name for name in self._asked if name in modules]
+            self._handles = [modules[n].register_forward_hook(self._keeping(n)) for n in wanted]
+        return self._call
+
+    def __exit__(self, *error: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    def _keeping(self, name: str) -> Callable[..., None]:
+        caller = threading.get_ident()
+
         def hook(module: Any, args: Any, result: Any) -> None:
             # All threads that use the model right now call all hooks.
             if threading.get_ident() == caller:
-                hooked[name] = result
+                self._hooked[name] = result
 
         return hook
 
-    def call(*args: Any, **kwargs: Any) -> Outputs:
-        outputs = Outputs(node, model, hooked)
-        result = called(*args, **kwargs)
+    def _call(self, *args: Any, **kwargs: Any) -> Outputs:
+        outputs = Outputs(self._node, self._model, self._hooked)
+        result = self._called(*args, **kwargs)
         if isinstance(result, torch.Tensor):
             result = (result,)
         if not isinstance(result, tuple | list):
             raise TypeError(
-                f"{node}: the model has to return a tensor or a tuple of tensors, got "
+                f"{self._node}: the model has to return a tensor or a tuple of tensors, got "
                 f"{type(result).__name__}"
             )
         outputs._results = tuple(result)
         return outputs
-
-    wanted = [name for name in asked if name in modules]
-    handles = [modules[name].register_forward_hook(keep(name)) for name in wanted]
-    try:
-        yield call
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _is_name(name: Name) -> bool:

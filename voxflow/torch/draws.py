@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
 import torch
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
-
-@contextmanager
-def drawing_from(seed: int, device: torch.device) -> Iterator[None]:
+class drawing_from:  # noqa: N801 -- it is a block, and a step has one: a generator takes longer
     """Let torch draw from a seed, and go on afterwards as if nothing had been drawn.
 
     Parameters
@@ -31,14 +24,18 @@ def drawing_from(seed: int, device: torch.device) -> Iterator[None]:
     ...     torch.equal(one, torch.rand(3))
     True
     """
-    used = [torch.default_generator, *_of_device(device)]
-    states = [generator.get_state() for generator in used]
-    try:
-        for generator in used:
-            generator.manual_seed(seed)
-        yield
-    finally:
-        for generator, state in zip(used, states, strict=True):
+
+    def __init__(self, seed: int, device: torch.device) -> None:
+        self._seed = seed
+        self._used = [torch.default_generator, *_of_device(device)]
+
+    def __enter__(self) -> None:
+        self._states = [generator.get_state() for generator in self._used]
+        for generator in self._used:
+            generator.manual_seed(self._seed)
+
+    def __exit__(self, *error: object) -> None:
+        for generator, state in zip(self._used, self._states, strict=True):
             generator.set_state(state)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
     from voxflow.pipeline.data import ArrayKey, Batch
 
 
-@dataclass(frozen=True)
-class Passed:
+class Passed(NamedTuple):
     """What came out of a pass.
 
     Attributes
@@ -78,6 +76,7 @@ class Forward:
         self.loss_inputs = checked_arguments("loss_inputs", loss_inputs)
         self.device = device
         self.who = who
+        self._made = {key: name for name, key in self.outputs.items()}
 
     def needed(self) -> list[ArrayKey]:
         """What has to be in a batch."""
@@ -126,7 +125,7 @@ class Forward:
             return Passed(outputs, values, self._checked(loss, values))
 
     def _loss_inputs(self, batch: Batch, outputs: Outputs) -> dict[Name, torch.Tensor]:
-        made = {key: name for name, key in self.outputs.items()}
+        made = self._made
         return {
             name: outputs[made[key]] if key in made else to_tensor(batch[key], self.device)
             for name, key in self.loss_inputs.items()
@@ -140,7 +139,7 @@ class Forward:
             raise ValueError(
                 f"{self.who()}: the loss has to be a tensor with one number, got {what}"
             )
-        return value.reshape(())
+        return value if value.dim() == 0 else value.reshape(())
 
     def _keep_gradient(self, name: Name, outputs: Outputs) -> None:
         tensor = outputs[name]

@@ -173,8 +173,9 @@ def upload(data: NDArray[Any], device: torch.device) -> torch.Tensor:
         with _lock:
             sender = _sender()
         return sender.send(data, device)
-    shared = data.flags.writeable and all(stride >= 0 for stride in data.strides)
-    return torch.from_numpy(data if shared else data.copy()).to(device)
+    shared = data.flags.writeable and (not data.strides or min(data.strides) >= 0)
+    tensor = torch.from_numpy(data if shared else data.copy())
+    return tensor if device.type == "cpu" else tensor.to(device)
 
 
 @cache

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from voxflow.torch.aggregate import Aggregate
 from voxflow.torch.averages import Averages
 from voxflow.torch.buffers import KeptBuffers
 from voxflow.torch.draws import drawing_from
@@ -291,10 +292,14 @@ class Step:
                     self._check_finite(loss, batch, number)
                 self._backward(passed.loss, len(batches))
             total += loss
-            for name, part in getattr(self.loss, "parts", {}).items():
-                share = float(self._ranks.mean(part)) / len(batches)
-                parts[f"loss.{name}"] = parts.get(f"loss.{name}", 0.0) + share
+            self._add_parts(parts, len(batches))
         return total / len(batches), passed
+
+    def _add_parts(self, parts: dict[str, float], count: int) -> None:
+        if isinstance(self.loss, Aggregate):
+            for name, part in self.loss.parts.items():
+                share = float(self._ranks.mean(part)) / count
+                parts[f"loss.{name}"] = parts.get(f"loss.{name}", 0.0) + share
 
     def _exchanging(self, last: bool) -> AbstractContextManager[Any]:
         # Gradients of all processes meet once a step.

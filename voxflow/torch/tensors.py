@@ -14,6 +14,8 @@ from voxflow.torch.pinned import upload
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+# What travels as it is, and most arrays are.
+_AS_IT_IS = frozenset(map(np.dtype, ("u1", "f4", "f8", "i4", "i8")))
 # Torch computes with signed integers: unsigned ones travel as the signed ones of the same bits, and
 # are widened to the next that holds them.
 _SIGNED = {np.dtype(f"u{n}"): np.dtype(f"i{n}") for n in (2, 4, 8)}
@@ -57,7 +59,11 @@ def to_tensor(data: NDArray[Any] | Array, device: torch.device | str = "cpu") ->
         if isinstance(deferred, OnDevice):
             return deferred.tensor.to(device)
         data = data.data
-    return widened(upload(carried(data), torch.device(device)), data.dtype)
+    if not isinstance(device, torch.device):
+        device = torch.device(device)
+    if data.dtype in _AS_IT_IS:
+        return upload(data, device)
+    return widened(upload(carried(data), device), data.dtype)
 
 
 def carried(data: NDArray[Any]) -> NDArray[Any]:

@@ -74,6 +74,8 @@ class Changes:
 
     def make_waiting(self) -> None:
         """Change what other threads have set."""
+        if not self._queue:
+            return
         with self._lock:
             queue, self._queue = self._queue, []
         for path, value in queue:

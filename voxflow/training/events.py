@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from math import isfinite
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -173,10 +174,9 @@ class EventLog:
 
     def _add(self, step: int, values: Mapping[str, Any]) -> None:
         active, time = round(self._clock.active_seconds, 6), round(self._clock.now(), 6)
+        begin = f'{{"step":{step},"active":{active},"time":{time},"name":'
         lines = "".join(
-            _encode({"step": step, "active": active, "time": time, "name": name, "value": value})
-            + "\n"
-            for name, value in values.items()
+            f'{begin}{_encode(name)},"value":{_text(value)}}}\n' for name, value in values.items()
         ).encode()
         with self._lock:
             if self._file < 0:
@@ -288,6 +288,11 @@ def _plain(value: Any) -> Any:
         f"an event cannot have a {type(value).__name__} for a value; take a number, a text, or a "
         "list or a dictionary of them"
     )
+
+
+def _text(value: Any) -> str:
+    # Most are such numbers, for which the encoder takes its time.
+    return repr(value) if type(value) is float and isfinite(value) else _encode(value)
 
 
 _FIELDS = frozenset(Event._fields)

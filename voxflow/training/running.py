@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from voxflow.pipeline.data import Batch
     from voxflow.torch.checkpoint import Checkpoint
     from voxflow.training.session import Session
+    from voxflow.training.when import Moment
 
 logger = logging.getLogger(__name__)
 
@@ -172,15 +173,17 @@ class Run:
     def _loop(self) -> str:
         session = self._session
         self._attend()
-        reason = self._told_to_stop(session.metrics if session.step == 0 else {})
+        metrics = session.metrics if session.step == 0 else {}
+        reason = self._told_to_stop(session.moment, metrics)
         while reason is None:
             result = self._made_step()
             session.batch = result.batch
             session.hooks.call("after_step", session, result)
             self._attend()
-            reason = self._told_to_stop(result.metrics)
+            moment = session.moment
+            reason = self._told_to_stop(moment, result.metrics)
             if self._ranks.first and session.keeper is not None and session.saves_at_end:
-                session.keeper.after_step(session.moment, result.metrics, self._checkpoint)
+                session.keeper.after_step(moment, result.metrics, self._checkpoint)
         return reason
 
     def _attend(self) -> None:
@@ -194,13 +197,13 @@ class Run:
         self._session.log.sync()
         return checkpoint_of(self._session)
 
-    def _told_to_stop(self, metrics: Mapping[str, float]) -> str | None:
+    def _told_to_stop(self, moment: Moment, metrics: Mapping[str, float]) -> str | None:
         """Why the run ends now. The first process decides; what it has changed, all change."""
         session = self._session
         session._changes.make_waiting()
         reason: str | None = None
         if self._ranks.first:
-            reason = first_reason(session.stop_rules, session.moment, metrics)
+            reason = first_reason(session.stop_rules, moment, metrics)
             reason = reason or session.stop_reason
         if self._ranks.count == 1:
             return reason
@@ -235,8 +238,9 @@ class Run:
         session, ranks = self._session, self._ranks
         count = session._step.options.accumulate
         positions = [self._position.next(i * ranks.count + ranks.rank) for i in range(count)]
-        made = [session.pipeline.request_batch(session.request.at(p)) for p in positions]
-        return made, [derive_seed(p.request_seed, "torch") for p in positions]
+        requests = [session.request.at(position) for position in positions]
+        made = [session.pipeline.request_batch(request) for request in requests]
+        return made, [derive_seed(request.seed, "torch") for request in requests]
 
     def _validated(self) -> dict[str, float]:
         """What a validation finds, if one is due."""
