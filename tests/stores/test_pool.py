@@ -72,3 +72,26 @@ def test_nothing_is_kept_afterwards(tmp_path, arena):
         assert pool() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("guess", [PART, (slice(0, 8), slice(0, 8), slice(0, 16))])
+def test_what_was_read_ahead_is_what_is_read(tmp_path, arena, guess):
+    data = stored(tmp_path)
+    cached = CachedDataset(open_dataset(tmp_path / "a.zarr", "raw"), arena)
+    with arena.alone():
+        cached.read_ahead(guess)
+        for region in (PART, PART):
+            read = cached.read(region)
+            np.testing.assert_array_equal(read, data[region])
+            read[:] = 0  # is the caller's own
+    cached.read_ahead(guess)  # of no use where it is not alone, and no harm
+    np.testing.assert_array_equal(cached.read(PART), data[PART])
+
+
+def test_a_chunk_that_is_missing_ahead_is_told_when_it_is_read(tmp_path, arena):
+    create_dataset(tmp_path / "a.zarr", "raw", SHAPE, np.uint32, chunks=CHUNKS)
+    cached = CachedDataset(open_dataset(tmp_path / "a.zarr", "raw"), arena)
+    with arena.alone():
+        cached.read_ahead(PART)
+        with pytest.raises(MissingChunk, match="are not stored"):
+            cached.read(PART)

@@ -268,6 +268,13 @@ class StoredDataset(ABC):
     def prefetch(self, region: Sequence[slice] = ()) -> None:  # noqa: B027 - most read when asked
         """Begin to read a region that will be read soon, if that is of use; returns at once."""
 
+    def read_ahead(self, region: Sequence[slice] = ()) -> None:  # noqa: B027 - most do nothing
+        """Begin to read a region beside what is done here, to have it when it is read; a guess.
+
+        Unlike `prefetch`, it is of use wherever reading leaves the interpreter to others. One
+        region is read ahead at a time.
+        """
+
     def flush(self) -> None:  # noqa: B027 - most formats keep nothing back
         """Hand what was written to the operating system, so that it outlives this process."""
 

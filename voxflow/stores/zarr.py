@@ -107,6 +107,11 @@ class ZarrDataset(StoredDataset):
         kept._quick = quick
         return kept
 
+    def read_ahead(self, region: Sequence[slice] = ()) -> None:
+        """Begin to read a region, if tensorstore reads and keeps it."""
+        if self._quick is not None:
+            self._quick.read_ahead(tuple(region))
+
     @property
     def attrs(self) -> Attrs:
         """The dataset's own attributes."""

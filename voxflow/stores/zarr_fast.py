@@ -57,6 +57,7 @@ class QuickArray:
         self._writes = writes
         self._keeps: Any = None  # tensorstore's context, if it keeps decoded chunks
         self._opened: tuple[int, Any] = (-1, None)
+        self._ahead: tuple[Any, Any] = (None, None)  # a region, and what will have it
         self._usable = True
 
     def keeping(self, pool: ChunkPool) -> QuickArray | None:
@@ -65,21 +66,32 @@ class QuickArray:
             return None
         kept = copy.copy(self)
         kept._keeps, kept._writes, kept._opened = pool.context, False, (-1, None)
+        kept._ahead = (None, None)
         return kept
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_opened": (-1, None)}
+        return {**self.__dict__, "_opened": (-1, None), "_ahead": (None, None)}
+
+    def read_ahead(self, region: tuple[slice, ...]) -> None:
+        """Begin to read a region, if what is decoded is kept: then a wrong guess is no loss."""
+        store = self._store() if self._keeps is not None else None
+        if store is not None:
+            self._ahead = region, store[region].read()
 
     def read(self, region: tuple[slice, ...]) -> NDArray[Any] | None:
         """A region; None if this reader cannot have it, for whatever reason."""
         store = self._store()
         if store is None:
             return None
+        (guess, ahead), self._ahead = self._ahead, (None, None)
         try:
+            data: NDArray[Any]
+            if guess == region:
+                data = ahead.result()
+                return data
             part = store[region]
-            data: NDArray[Any] = wait_for(
-                part.read(), self._folder, part.size * part.dtype.numpy_dtype.itemsize
-            )
+            nbytes = part.size * part.dtype.numpy_dtype.itemsize
+            data = wait_for(part.read(), self._folder, nbytes)
         except ValueError as error:  # a chunk is not there, or broken
             if is_lost(error):
                 raise explain(error, self._folder, "read") from error

@@ -141,6 +141,10 @@ class ScanBlocks:
         block.write_rois = self.owned(number)
         return block
 
+    def way(self, number: int, other: int) -> Coordinate:
+        """How far it is from one block to another, in world units."""
+        return self._places[other].begin - self._places[number].begin
+
     def at(self, request: BatchRequest) -> ScanBlocks:
         """The same blocks, with the seed of another request."""
         new = copy.copy(self)

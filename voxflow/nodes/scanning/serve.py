@@ -110,11 +110,12 @@ def served(
     with pool:
         delivered = _Delivered(head, pool.result)
         top = _over(delivered, sinks)
-        to_come = iter(numbers)
+        # Several workers do not know which of them is next.
+        alone = threads and service.num_workers == 1
+        to_come = _in_line(blocks, numbers) if alone else ((n, blocks.request(n)) for n in numbers)
         ordered: deque[tuple[int, BatchRequest]] = deque()
         while True:
-            for number in itertools.islice(to_come, service.ahead - len(ordered)):
-                block = blocks.request(number)
+            for number, block in itertools.islice(to_come, service.ahead - len(ordered)):
                 pool.submit(_seen_by(head, top, block))
                 ordered.append((number, block))
             if not ordered:
@@ -177,12 +178,22 @@ def _announced(
     serving: Serving, blocks: ScanBlocks, numbers: Iterable[int]
 ) -> Iterator[tuple[int, BatchRequest]]:
     """Blocks, each after the one that follows was announced."""
-    coming = ((number, blocks.request(number)) for number in numbers)
-    for this, following in itertools.pairwise(itertools.chain(coming, [None])):
+    for this, following in itertools.pairwise(itertools.chain(_in_line(blocks, numbers), [None])):
         if following is not None:
             serving.announce(following[1])
         if this is not None:
             yield this
+
+
+def _in_line(blocks: ScanBlocks, numbers: Iterable[int]) -> Iterator[tuple[int, BatchRequest]]:
+    """Blocks that know how far it is to the one that follows."""
+    for number, following in itertools.pairwise(itertools.chain(numbers, [None])):
+        if number is None:
+            return
+        block = blocks.request(number)
+        if following is not None:
+            block.following = blocks.way(number, following)
+        yield number, block
 
 
 def _outcome(serve: Callable[[BatchRequest], Batch], block: BatchRequest) -> Batch | Exception:

@@ -138,7 +138,14 @@ class DatasetSource(BatchProvider):
             spec = self.spec[key].copy()
             spec.roi = asked.roi
             batch[key] = Array(self._opened[key].read(spec.roi), spec)
+        if request.following is not None:
+            self._read_ahead(request, request.following)
         return batch
+
+    def _read_ahead(self, request: BatchRequest, way: Coordinate) -> None:
+        for key, asked in request.array_specs.items():
+            if asked.roi is not None:
+                self._opened[key].read_ahead(asked.roi + way)
 
     def values_per_voxel(self, key: Any, upstream: Mapping[Any, int]) -> int | None:
         """What the dataset has."""
@@ -250,6 +257,14 @@ class _Opened:
         if seen is not None:
             return Borrowed(seen.transpose(axes))
         return self.dataset.read(where).transpose(axes)
+
+    def read_ahead(self, roi: Roi) -> None:
+        """Begin to read what is there of a region that may be asked for next."""
+        there, grid = roi.intersect(self.spec.region), self.spec.grid
+        place = there - self.spec.region.offset
+        # Where steps are no whole voxels, what will be asked for was snapped to the grid.
+        if not there.empty and place / grid == place // grid:
+            self.dataset.read_ahead(self.where(there))
 
     def where(self, roi: Roi | None) -> tuple[slice, ...]:
         """A region of the world in the dataset's own axes and voxels; None is all of it."""

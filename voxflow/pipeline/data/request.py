@@ -88,6 +88,7 @@ class BatchRequest(ProviderSpec):
         "_plans",
         "_position",
         "_seed",
+        "following",
         "planning",
         "replayed",
         "shown",
@@ -115,6 +116,10 @@ class BatchRequest(ProviderSpec):
     """Of arrays, the region that is to be left in files (world units), where blocks of a scan may
     overlap: each voxel belongs to one block. None: all that is asked for."""
 
+    following: Coordinate | None
+    """How far from here (world units) the same will be asked for next, where that is known: a
+    source may begin to read there, once it has read what is asked for now."""
+
     _seed: int | None
     _legacy_seed: int | None
     _legacy_steps: int
@@ -135,7 +140,7 @@ class BatchRequest(ProviderSpec):
         self.planning = self.replayed = False
         self.shown = None
         self.token = None
-        self.write_rois = None
+        self.write_rois = self.following = None
 
     # -- asking ---------------------------------------------------------------------------------
 
@@ -254,7 +259,7 @@ class BatchRequest(ProviderSpec):
         new = self.clone()
         new._set_seed(derive_seed(self.seed, *parts))
         new._position = None if self._position is None else self._position.child(*parts)
-        new._plans = None
+        new._plans = new.following = None
         return new
 
     def branch(self, index: int) -> BatchRequest:
@@ -301,6 +306,7 @@ class BatchRequest(ProviderSpec):
         new.shown = self.shown
         new.token = self.token
         new.write_rois = self.write_rois
+        new.following = self.following
         return new
 
     def copy(self) -> BatchRequest:

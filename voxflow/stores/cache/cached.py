@@ -96,19 +96,20 @@ class CachedDataset(StoredDataset):
     @property
     def waits(self) -> bool:
         """Whether fetching chunks is mostly waiting, which several threads can do at once."""
-        return self._waiting.pays and self._dataset.concurrent
+        return self._waiting.pays and self._dataset.concurrent and self._kept() is None
 
     def prefetch(self, region: Sequence[slice] = ()) -> None:
         """Begin to fetch the chunks of a region, if that is mostly waiting; returns at once."""
         if not self.waits:
             return
-        bounds, kept = parse_region(region, self._shape, self.uri), self._kept()
+        touched = list(chunks_of(parse_region(region, self._shape, self.uri), self._grid))
+        self._begin([(index, self._number(index)) for index in touched])
+
+    def read_ahead(self, region: Sequence[slice] = ()) -> None:
+        """Begin to read a region, where this process reads alone."""
+        kept = self._kept()
         if kept is not None:
-            where = tuple(slice(begin, end) for begin, end in bounds)
-            in_background(partial(_warm, kept, where))
-        else:
-            touched = list(chunks_of(bounds, self._grid))
-            self._begin([(index, self._number(index)) for index in touched])
+            kept.read_ahead(region)
 
     def _number(self, index: Index) -> int:
         return int(self._numbers(np.array([index], np.int64))[0])
@@ -139,8 +140,7 @@ class CachedDataset(StoredDataset):
     def _read(self, region: tuple[slice, ...], bounds: Bounds) -> NDArray[Any]:
         kept = self._kept()
         if kept is not None:
-            with self._waiting.measured():
-                return kept._read(region, bounds)
+            return kept._read(region, bounds)
         out = np.empty([end - begin for begin, end in bounds], self._dtype)
         touched = list(chunks_of(bounds, self._grid))
         if not touched:
@@ -193,10 +193,6 @@ def _ahead_of(cached: weakref.ref[CachedDataset], index: Index, number: int) -> 
     with cells.filling(number) as needed:
         if needed:
             _fetch_to_keep(dataset, cells, waiting, index, number)
-
-
-def _warm(kept: StoredDataset, region: tuple[slice, ...]) -> None:
-    kept.read(region)
 
 
 def _anew(dataset: StoredDataset, budget: int | None) -> StoredDataset:
