@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from voxflow.pictures import value_range
+from voxflow.pictures.ids import as_uint64
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +101,7 @@ def pack(layer: Layer) -> Packed:
         packed.ids = np.empty(0, np.uint64)  # so that labels are not averaged
         _shrink(packed)
         ids, codes = np.unique(packed.codes, return_inverse=True)
-        packed.ids = ids.astype(np.int64).view(np.uint64) if packed.signed else ids.astype("u8")
+        packed.ids = as_uint64(ids)
         kind = np.min_scalar_type(max(len(ids) - 1, 0))
         packed.codes = codes.reshape(packed.codes.shape).astype(kind)
         return packed

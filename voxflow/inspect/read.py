@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from voxflow.inspect.find import Container
     from voxflow.stores import StoredDataset
 
-__all__ = ["read_layers"]
+__all__ = ["open_pictures", "pyramids", "read_layers"]
 
 READ_VOXELS = 1 << 29
 """Of a file, for pictures."""
@@ -55,7 +55,7 @@ def read_layers(
     notes: list[str] = []
     if "://" in container.store:
         max_voxels = min(max_voxels, _REMOTE_VOXELS)
-    arrays = _open(container, max_voxels, notes)
+    arrays = open_pictures(container, max_voxels, notes)
     box = _box(arrays, max_voxels)
     if box is not None:
         notes.append(f"The arrays are large: only the middle of them was read, {box}.")
@@ -63,19 +63,28 @@ def read_layers(
     for array in arrays:
         layer = _read(container, array, box, notes)
         layers += [] if layer is None else [layer]
-    return sorted(layers, key=_rank), notes
+    return layers, notes
 
 
-def _rank(layer: Layer) -> tuple[Any, ...]:
-    """Images first, of these the one called raw, or that covers most; of labels, instances."""
-    covered = math.prod(n * size for n, size in zip(layer.extent, layer.voxel_size, strict=True))
-    order = {"image": 0, "labels": 1, "affinities": 2}
-    name = layer.name.lower()
-    first = name.endswith("ids") if layer.style == "labels" else "raw" in name
-    return order[layer.style], not first, -covered
+def open_pictures(
+    container: Container, max_voxels: float, notes: list[str]
+) -> list[StoredArray]:
+    """Open the arrays of a file that lie in two or three dimensions of space.
 
+    Parameters
+    ----------
+    container
+        The file.
+    max_voxels
+        Of a pyramid, only the finest level with so many voxels or fewer is opened.
+    notes
+        What was left out is added to them.
 
-def _open(container: Container, max_voxels: int, notes: list[str]) -> list[StoredArray]:
+    Returns
+    -------
+    list
+        Images first.
+    """
     arrays = []
     names = names_in(container)
     for name in _one_level(container, names, max_voxels, notes):
@@ -87,21 +96,25 @@ def _open(container: Container, max_voxels: int, notes: list[str]) -> list[Store
         is_picture = len(array.spatial) in (2, 3) and array.dataset.dtype.kind in "biufc"
         if is_picture and array.guess != "table" and 0 not in array.dataset.shape:
             arrays.append(array)
-    return arrays
+    return sorted(arrays, key=_rank)
+
+
+def _rank(array: StoredArray) -> tuple[Any, ...]:
+    """Images first, of these the one called raw, or that covers most; of labels, instances."""
+    covered = Fraction(0) if array.region is None else Fraction(array.region.size or 0)
+    order = {"image": 0, "labels": 1, "affinities": 2, "table": 3}
+    name = array.name.lower()
+    first = name.endswith("ids") if array.guess == "labels" else "raw" in name
+    return order[array.guess], not first, -covered
 
 
 def _one_level(
-    container: Container, names: list[str], max_voxels: int, notes: list[str]
+    container: Container, names: list[str], max_voxels: float, notes: list[str]
 ) -> list[str]:
     """Of each pyramid only the finest level that is small enough."""
     kept = list(names)
-    groups = {name.rpartition("/")[0] for name in names} | {name for name in names}
-    for group in sorted(groups):
-        try:
-            levels = [level.path for level in list_levels(container.store, group)]
-        except StoreError:
-            continue
-        if len(levels) < 2 or set(levels).isdisjoint(kept):
+    for group, levels in pyramids(container, names).items():
+        if set(levels).isdisjoint(kept):
             continue
         sizes = {path: _size(container, path) for path in levels}
         best = next((path for path in levels if sizes[path] <= max_voxels), levels[-1])
@@ -109,6 +122,20 @@ def _one_level(
         if best != levels[0]:
             notes.append(f"Of the pyramid {group or 'of the file'}, level {best} is shown.")
     return kept
+
+
+def pyramids(container: Container, names: Sequence[str]) -> dict[str, list[str]]:
+    """The pyramids that datasets belong to: the path of each, and its levels, finest first."""
+    groups = {name.rpartition("/")[0] for name in names} | set(names)
+    found = {}
+    for group in sorted(groups):
+        try:
+            levels = [level.path for level in list_levels(container.store, group)]
+        except StoreError:
+            continue
+        if len(levels) > 1:
+            found[group] = levels
+    return found
 
 
 def _size(container: Container, path: str) -> int:

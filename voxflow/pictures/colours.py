@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -88,7 +88,7 @@ def coloured(values: NDArray[Any], style: Style, limits: Range) -> Pixels:
     [[0, 0, 0], [255, 255, 255], [255, 0, 255]]
     """
     if style == "labels":
-        return colours_of_ids(values if values.dtype.kind in "iub" else _whole(values))
+        return colours_of_ids(values)
     if style == "mask":
         return np.repeat(np.where(values != 0, 255, 0).astype(np.uint8)[..., None], 3, axis=-1)
     low, high = limits
@@ -111,10 +111,6 @@ def coloured(values: NDArray[Any], style: Style, limits: Range) -> Pixels:
 
 def _real(values: NDArray[Any]) -> NDArray[np.float64]:
     return (np.abs(values) if values.dtype.kind == "c" else values).astype(np.float64)
-
-
-def _whole(values: NDArray[Any]) -> NDArray[np.int64]:
-    return cast("NDArray[np.int64]", np.nan_to_num(np.rint(_real(values))).astype(np.int64))
 
 
 def overlay(base: Pixels, colours: Pixels, opacity: float = 0.4) -> Pixels:

@@ -11,10 +11,23 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.uint8]
 
-__all__ = ["BACKGROUNDS", "colours_of_ids"]
+__all__ = ["BACKGROUNDS", "as_uint64", "colours_of_ids"]
 
 BACKGROUNDS = (0, 2**64 - 1)
 """Ids that stand for no object: 0, and the one of CREMI's synapses."""
+
+
+def as_uint64(ids: NDArray[Any]) -> NDArray[np.uint64]:
+    """Ids of any type as uint64: of negative ones the two's complement, of floats the nearest.
+
+    >>> as_uint64(np.array([-1, 5])).tolist(), as_uint64(np.array([6.9, np.nan])).tolist()
+    ([18446744073709551615, 5], [7, 0])
+    """
+    if ids.dtype.kind == "u":
+        return ids.astype(np.uint64, copy=False)
+    if ids.dtype.kind in "fc":
+        ids = np.nan_to_num(np.rint(np.abs(ids) if ids.dtype.kind == "c" else ids))
+    return ids.astype(np.int64).view(np.uint64)
 
 
 def colours_of_ids(ids: NDArray[Any]) -> Pixels:
@@ -40,8 +53,7 @@ def colours_of_ids(ids: NDArray[Any]) -> Pixels:
     [0, 0, 0]
     """
     # The page has the same in `paletteOf` of voxflow/inspect/page/volume.js.
-    ids = np.asarray(ids)
-    bits = ids.astype(np.int64).view(np.uint64) if ids.dtype.kind != "u" else ids.astype(np.uint64)
+    bits = as_uint64(np.asarray(ids))
     with np.errstate(over="ignore"):  # the products are meant to wrap
         x = bits + np.uint64(0x9E3779B97F4A7C15)
         x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
