@@ -16,6 +16,7 @@ from voxflow.cli.model import model
 from voxflow.cli.plot import plot
 from voxflow.cli.segment import segment
 from voxflow.cli.train import train
+from voxflow.cli.view import view
 from voxflow.training.config import ConfigError, ConfigWarning
 from voxflow.version_info import version
 
@@ -73,3 +74,4 @@ app.add_command(evaluate)
 app.add_command(inspect)
 app.add_command(segment)
 app.add_command(train)
+app.add_command(view)

@@ -9,6 +9,7 @@ from .describe import (
 from .find import Container, find_containers
 from .sheet import write_sheet
 from .values import Labels, Values
+from .viewer import view, Viewer
 from .webpage import write_page
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "GraphReport",
     "Labels",
     "Values",
+    "view",
+    "Viewer",
     "write_page",
     "write_sheet",
 ]

@@ -66,9 +66,7 @@ def read_layers(
     return layers, notes
 
 
-def open_pictures(
-    container: Container, max_voxels: float, notes: list[str]
-) -> list[StoredArray]:
+def open_pictures(container: Container, max_voxels: float, notes: list[str]) -> list[StoredArray]:
     """Open the arrays of a file that lie in two or three dimensions of space.
 
     Parameters
