@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from voxflow.inspect.arrays import StoredArray
     from voxflow.inspect.volumes import Level
+    from voxflow.pictures import Style
 
 __all__ = ["COARSEST", "Volume", "array_layer", "graph_layer", "is_coloured"]
 
@@ -44,7 +45,7 @@ void main() {
 _CYAN = "#00dcff"
 
 
-class Volume(ng.LocalVolume):  # type: ignore[misc]
+class Volume(ng.LocalVolume):
     """An array that is read chunk by chunk, as the viewer asks for it.
 
     Surfaces are made of labels of up to 128 MiB, which are read whole when the first is wanted.
@@ -174,7 +175,7 @@ def _limits(array: StoredArray, notes: list[str]) -> list[float] | None:
         return None
     if values is None or values.low is None or values.high is None:
         return None
-    style = "affinities" if is_coloured(array) else "image"
+    style: Style = "affinities" if is_coloured(array) else "image"
     low, high = value_range(np.array([values.low, values.high]), style, clipped=0)
     return [low, high if high > low else low + 1]
 

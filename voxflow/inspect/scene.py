@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,6 @@ import numpy as np
 from voxflow.inspect.arrays import names_in
 from voxflow.inspect.graphs import read_graphs
 from voxflow.inspect.layers import COARSEST, array_layer, graph_layer, is_coloured
-from voxflow.inspect.read import open_pictures
 from voxflow.inspect.volumes import levels_of
 from voxflow.stores.metadata import NANOMETERS
 
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from voxflow.inspect.arrays import StoredArray
     from voxflow.inspect.find import Container
 
-__all__ = ["Scene"]
+__all__ = ["Scene", "units_of"]
 
 _PANEL = 400  # pixels
 
@@ -31,40 +29,47 @@ _PANEL = 400  # pixels
 class Scene:
     """Layers, and the place that is looked at first.
 
-    World positions are in nanometers where an array states a unit of length, else in numbers.
-    Arrays without one are in that of the first that has one.
+    All of it has one unit: nanometers if one is known, else none. Arrays that state no length are
+    taken to be in the unit of the scene.
 
-    Attributes
+    Parameters
     ----------
     state
         Of neuroglancer, to which layers are added.
+    unit
+        Of world positions, in nanometers; None: it is not known.
     notes
-        What was left out.
+        What is left out is added to them.
     """
 
     state: Any
+    unit: int | None
     notes: list[str] = field(default_factory=list)
-    _unit: int | None = None  # in nanometers
     _axes: tuple[str, ...] = ()  # of the first array
     _voxel: dict[str, float] = field(default_factory=dict)  # the smallest
     _box: dict[str, tuple[float, float]] = field(default_factory=dict)  # what is seen first
     _coarsest: float = 0.0
 
-    def add_file(self, container: Container, prefix: str = "", visible: bool = True) -> None:
-        """Add all arrays and graphs of a file.
+    def add_file(
+        self,
+        container: Container,
+        arrays: Sequence[StoredArray],
+        prefix: str = "",
+        visible: bool = True,
+    ) -> None:
+        """Add the arrays of a file, and all its graphs.
 
         Parameters
         ----------
         container
             The file.
+        arrays
+            Of it, images first.
         prefix
             Before the names of its layers.
         visible
             Whether its first image, its first overlay and its graphs are seen at once.
         """
-        arrays = open_pictures(container, math.inf, self.notes)
-        if self._unit is None:
-            self._unit = next((units[0] for a in arrays if (units := _units(a))), None)
         names, taken = names_in(container), set()
         for array in arrays:
             over = array.guess != "image"
@@ -83,12 +88,12 @@ class Scene:
             self.notes.append(f"{graph['name']}: {graph['leftOut']} of the nodes are not shown.")
         dims = len(graph["points"][0])
         axes = self._axes if len(self._axes) == dims else _names(dims)
-        scale = float(self._unit or 1)
+        scale = float(self.unit or 1)
         space = ng.CoordinateSpace(names=axes, scales=[scale] * dims, units=self._unit_name)
         layer = graph_layer(graph, space)
         self.state.layers.append(name=prefix + graph["name"], layer=layer, visible=visible)
-        lows, highs = (np.array(graph["points"]) * scale for _ in range(2))
-        self._include(axes, [scale] * dims, lows.min(axis=0), highs.max(axis=0))
+        points = np.array(graph["points"]) * scale
+        self._include(axes, [scale] * dims, points.min(axis=0), points.max(axis=0))
 
     @property
     def dims(self) -> int:
@@ -97,7 +102,7 @@ class Scene:
 
     @property
     def _unit_name(self) -> str:
-        return "" if self._unit is None else "nm"
+        return "" if self.unit is None else "nm"
 
     def _array(self, container: Container, array: StoredArray, names: Sequence[str]) -> Any:
         geometry, region = array.geometry, array.region
@@ -105,7 +110,7 @@ class Scene:
         assert region is not None
         axes = _axes(array)
         self._axes = self._axes or axes
-        units = _units(array) or (self._unit or 1,) * len(axes)
+        units = units_of(array) or (self.unit or 1,) * len(axes)
         sizes = [float(n * unit) for n, unit in zip(geometry.voxel_size, units, strict=True)]
         begin, end = (
             [float(n * unit) for n, unit in zip(side, units, strict=True)]
@@ -122,9 +127,7 @@ class Scene:
             scales=[1.0] * lead + sizes,
             units=[""] * lead + [self._unit_name] * len(axes),
         )
-        moved = [
-            float(n / size) for n, size in zip(geometry.offset, geometry.voxel_size, strict=True)
-        ]
+        moved = [float(n) for n in geometry.offset / geometry.voxel_size]
         matrix = np.column_stack([np.eye(space.rank), [0.0] * lead + moved])
         return array_layer(array, levels, space, matrix, self.notes)
 
@@ -177,7 +180,7 @@ def _axes(array: StoredArray) -> tuple[str, ...]:
     return named if sorted(named) == sorted(usual) else usual
 
 
-def _units(array: StoredArray) -> tuple[int, ...]:
+def units_of(array: StoredArray) -> tuple[int, ...]:
     """Nanometers of a unit along each axis in space; nothing where it is not a length."""
     units = (array.geometry.units if array.geometry is not None else None) or ()
     known = tuple(NANOMETERS.get(unit, 0) for unit in units)

@@ -16,7 +16,7 @@ __all__ = ["serve"]
 _HERE = "127.0.0.1"
 
 
-class _Viewer(ViewerBase):  # type: ignore[misc]
+class _Viewer(ViewerBase):
     """Neuroglancer's viewer, on a server of its own: others of this process may be open to all."""
 
     def __init__(self, server: Server) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from voxflow.inspect.describe import describe_one
 from voxflow.inspect.find import Paths, find_all, find_containers, listed
 from voxflow.inspect.graphs import drawn, read_graphs
+from voxflow.inspect.read import open_pictures
 from voxflow.inspect.webpage import choose_shown
 from voxflow.nodes.sources.csv_points_source import CsvPointsSource
 from voxflow.pipeline.data import BatchRequest, GraphKey
@@ -18,13 +20,14 @@ from voxflow.stores import StoreError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from voxflow.inspect.arrays import StoredArray
     from voxflow.inspect.find import Container
-    from voxflow.inspect.scene import Scene
     from voxflow.pipeline.data import Graph
 
 __all__ = ["Viewer", "view"]
 
 _MAX_FILES = 12
+_MAX_ARRAYS = 200  # of a file
 
 
 class Viewer:
@@ -109,48 +112,61 @@ def view(
         If the port is taken.
     """
     try:
-        from voxflow.inspect.scene import Scene
+        from neuroglancer import ViewerState
+
+        from voxflow.inspect.scene import Scene, units_of
         from voxflow.inspect.serve import serve
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             'the viewer needs neuroglancer: pip install "voxflow[view]"', name=error.name
         ) from error
-    containers = find_all(paths)
+    found = find_all(paths)
+    notes: list[str] = []
+    containers = _chosen(found, max_files, notes)
+    files = [(container, _arrays_of(container, notes)) for container in containers]
+    units = (units_of(array) for _, arrays in files for array in arrays)
+    scene = Scene(ViewerState(), next((unit[0] for unit in units if unit), None), notes)
+    for number, (prefix, file) in enumerate(zip(_prefixes(containers), files, strict=True)):
+        scene.add_file(*file, prefix, visible=number == 0)
+    for graph in _graphs(graphs, scene.dims):
+        scene.add_graph(graph)
+    if not scene.look(os.path.basename(found[0].name.rstrip("/"))):
+        names = ", ".join(container.name for container in found[:5])
+        raise StoreError(f"{names}: there is no array in two or three dimensions to show")
     server, viewer = serve(port)
-    try:
-        with viewer.txn() as state:
-            scene = Scene(state)
-            _add_files(scene, containers, max_files)
-            for graph in _graphs(graphs, scene.dims):
-                scene.add_graph(graph)
-            if not scene.look(os.path.basename(containers[0].name.rstrip("/"))):
-                names = ", ".join(container.name for container in containers[:5])
-                raise StoreError(f"{names}: there is no array in two or three dimensions to show")
-    except BaseException:
-        server.stop()
-        raise
-    return Viewer(server, viewer, scene.notes)
+    viewer.set_state(scene.state)
+    return Viewer(server, viewer, notes)
 
 
-def _add_files(scene: Scene, containers: Sequence[Container], most: int) -> None:
-    """Add files, with their names before those of their arrays where there are several."""
-    shown = [0]
-    if len(containers) > 1:
-        reports = [describe_one(container, max_bytes=0) for container in containers]
-        shown = choose_shown(reports, most)
-        scene.notes += [
-            f"{report.path} cannot be read: {report.error}" for report in reports if report.error
-        ]
-        able = len(containers) - len(scene.notes)
-        if able > len(shown):
-            scene.notes.append(f"Of {able} files, {len(shown)} are shown.")
+def _chosen(containers: Sequence[Container], most: int, notes: list[str]) -> list[Container]:
+    """The files that are shown."""
+    if len(containers) == 1:
+        return list(containers)
+    reports = [describe_one(container, max_bytes=0, max_arrays=0) for container in containers]
+    shown = choose_shown(reports, most)
+    broken = [report for report in reports if report.error is not None]
+    notes += [f"{report.path} cannot be read: {report.error}" for report in broken]
+    able = len(reports) - len(broken)
+    if able > len(shown):
+        notes.append(f"Of {able} files, {len(shown)} are shown.")
+    return [containers[number] for number in shown]
+
+
+def _arrays_of(container: Container, notes: list[str]) -> list[StoredArray]:
+    arrays = open_pictures(container, math.inf, notes)
+    if len(arrays) > _MAX_ARRAYS:
+        left = len(arrays) - _MAX_ARRAYS
+        notes.append(f"{container.name}: {left} of its arrays are not shown.")
+    return arrays[:_MAX_ARRAYS]
+
+
+def _prefixes(containers: Sequence[Container]) -> list[str]:
+    """What stands before the names of arrays, where there are several files."""
+    if len(containers) == 1:
+        return [""]
     paths = [container.name.rstrip("/") for container in containers]
     names = [os.path.basename(path) for path in paths]
-    if len(set(names)) < len(names):
-        names = paths
-    for place, number in enumerate(shown):
-        prefix = f"{names[number]}/" if len(containers) > 1 else ""
-        scene.add_file(containers[number], prefix, visible=place == 0)
+    return [f"{name}/" for name in (names if len(set(names)) == len(names) else paths)]
 
 
 def _graphs(given: Mapping[str, Graph] | Paths, dims: int) -> Iterator[dict[str, Any]]:
