@@ -31,10 +31,11 @@ def view(paths: tuple[str, ...], graphs: tuple[str, ...], port: int) -> None:
     colon: a.hdf:volumes/raw.
     """
     from voxflow.inspect import view
+    from voxflow.pipeline.engine.errors import VoxflowError
 
     try:
         shown = view(paths, graphs=graphs, port=port)
-    except (OSError, ValueError, ModuleNotFoundError) as error:
+    except (VoxflowError, OSError, ValueError, ModuleNotFoundError) as error:
         raise click.ClickException(str(error)) from error
     with shown:
         for note in shown.notes:

@@ -48,7 +48,7 @@ class Scene:
     _axes: tuple[str, ...] = ()  # of the first array
     _voxel: dict[str, float] = field(default_factory=dict)  # the smallest
     _box: dict[str, tuple[float, float]] = field(default_factory=dict)  # what is seen first
-    _coarsest: float = 0.0
+    _coarsest: float = COARSEST
 
     def add_file(
         self,
@@ -92,8 +92,9 @@ class Scene:
         space = ng.CoordinateSpace(names=axes, scales=[scale] * dims, units=self._unit_name)
         layer = graph_layer(graph, space)
         self.state.layers.append(name=prefix + graph["name"], layer=layer, visible=visible)
-        points = np.array(graph["points"]) * scale
-        self._include(axes, [scale] * dims, points.min(axis=0), points.max(axis=0))
+        if not self._box:
+            points = np.array(graph["points"]) * scale
+            self._reach(axes, [scale] * dims, points.min(axis=0), points.max(axis=0))
 
     @property
     def dims(self) -> int:
@@ -117,7 +118,9 @@ class Scene:
             for side in (region.begin, region.end)
         )
         levels = levels_of(container, array, names)
-        self._include(axes, sizes, begin, end, levels[-1].factor)
+        if not self._box:
+            self._coarsest = COARSEST * levels[-1].factor ** (1 / len(axes))
+        self._reach(axes, sizes, begin, end)
         lead = len(levels[0].data.shape) - len(axes)
         leading = [f"c{i}'" for i in range(lead)]
         if is_coloured(array):
@@ -131,17 +134,14 @@ class Scene:
         matrix = np.column_stack([np.eye(space.rank), [0.0] * lead + moved])
         return array_layer(array, levels, space, matrix, self.notes)
 
-    def _include(
+    def _reach(
         self,
         axes: Sequence[str],
         sizes: Sequence[float],
         begin: Sequence[float],
         end: Sequence[float],
-        coarsest: float = 1.0,
     ) -> None:
-        """Make room for what lies there; the first of all is what is looked at."""
-        if not self._box:
-            self._coarsest = COARSEST * coarsest ** (1 / len(axes))
+        """Positions are counted in the smallest voxels; the first region is looked at."""
         for axis, size, low, high in zip(axes, sizes, begin, end, strict=True):
             self._voxel[axis] = min(size, self._voxel.get(axis, size))
             self._box.setdefault(axis, (low, high))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any
 
 from neuroglancer.server import Server
@@ -47,6 +48,9 @@ def serve(port: int = 0) -> tuple[Server, _Viewer]:
     OSError
         If the port is taken.
     """
+    with socket.socket() as probe:  # neuroglancer leaves its own open where the port is taken
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((_HERE, port))
     server = Server(bind_address=_HERE, bind_port=port)
     allowed = HostMatches(r"(127\.0\.0\.1|localhost)$")
     server.http_server.request_callback = RuleRouter([Rule(allowed, server.app)])

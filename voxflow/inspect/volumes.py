@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from voxflow.inspect.arrays import StoredArray
     from voxflow.inspect.find import Container
+    from voxflow.stores import StoredDataset
 
 __all__ = ["Level", "OnDemand", "levels_of", "read_coarse"]
 
@@ -52,7 +53,9 @@ class OnDemand:
 
     def __init__(self, container: Container, array: StoredArray) -> None:
         stored = open_dataset(container.store, array.name, missing_chunks="fill")
-        self._dataset = with_cache(stored, None)
+        self._stored: StoredDataset = stored
+        self._cached: StoredDataset | None = None
+        self._caching = threading.Lock()
         lead = (axis for axis in range(len(stored.shape)) if axis not in array.spatial)
         self._order = (*lead, *array.spatial)
         self.shape = tuple(stored.shape[axis] for axis in self._order)
@@ -66,8 +69,15 @@ class OnDemand:
         for axis, part in zip(self._order, region, strict=True):
             cut[axis] = part
         with self._reading:
-            data = self._dataset.read(cut)
+            data = self._dataset().read(cut)
         return _converted(data.transpose(self._order), self.dtype)
+
+    def _dataset(self) -> StoredDataset:
+        """With its cache, which takes open files: only arrays that are looked at have one."""
+        with self._caching:
+            if self._cached is None:
+                self._cached = with_cache(self._stored, None)
+            return self._cached
 
     @property
     def nbytes(self) -> int:
