@@ -3,7 +3,6 @@
 import base64
 import io
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,22 +14,8 @@ from voxflow.pictures import colours_of_ids
 from voxflow.stores import Geometry, create_dataset, open_attrs
 
 image = pytest.importorskip("PIL.Image")
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here"),
-    pytest.mark.timeout(300),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 TOP = 2**63 + 5
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
