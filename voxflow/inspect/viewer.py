@@ -56,7 +56,7 @@ class Viewer:
         """Serve it no longer."""
         if self._server is not None:
             self._server.stop()
-            self._server.executor.shutdown()
+            self._server.executor.shutdown(cancel_futures=True)
             self._server = None
 
     def __enter__(self) -> Viewer:
