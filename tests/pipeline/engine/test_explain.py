@@ -107,3 +107,9 @@ def test_what_is_not_known_is_left_out():
     assert (told.read, told.delivered, told.amplification) == (0, 0, 0)
     assert "POINTS: [0:8, 0:6] (8, 6)" in str(told)
     assert "RAW: no place" in str(told)
+
+
+def test_what_cannot_be_served_is_refused():
+    pipeline = Counted(RAW, (20, 30), (4, 2), np.uint8) + gp.Normalize(RAW)
+    with gp.build(pipeline), pytest.raises(gp.RequestRefused, match="RAW"):
+        pipeline.explain(gp.BatchRequest({RAW: gp.Roi((60, 10), (40, 20))}))

@@ -7,11 +7,13 @@ from math import ceil, prod
 from typing import TYPE_CHECKING, Any
 
 from voxflow.pipeline.data import ArrayKey
+from voxflow.pipeline.engine.drawing import draw, save
 from voxflow.pipeline.engine.memory import Memory, _Served, format_size, memory_of
 from voxflow.pipeline.geometry.exact import format_exact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from voxflow.pipeline.engine.planning import NodePlan
 
@@ -60,6 +62,9 @@ class NodeExplained:
         What for.
     is_source
         Whether it asks no other node.
+    held
+        Bytes that are held at once, at most, while it works: what it is given, what it makes, and
+        what it needs besides.
     """
 
     label: str
@@ -67,11 +72,18 @@ class NodeExplained:
     times: int
     asked: tuple[AskedFor, ...]
     is_source: bool
+    held: int = 0
+
+    @property
+    def read(self) -> int:
+        """Bytes that it is asked for as a source, of those that are known."""
+        each = sum(asked.bytes or 0 for asked in self.asked)
+        return each * self.times if self.is_source else 0
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a request costs, before the run; print it.
+    """What a request costs, before the run; print it, or show it in a notebook.
 
     Attributes
     ----------
@@ -105,10 +117,38 @@ class Explanation:
             yield f"{pad}{node.label}" + (f"  (asked {node.times} times)" if node.times > 1 else "")
             for asked in node.asked:
                 yield f"{pad}  · {_row(asked)}"
+        yield from self.summary()
+
+    def summary(self) -> Iterator[str]:
+        """What is told of all nodes together, line by line."""
         yield f"delivered: {format_size(self.delivered)}"
         times = f", {self.amplification:.3g} times as much" if self.delivered else ""
         yield f"asked of sources: {format_size(self.read)}{times}"
-        yield f"memory: {self.memory}"
+        yield from f"memory: {self.memory}".splitlines()
+
+    def save(self, path: str | Path) -> Path:
+        """Draw it: a box for each node, from the sources down to the batch.
+
+        Parameters
+        ----------
+        path
+            The file, ``.svg`` or ``.html``; one that is there is replaced.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Raises
+        ------
+        ValueError
+            If the name ends otherwise.
+        """
+        return save(self, path)
+
+    def _repr_svg_(self) -> str:
+        """What a notebook shows."""
+        return draw(self)
 
 
 def explain(plan: NodePlan) -> Explanation:
@@ -124,26 +164,22 @@ def explain(plan: NodePlan) -> Explanation:
     return Explanation(
         nodes,
         sum(asked.bytes or 0 for asked in first.asked),
-        sum(_bytes(node) * node.times for node in nodes if node.is_source),
+        sum(node.read for node in nodes),
         memory_of(plan),
     )
-
-
-def _bytes(node: NodeExplained) -> int:
-    return sum(asked.bytes or 0 for asked in node.asked)
 
 
 def _explained(
     visit: NodePlan, downstream: NodePlan | None, depth: int, times: int
 ) -> Iterator[NodeExplained]:
     times *= visit.times
-    values = _Served.of(visit).values
+    served = _Served.of(visit)
     asked = tuple(
-        _asked(visit, downstream, key, spec, values)
+        _asked(visit, downstream, key, spec, served.values)
         for key, spec in visit.request.items()
         if not spec.placeholder
     )
-    yield NodeExplained(visit.label, depth, times, asked, visit.upstream == [])
+    yield NodeExplained(visit.label, depth, times, asked, visit.upstream == [], served.working)
     for plan in visit.upstream or []:
         yield from _explained(plan, visit, depth + 1, times)
 

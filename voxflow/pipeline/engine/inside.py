@@ -31,6 +31,8 @@ class Inside:
 
         def request_batch(self, request: BatchRequest) -> Batch: ...  # noqa: D102
 
+        def check(self, request: BatchRequest) -> None: ...  # noqa: D102
+
         def nodes(self) -> Iterator[Any]: ...  # noqa: D102
 
     def plan(self, request: BatchRequest) -> NodePlan:
@@ -39,7 +41,14 @@ class Inside:
         return planning.plan(self.output, request)
 
     def explain(self, request: BatchRequest) -> Explanation:
-        """What a request costs: context that nodes add, bytes, and memory; print it."""
+        """What a request costs: context that nodes add, bytes, and memory; print or draw it.
+
+        Raises
+        ------
+        RequestRefused
+            If the request cannot be served; as for `check`.
+        """
+        self.check(request)
         return explain(self.plan(request))
 
     def trace(

@@ -146,6 +146,8 @@ class _Served:
 
     most: int = 0
     node: str = ""
+    working: int = 0
+    """Of `most`, while the last node works."""
     held: dict[Any, int] = field(default_factory=dict)
     unmade: dict[Any, int] = field(default_factory=dict)
     """Of voxels that are not made yet: how much they will be."""
@@ -172,10 +174,12 @@ class _Served:
                 made += size
             elif key in inputs.unmade:
                 served.unmade[key] = size
+        served.working = inputs.all
         if made or not defers:
             given = sum(inputs.unmade.get(key, size) for key, size in inputs.held.items())
             work = max(made, given) if made else 0
-            served._reaches(inputs.all + made + work, visit.label)
+            served.working += made + work
+            served._reaches(served.working, visit.label)
         return served
 
     @property
