@@ -255,6 +255,10 @@ class StoredDataset(ABC):
         """
         return None
 
+    def kept_bytes(self, region: Sequence[slice] = ()) -> int:
+        """How many bytes of decoded chunks stay in memory, once a region has been read."""
+        return 0
+
     @property
     def concurrent(self) -> bool:
         """Whether several threads can fetch chunks at the same time."""

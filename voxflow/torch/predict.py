@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import torch
 
 from voxflow.nodes.flow.model_outputs import made_array, output_spec
 from voxflow.pipeline.data import ArrayKey, ArraySpec, Batch, BatchRequest
 from voxflow.pipeline.engine import BatchFilter
 from voxflow.pipeline.geometry import Coordinate
-from voxflow.torch.calls import Name, checked_arguments, checked_names
+from voxflow.torch.calls import Name, arguments, checked_arguments, checked_names
 from voxflow.torch.checkpoint import load_checkpoint
 from voxflow.torch.devices import check_device
+from voxflow.torch.held import held_at_most
+from voxflow.torch.modes import evaluating
 from voxflow.torch.passes import HALVES, Passes
 from voxflow.torch.turned_passes import TurnedPasses
 
@@ -19,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    import torch
     from numpy.typing import NDArray
 
     from voxflow.ops.symmetries import Symmetry
@@ -248,6 +253,38 @@ class Predict(BatchFilter):
                 f"{self.name()}: all outputs have to be asked for in one region, got {rois}"
             )
         return rois.pop().grow(self.reach, self.reach)
+
+    def working_bytes(
+        self, request: BatchRequest, given: Mapping[Any, int], made: Mapping[Any, int]
+    ) -> int | None:
+        """What the model holds while it computes, on a CPU, as far as that can be known."""
+        if self._turns is not None or self.autocast is not None or self.compile is not None:
+            return None
+        if str(self.device) != "cpu" and (self.device != "auto" or torch.cuda.is_available()):
+            return None
+        inputs = self._empty_inputs(self.prepare(request.clone()), given)
+        if inputs is None:
+            return None
+        with evaluating(self.model):
+            held = held_at_most(self.model, *arguments(inputs))
+        return None if held is None else max(0, held - sum(made.values()))
+
+    def _empty_inputs(
+        self, needed: BatchRequest, given: Mapping[Any, int]
+    ) -> dict[Name, torch.Tensor] | None:
+        """Inputs without values; one axis of samples and one of channels are taken for granted."""
+        inputs = {}
+        for name, key in self.inputs.items():
+            spec = self.spec[key]
+            if needed[key].roi is None or spec.voxel_size is None or spec.dtype is None:
+                return None
+            shape = [int(n) for n in needed[key].region.shape / spec.voxel_size]
+            channels = given[key] // (prod(shape) * spec.dtype.itemsize)
+            dtype = torch.from_numpy(np.empty(0, spec.dtype)).dtype
+            inputs[name] = torch.empty(
+                (self.blocks_per_pass, channels, *shape), dtype=dtype, device="meta"
+            )
+        return inputs
 
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
         """Run the model."""

@@ -67,7 +67,7 @@ def test_each_node_has_a_box_with_what_it_costs(told):
     }
     assert drawn["ArraySource"] == [
         "ArraySource", "asked 3 times", "RAW", "676 B", "26 x 26 voxels",
-        "at [19.6:274.4, 8:112] (254.8, 104)", "reads 1.98 KiB", "holds 1.32 KiB",
+        "at [19.6:274.4, 8:112] (254.8, 104)", "reads 1.98 KiB", "holds 0 B",
     ]  # fmt: skip
     assert "context +16 x +16" in drawn["MergeProvider"]
     assert drawn[odd][-2] == "reads 2.344 KiB"

@@ -74,6 +74,22 @@ def test_predicted_bytes_are_the_counted_ones(size):
     assert told.memory.bytes > told.read
 
 
+@pytest.mark.parametrize("cache", [0, 1 << 20, 100_000])
+def test_kept_chunks_are_told(tmp_path, cache):
+    dataset = gp.stores.create_dataset(
+        tmp_path / "raw.zarr", "raw", (60, 64, 70), np.uint8, block=(8, 32, 32),
+        geometry=gp.stores.Geometry(gp.Coordinate(40, 4, 4), gp.Coordinate(0, 0, 0)),
+    )  # fmt: skip
+    dataset.write((slice(None),) * 3, np.ones((60, 64, 70), np.uint8))
+    dataset.flush()
+    pipeline = gp.ZarrSource(str(tmp_path / "raw.zarr"), {RAW: "raw"}, cache=cache)
+    pipeline = pipeline + gp.Normalize(RAW)
+    with gp.build(pipeline):
+        told = pipeline.explain(gp.BatchRequest({RAW: gp.Roi((280, 4, 0), (400, 128, 132))}))
+    assert told.kept == min(3 * 2 * 2 * 8 * 32 * 32, cache)
+    assert ("decoded chunks that are kept besides" in str(told)) == (cache > 0)
+
+
 def test_context_is_told_at_the_node_that_is_asked_for_it():
     pipeline = Counted(RAW, (20, 30), (4, 2), np.uint8) + Grow(RAW, (4, 6)) + gp.Normalize(RAW)
     request = gp.BatchRequest({RAW: gp.Roi((20, 10), (8, 20))})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy import ndimage
@@ -76,6 +76,10 @@ class Blur(ValueAugment):
         spec.roi = spec.region.grow(more, more).intersect(there)
         needed[self.array] = spec
         return needed
+
+    def working_bytes(self, request: Any, given: Any, made: Any) -> int:
+        """Nothing besides."""
+        return 0
 
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
         """Blur."""

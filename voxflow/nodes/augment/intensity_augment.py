@@ -82,6 +82,11 @@ class IntensityAugment(ValueAugment):
         self.p = probability("p", p)
         self.slab = None if slab is None else tuple(slab)
 
+    @property
+    def hands_on_recipes(self) -> bool:
+        """It does, and looks beforehand only where values may lie outside of what it takes."""
+        return True
+
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
         """Scale and shift."""
         array = batch[self.array]

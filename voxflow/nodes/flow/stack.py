@@ -38,6 +38,10 @@ class Stack(BatchFilter):
             raise ValueError(f"num_repetitions has to be at least 1, got {num_repetitions}")
         self.num_repetitions = num_repetitions
 
+    def working_bytes(self, request: Any, given: Any, made: Any) -> int:
+        """Nothing besides."""
+        return 0
+
     def upstream_requests(self, request: BatchRequest) -> list[tuple[BatchProvider, BatchRequest]]:
         """The same request once for every repetition, each with its own seed."""
         upstream = self.get_upstream_provider()

@@ -151,6 +151,10 @@ class AddAffinities(BatchFilter):
         masks = [mask for mask in (self.labels_mask, self.unlabelled) if mask is not None]
         return masks or [self.labels]  # for their shape
 
+    def working_bytes(self, request: Any, given: Any, made: Any) -> int:
+        """Nothing besides."""
+        return 0
+
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
         """Compare neighbours."""
         made = Batch()

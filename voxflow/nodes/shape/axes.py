@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from voxflow.pipeline.data import Array, ArrayKey, Batch, BatchRequest
 from voxflow.pipeline.engine import BatchFilter
@@ -32,6 +32,7 @@ class ChannelAxes(BatchFilter):
     """
 
     looks_at_nothing = True
+    only_fills: ClassVar[bool] = True
 
     def __init__(self, arrays: Iterable[ArrayKey], axis: int = 0) -> None:
         self.arrays = [arrays] if isinstance(arrays, ArrayKey) else list(arrays)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from voxflow.pipeline.data.array import off_grid
 from voxflow.pipeline.engine import BatchFilter
@@ -37,6 +37,8 @@ class Crop(BatchFilter):
         setup: if the region is not inside of what is provided or not on its voxel grid, or
         fractions are asked of an unbounded region.
     """
+
+    only_fills: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -77,6 +79,11 @@ class Crop(BatchFilter):
             raise ValueError(f"{self.name()}, {self.key}: {off_grid(roi, voxel_size)}")
         spec.roi = roi
         self.updates(self.key, spec)
+
+    @property
+    def hands_on_recipes(self) -> bool:
+        """It looks at nothing, but may change regions."""
+        return True
 
     def process(self, batch: Batch, request: BatchRequest) -> None:
         """Nothing is left to do: the request is inside."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -51,6 +51,8 @@ class Pad(BatchFilter):
     ...     pipeline.request_batch(request)[raw].data
     array([3, 2, 1, 2, 3])
     """
+
+    only_fills: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -116,6 +118,10 @@ class Pad(BatchFilter):
         # The part outside must not go upstream with the rest of the request.
         request[self.key].roi = needed[self.key].roi
         return needed
+
+    def working_bytes(self, request: Any, given: Any, made: Any) -> int:
+        """Nothing besides."""
+        return 0
 
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
         """Fill what is not there."""

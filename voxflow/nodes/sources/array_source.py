@@ -103,6 +103,15 @@ class ArraySource(BatchProvider):
             return None
         return prod(shape[: len(shape) - roi.dims])
 
+    @property
+    def hands_on_recipes(self) -> bool:
+        """Whether the array lies in memory, where regions of it are seen."""
+        return self._reader.in_memory
+
+    def working_bytes(self, request: Any, given: Any, made: Any) -> int:
+        """Nothing besides."""
+        return 0
+
     def __getstate__(self) -> dict[str, Any]:
         # The reader has all that it needs, and opens files by their names: handles do not travel.
         own = isinstance(self.array, Array)
@@ -116,6 +125,9 @@ class _Reader(Protocol):
     """Gives the voxels of regions: new arrays, or what lies in memory."""
 
     spec: ArraySpec
+
+    @property
+    def in_memory(self) -> bool: ...
 
     @property
     def shape(self) -> tuple[int, ...] | None: ...
@@ -139,6 +151,8 @@ def _reader(array: Any, spec: ArraySpec | None, missing_chunks: MissingChunks) -
 class _InMemory:
     """An array of our own."""
 
+    in_memory = True
+
     def __init__(self, array: Array) -> None:
         self._array = array
         self.shape = array.shape
@@ -154,6 +168,8 @@ class _InMemory:
 
 class _ByRegions:
     """An array that reads itself by regions of the world."""
+
+    in_memory = False
 
     def __init__(self, array: Any) -> None:
         self._array = array
@@ -185,6 +201,10 @@ class _ByVoxels:
         if not spec.nonspatial:
             self.spec.roi = _placed(dataset.shape, spec)
             _check_grid(self.spec)
+
+    @property
+    def in_memory(self) -> bool:
+        return self._dataset.look((slice(0, 0),) * len(self._dataset.shape)) is not None
 
     def read(self, roi: Roi | None) -> np.ndarray[Any, Any] | Borrowed:
         region: tuple[slice, ...] = ()

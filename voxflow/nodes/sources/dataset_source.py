@@ -152,6 +152,22 @@ class DatasetSource(BatchProvider):
         opened: _Opened = self._opened[key]
         return opened.values
 
+    def working_bytes(self, request: Any, given: Any, made: Any) -> int:
+        """Nothing besides."""
+        return 0
+
+    def kept_bytes(self, request: BatchRequest) -> int:
+        """The chunks that are touched, within the budget."""
+        return sum(
+            self._opened[key].dataset.kept_bytes(self._opened[key].where(asked.roi))
+            for key, asked in request.array_specs.items()
+        )
+
+    @property
+    def hands_on_recipes(self) -> bool:
+        """Whether all that is offered lies in memory."""
+        return all(opened.in_memory for opened in self._opened.values())
+
     @property
     def prefetches(self) -> bool:
         """Whether a dataset is slow because it is waited for: for a network, for a disk."""
@@ -244,6 +260,11 @@ class _Opened:
         self.dataset = dataset
         self._leading = leading
         self._spatial = spatial
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether regions are seen where they lie."""
+        return self.dataset.look((slice(0, 0),) * len(self.dataset.shape)) is not None
 
     @property
     def values(self) -> int:

@@ -63,6 +63,10 @@ class AsType(BatchFilter):
         needed[self.source].dtype = None
         return needed
 
+    def working_bytes(self, request: Any, given: Any, made: Any) -> int:
+        """Nothing besides."""
+        return 0
+
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
         """Cast."""
         array = batch[self.source]

@@ -95,13 +95,17 @@ class Explanation:
         Bytes that sources are asked for, of those that are known. Whole chunks are read of files,
         so that it is more where regions cut them.
     memory
-        How much is held at once, at most.
+        How much is held at once: `Memory.expected` of it is to be seen in a process.
+    kept
+        Bytes of decoded chunks that stay in memory, which all workers share, of nothing that was
+        kept before.
     """
 
     nodes: tuple[NodeExplained, ...]
     delivered: int
     read: int
     memory: Memory
+    kept: int = 0
 
     @property
     def amplification(self) -> float:
@@ -124,7 +128,9 @@ class Explanation:
         yield f"delivered: {format_size(self.delivered)}"
         times = f", {self.amplification:.3g} times as much" if self.delivered else ""
         yield f"asked of sources: {format_size(self.read)}{times}"
-        yield from f"memory: {self.memory}".splitlines()
+        yield from f"memory: {format_size(self.memory.expected)}, {self.memory}".splitlines()
+        if self.kept:
+            yield f"decoded chunks that are kept besides: {format_size(self.kept)}"
 
     def save(self, path: str | Path) -> Path:
         """Draw it: a box for each node, from the sources down to the batch.
@@ -166,7 +172,13 @@ def explain(plan: NodePlan) -> Explanation:
         sum(asked.bytes or 0 for asked in first.asked),
         sum(node.read for node in nodes),
         memory_of(plan),
+        _kept(plan),
     )
+
+
+def _kept(plan: NodePlan, times: int = 1) -> int:
+    own = 0 if plan.upstream else plan.node.kept_bytes(plan.request) * times
+    return own + sum(_kept(above, times * above.times) for above in plan.upstream or ())
 
 
 def _explained(

@@ -113,6 +113,11 @@ class BatchFilter(BatchProvider):
         return self._updated_items
 
     @property
+    def hands_on_recipes(self) -> bool:
+        """As all do that look at nothing."""
+        return self.looks_at_nothing
+
+    @property
     def remove_placeholders(self) -> bool:
         """Filters see placeholders."""
         return False

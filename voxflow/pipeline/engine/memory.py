@@ -24,9 +24,11 @@ _BESIDES = 1 << 20
 class Memory:
     """How many bytes of voxels are held at once, at most, while a request is served.
 
-    At each node that is: what its inputs hold, what it makes, as much again to work with (as much
-    as its inputs, if that is more); an eighth of all that, which allocators keep; and 1 MiB for all
-    else. Graphs are not counted, and neither is what a model holds while it computes.
+    At each node that is: what its inputs hold, what it makes, and what it says that it needs
+    besides (`BatchProvider.working_bytes`; of one that does not say, as much as it makes, or as its
+    inputs, if that is more). Voxels that are not made yet hold what they are made of, and, once
+    somebody looks, themselves. An eighth of all that is added, which allocators keep; and 1 MiB for
+    all else. Graphs are not counted.
 
     Attributes
     ----------
@@ -36,11 +38,14 @@ class Memory:
         The label of the node at which that is.
     assumed
         What is not known before the run, and what was assumed instead.
+    expected
+        The same without what is added: how much it will be, rather than what it stays below.
     """
 
     bytes: int
     node: str
     assumed: tuple[str, ...] = ()
+    expected: int = 0
 
     def __str__(self) -> str:
         said = f"about {format_size(self.bytes)} at most, in {self.node}"
@@ -120,9 +125,9 @@ def scan_memory(
 def memory_of(plan: NodePlan) -> Memory:
     """What one request takes, see `NodePlan.memory`."""
     served = _Served.of(plan)
-    served._reaches(served.all, plan.label)
+    served.make()
     most = served.most + served.most // 8 + _BESIDES
-    return Memory(most, served.node, tuple(dict.fromkeys(served.assumed)))
+    return Memory(most, served.node, tuple(dict.fromkeys(served.assumed)), served.most)
 
 
 def format_size(size: float) -> str:
@@ -159,33 +164,54 @@ class _Served:
     def of(cls, visit: NodePlan) -> _Served:
         served = cls(node=visit.label)
         inputs = served._inputs(visit)
-        repeated = any(plan.times > 1 for plan in visit.upstream or ())
-        changed, defers = _changed(visit), _defers(visit.node)
-        made = 0
-        for key, spec in visit.request.items():
-            if spec.placeholder or not isinstance(key, ArrayKey):
-                continue
-            size, before = served._size(visit, key, spec, inputs), inputs.held.get(key, 0)
+        sizes = {
+            key: served._size(visit, key, spec, inputs)
+            for key, spec in visit.request.items()
+            if isinstance(key, ArrayKey) and not spec.placeholder
+        }
+        touched = _touched(visit)
+        new = [key for key in touched if key in sizes and not _stays(visit, key)]
+        made = dict[Any, int]()
+        if visit.node.hands_on_recipes:
+            inputs.unmade.update({key: sizes[key] for key in new})
+        else:
+            made = {key: ceil(sizes[key] * _grown(visit, key)) for key in new}
+            stacks = _is_repeated(visit)  # where each repetition lies, it is made
+            looks = is_foreign(visit.node) or (_is_filter(visit.node) and not stacks)
+            inputs._look(served, visit, touched if looks else set())
+        served._works(visit, inputs.held, made)
+        for key, size in sizes.items():
             # A part may be a view of all that was there.
-            served.held[key] = max(size, before)
-            if before and defers:
-                served.held[key], served.unmade[key] = before, size
-            elif key in changed or repeated:
-                made += size
-            elif key in inputs.unmade:
+            before = inputs.held.get(key, 0 if key in inputs.unmade else size)
+            served.held[key] = made.get(key, before)
+            if key in inputs.unmade and key not in made:
                 served.unmade[key] = size
-        served.working = inputs.all
-        if made or not defers:
-            given = sum(inputs.unmade.get(key, size) for key, size in inputs.held.items())
-            work = max(made, given) if made else 0
-            served.working += made + work
-            served._reaches(served.working, visit.label)
         return served
 
-    @property
-    def all(self) -> int:
-        """What the batch holds when all of it is made."""
-        return sum(self.held.values()) + sum(self.unmade.values())
+    def make(self) -> None:
+        """Make what is not made yet, as when the batch is handed over."""
+        self._look(self, None, set(self.unmade))
+
+    def _look(self, served: _Served, visit: NodePlan | None, touched: set[Any]) -> None:
+        """Make what a node looks at, one array after the other; their recipes are then gone."""
+        looked = {key for key in self.unmade if visit is None or _is_looked_at(visit, key, touched)}
+        if touched and not looked:
+            looked = set(self.unmade)
+        for key in sorted(looked, key=str):
+            size = self.unmade.pop(key)
+            served._reaches(sum(self.held.values()) + size, served.node)
+            self.held[key] = size
+
+    def _works(self, visit: NodePlan, given: dict[Any, int], made: dict[Any, int]) -> None:
+        """Count what a node is given, what it makes, and what it needs besides."""
+        there, new = sum(given.values()), sum(made.values())
+        work: int | None = 0
+        if made:
+            work = visit.node.working_bytes(visit.request, given, made)
+            if work is None:
+                work = max(there, new)
+        self.working = there + new + (work or 0)
+        self._reaches(self.working, visit.label)
 
     def _inputs(self, visit: NodePlan) -> _Served:
         """What a node is given, all of it held while the last of it is made."""
@@ -195,13 +221,14 @@ class _Served:
         for plan in visit.upstream or ():
             one = _Served.of(plan)
             own = sum(one.held.values())
-            waiting = sum(given.held.values()) + own * (plan.times - 1)
-            self._reaches(waiting + one.most, one.node)
+            # Of inputs that have the same arrays, one is asked.
+            waiting = sum(size for key, size in given.held.items() if key not in one.held)
+            self._reaches(waiting + own * (plan.times - 1) + one.most, one.node)
             for key, size in one.held.items():
-                given.held[key] = given.held.get(key, 0) + size * plan.times
+                given.held[key] = max(given.held.get(key, 0), size * plan.times)
                 given.values[key] = one.values[key] * plan.times
             for key, size in one.unmade.items():
-                given.unmade[key] = given.unmade.get(key, 0) + size * plan.times
+                given.unmade[key] = max(given.unmade.get(key, 0), size * plan.times)
             self.assumed += one.assumed
         return given
 
@@ -237,23 +264,56 @@ class _Served:
         return known
 
 
-def _changed(visit: NodePlan) -> set[Any]:
-    """What a node may make anew."""
+def _touched(visit: NodePlan) -> set[Any]:
+    """What a node makes anew or changes, or may."""
     node = visit.node
-    if not isinstance(getattr(node, "updated_items", None), list):
-        return {*visit.request.keys()} if visit.upstream == [] else {*node.provided_items}
+    repeated = _is_repeated(visit)
+    if not _is_filter(node):
+        if repeated or visit.upstream == []:
+            return {*visit.request.keys()}
+        passed = (plan.request.keys() for plan in visit.upstream or () if node.looks_at_nothing)
+        return {*node.provided_items}.difference(*passed)
     if node._skips(visit.request.clone()):
         return set()
-    return {
-        *(visit.request.keys() if is_foreign(node) else ()),
-        *node.provided_items,
-        *node.updated_items,
-    }
+    touched = {*node.provided_items, *node.updated_items}
+    if is_foreign(node) or repeated or (node.hands_on_recipes and not touched):
+        touched = {*visit.request.keys()}
+    return touched
 
 
-def _defers(node: Any) -> bool:
-    """Whether a node may hand on what is to be done to voxels, instead of doing it."""
-    return node.looks_at_nothing and hasattr(node, "updated_items")
+def _stays(visit: NodePlan, key: Any) -> bool:
+    """Whether an array is handed on as it came, though it is one that the node changes."""
+    return bool(visit.node.only_fills and _upstream_roi(visit, key) == visit.request[key].roi)
+
+
+def _is_repeated(visit: NodePlan) -> bool:
+    return any(plan.times > 1 for plan in visit.upstream or ())
+
+
+def _is_filter(node: Any) -> bool:
+    """Whether it has one node upstream, and says what it changes."""
+    return isinstance(getattr(node, "updated_items", None), list)
+
+
+def _upstream_roi(visit: NodePlan, key: Any) -> Any:
+    """The region that a node asks for; None if it does not ask one other node for that."""
+    plans = visit.upstream or ()
+    return plans[0].request[key].roi if len(plans) == 1 and key in plans[0].request else None
+
+
+def _is_looked_at(visit: NodePlan, key: Any, touched: set[Any]) -> bool:
+    """Whether a node reads an array: what it changes, and what was asked for its sake."""
+    if key in touched or key not in visit.request or visit.request[key].placeholder:
+        return True
+    return bool(touched) and bool(_upstream_roi(visit, key) != visit.request[key].roi)
+
+
+def _grown(visit: NodePlan, key: Any) -> float:
+    """How many voxels a node makes of an array that it changes, for each one that is asked for."""
+    before, after = _upstream_roi(visit, key), visit.request[key].roi
+    if None in (before, after) or before.unbounded or after.unbounded or not after.size:
+        return 1
+    return max(1.0, float(before.size / after.size))
 
 
 def _channels(kind: Kind | None, dims: int) -> int | None:

@@ -56,6 +56,9 @@ class BatchProvider(Chainable):
     looks_at_nothing: bool = False
     """True of nodes that hand on deferred voxels as recipes, and where they lie."""
 
+    only_fills: ClassVar[bool] = False
+    """True of nodes that hand on an array as it came where its region is what was asked for."""
+
     changes_no_result: ClassVar[frozenset[str] | bool] = frozenset()
     """Which parameters of the constructor change no voxel, such as how many workers there are;
     True: none does, and neither does the node. `describe` leaves them out."""
@@ -139,6 +142,36 @@ class BatchProvider(Chainable):
             None: as many as upstream; for arrays that are made, what their `kind` says.
         """
         return None
+
+    @property
+    def hands_on_recipes(self) -> bool:
+        """Whether it hands on what is to be done to voxels, and somebody downstream makes them."""
+        return False
+
+    def working_bytes(
+        self, request: BatchRequest, given: Mapping[Key, int], made: Mapping[Key, int]
+    ) -> int | None:
+        """How many bytes it needs at once besides what it is given and what it makes.
+
+        Parameters
+        ----------
+        request
+            What it is asked for.
+        given
+            Bytes of the arrays that it gets, all made.
+        made
+            Bytes of those that it makes.
+
+        Returns
+        -------
+        int | None
+            None: not known; as much as it is given or makes is counted, whichever is more.
+        """
+        return None
+
+    def kept_bytes(self, request: BatchRequest) -> int:
+        """How many bytes of decoded chunks it keeps, once it has read what is asked for."""
+        return 0
 
     def provides(self, key: Key, spec: Spec) -> None:
         """Say in `setup` that this node makes an array or a graph.

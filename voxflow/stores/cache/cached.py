@@ -93,6 +93,15 @@ class CachedDataset(StoredDataset):
         """A chunk, as the dataset itself has it."""
         return self._dataset.fetch(index)
 
+    def kept_bytes(self, region: Sequence[slice] = ()) -> int:
+        """The chunks that the region touches, as far as the budget allows."""
+        bounds = parse_region(region, self._shape, self.uri)
+        touched = [
+            max(0, -(-end // size) - begin // size)
+            for (begin, end), size in zip(bounds, self._grid, strict=True)
+        ]
+        return min(math.prod(touched) * self._cells.nbytes, self._cells.arena.room)
+
     @property
     def waits(self) -> bool:
         """Whether fetching chunks is mostly waiting, which several threads can do at once."""
