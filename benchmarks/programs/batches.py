@@ -8,6 +8,7 @@ from statistics import median
 import memory
 import numpy as np
 import recorded
+from chain import seconds_of
 from serve import serve
 
 SHAPES = {"classic": ((84, 268, 268), (56, 56, 56)), "modern": ((32, 268, 268), (12, 172, 172))}
@@ -86,7 +87,7 @@ class Batches:
 
     def profiled(self, count=1):
         """Make batches, and tell where the time went: of how much of it that is known."""
-        return self.pipeline.profile(self.request, count - 1).accounted
+        return seconds_of(self.pipeline.profile(self.request, count - 1), count)
 
     def plain(self, count=1):
         """Make batches."""

@@ -30,7 +30,12 @@ class Chain:
 
     def profiled(self, count=1):
         """The same, and told where the time went."""
-        return self.pipeline.profile(self.request, count - 1).accounted
+        return seconds_of(self.pipeline.profile(self.request, count - 1), count)
+
+
+def seconds_of(profile, count):
+    """What so many batches took as they were made, and how much of that is accounted for."""
+    return {"wall": profile.wall / profile.batches * count, "accounted": profile.accounted}
 
 
 def source(gp, keys, size, module):

@@ -1,4 +1,4 @@
-"""What it costs to be told where the time goes, and how much of the time is told."""
+"""What it costs batches to be told where the time goes, and how much of the time is told."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run(rounds: int) -> tuple[list[Row], dict[str, dict[str, str]]]:
             versions = {side.library: side.versions}
             count = COUNTS[program]
             side.call(plain, count=count)
-            told = side.call("profiled", count=count)["value"]
+            told = side.call("profiled", count=count)["accounted"]
             found = take_turns(
                 side, {"plain": (side, plain)}, 2 * rounds, "profiled", (count, count)
             )["plain"]

@@ -1,9 +1,11 @@
+import itertools
 import threading
 import time
 
 import pytest
 
-from voxflow.pipeline.engine.own_time import OwnTime, is_told
+from voxflow.pipeline.data import Batch
+from voxflow.pipeline.engine.own_time import Between, OwnTime, enter, is_told, leave
 
 
 def test_what_is_measured_within_does_not_count():
@@ -47,3 +49,57 @@ def test_threads_do_not_mix():
         thread.join()
     assert here.seconds >= 0.02
     assert found[0] >= 0.02
+
+
+def visit(work=None):
+    """Serve a node, in three ticks of the engine and what it does within."""
+    entered = enter()
+    time.time()
+    time.time()
+    try:
+        if work is not None:
+            work()
+    finally:
+        leave(entered)
+
+
+def fail():
+    raise ValueError("no")
+
+
+def between(*works):
+    batch = Batch()
+    with Between() as measured:
+        for work in works:
+            visit(work)
+        measured.record(batch)
+    (record,) = batch.profiling_stats.get_records()
+    assert record[:2] == ("Engine", "between")
+    return record.stop - record.start, record.seconds
+
+
+def test_between_nodes_is_what_nobody_tells_of(monkeypatch):
+    clock = itertools.count()
+    monkeypatch.setattr(time, "time", lambda: float(next(clock)))
+
+    def tells():
+        is_told(1.0)
+
+    def within():
+        assert between(None) == (5, 5)
+
+    assert between() == (1, 1)
+    assert between(None) == (5, 5)
+    assert between(visit, None) == (13, 13)
+    assert between(lambda: visit(tells)) == (9, 8)
+    whole, seconds = between(visit, within)
+    assert whole - seconds == 6  # which is the other request's
+
+
+def test_an_error_leaves_no_time_between(monkeypatch):
+    clock = itertools.count()
+    monkeypatch.setattr(time, "time", lambda: float(next(clock)))
+    with OwnTime() as outer, pytest.raises(ValueError, match="no"):
+        between(fail)
+    assert outer.seconds <= 2
+    assert between(None) == (5, 5)

@@ -1,5 +1,6 @@
 """Where the time of batches goes."""
 
+import itertools
 import json
 import os
 import threading
@@ -9,10 +10,10 @@ import numpy as np
 import pytest
 
 import voxflow as gp
-from tests.helpers import Nothing, source
+from tests.helpers import GraphSource, Nothing, source
 from voxflow.pipeline.engine.profile import profiled
 
-RAW = gp.ArrayKey("RAW")
+RAW, POINTS = gp.ArrayKey("RAW"), gp.GraphKey("POINTS")
 REQUEST = gp.BatchRequest({RAW: gp.Roi((8, 8), (16, 16))})
 WORKER = (1, 2)
 HERE = (os.getpid(), threading.get_ident())
@@ -59,8 +60,40 @@ def test_bytes_are_those_that_were_told():
     with gp.build(pipeline):
         found = pipeline.profile(REQUEST, 1)
     assert {n.label: n.bytes for n in found.nodes} == {
-        "ArraySource": 16 * 16 * 4, "Normalize": 16 * 16 * 8, "Batch": 0,
+        "ArraySource": 16 * 16 * 4, "Normalize": 16 * 16 * 8, "Batch": 0, "Engine": 0,
     }  # fmt: skip
+
+
+def chain():
+    pipeline = image()
+    for _ in range(12):
+        pipeline += Nothing()
+    return pipeline
+
+
+def tree():
+    return (chain(), GraphSource(POINTS, {}, gp.Roi((0, 0), (40, 40)))) + gp.MergeProvider()
+
+
+def ahead():
+    return chain() + gp.SimpleAugment() + gp.PreCache(2, 0) + Nothing()
+
+
+@pytest.mark.parametrize("make", [chain, tree, ahead, lambda: chain() + gp.Stack(3) + Nothing()])
+def test_all_of_the_time_is_told_and_none_of_it_twice(make, monkeypatch):
+    with gp.build(make(), seed=1) as pipeline:
+        request = REQUEST.clone()
+        if POINTS in pipeline.spec:
+            request[POINTS] = gp.GraphSpec(REQUEST[RAW].roi)
+        pipeline.request_batch(request)
+        clock = itertools.count()
+        monkeypatch.setattr(time, "time", lambda: float(next(clock)))  # all work takes as long
+        found = pipeline.profile(request, n=3)
+    told = sum(node.work for node in found.nodes)
+    assert 0.95 * found.wall <= told <= found.wall
+    assert found.accounted == told / found.wall
+    assert 0 < found["Engine"].work < 0.7 * found.wall
+    assert "Engine: requests and batches on their way between nodes" in str(found)
 
 
 def test_voxels_that_nobody_looked_at_are_counted():

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from voxflow.pipeline.engine.legacy_random import borrowed_state, is_foreign
-from voxflow.pipeline.engine.own_time import make_timed
+from voxflow.pipeline.engine.own_time import Between, make_timed
 from voxflow.pipeline.engine.planning import prefetch
 
 if TYPE_CHECKING:
@@ -54,10 +54,12 @@ class Serving:
 
     def __call__(self, request: BatchRequest) -> Batch:
         """The batch for a request."""
-        with borrowed_state(self.foreign):
-            batch: Batch = self.provider.request_batch(request)
-        if self.made:
-            make_timed(batch)
+        with Between() as between:
+            with borrowed_state(self.foreign):
+                batch: Batch = self.provider.request_batch(request)
+            if self.made:
+                make_timed(batch)
+            between.record(batch)
         return batch
 
 

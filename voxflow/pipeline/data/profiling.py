@@ -242,6 +242,17 @@ class ProfilingStats:
             (node_name, method, start, stop, counted, label or node_name, process, thread)
         )
 
+    def record_halves(
+        self, node_name: str, label: str, prepare: tuple[float, float], process: tuple[float, float]
+    ) -> None:
+        """Add both methods of a filter, from start to stop, as of `time.time()`; here and now."""
+        place = os.getpid(), threading.get_ident()
+        asked, did = prepare[1] - prepare[0], process[1] - process[0]
+        self._records += (
+            (node_name, "prepare", *prepare, asked, label, *place),
+            (node_name, "process", *process, did, label, *place),
+        )
+
     def add(self, timing: Timing) -> None:
         """Add a timing as it is now; what happens to it later does not matter here."""
         self._records.append(timing._record())

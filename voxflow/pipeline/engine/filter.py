@@ -199,10 +199,8 @@ class BatchFilter(BatchProvider):
         if made is not None or needed is not None:
             batch = batch.merge(seen if made is None else made)
         self._cut(batch, downstream)
-        stats, name, label = batch.profiling_stats, type(self).__name__, self._engine_label
-        done = time.time()
-        stats.record(name, "prepare", started, prepared, label=label)
-        stats.record(name, "process", resumed, done, label=label)
+        name, label, done = type(self).__name__, self._engine_label, time.time()
+        batch.profiling_stats.record_halves(name, label, (started, prepared), (resumed, done))
         is_told(prepared - started + done - resumed)
         return batch
 

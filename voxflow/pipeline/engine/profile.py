@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voxflow.pipeline.engine.memory import format_size
-from voxflow.pipeline.engine.own_time import HANDED_OVER
+from voxflow.pipeline.engine.own_time import BETWEEN, HANDED_OVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +32,8 @@ class NodeProfile:
     Attributes
     ----------
     label
-        The node; "Batch" stands for voxels that are made when a batch is handed over.
+        The node; "Batch" stands for voxels that are made when a batch is handed over, "Engine" for
+        requests and batches on their way between nodes.
     calls
         How often it was asked.
     work
@@ -82,11 +83,12 @@ class Profile:
     waited: float
     workers: int
     _calls: tuple[tuple[float, float], ...] = field(repr=False)
-    _records: tuple[TimingRecord, ...] = field(repr=False)
+    _stats: tuple[ProfilingStats, ...] = field(repr=False)
 
     @property
     def accounted(self) -> float:
-        """The part of `wall` in which a node here worked, or waited for workers."""
+        """The part of `wall` that is told: work of nodes and of the engine here, and waiting for
+        workers."""
         here = sum(node.work - node.elsewhere for node in self.nodes)
         return (here + self.waited) / self.wall if self.wall else 1.0
 
@@ -128,7 +130,8 @@ class Profile:
         return path
 
     def _events(self) -> list[dict[str, Any]]:
-        spans = [r for r in self._records if r.start is not None and r.stop is not None]
+        records = (record for stats in self._stats for record in stats.get_records())
+        spans = [r for r in records if r.start is not None and r.stop is not None]
         first = min([start for start, _ in self._calls] + [r.start or 0.0 for r in spans])
         process, thread = os.getpid(), threading.get_ident()
         places = dict.fromkeys([(process, thread), *((r.process, r.thread) for r in spans)])
@@ -184,6 +187,7 @@ class Profile:
             yield f"batches wait for {self.workers} workers: {part:.0%} of the time"
         if any(node.label == HANDED_OVER for node in self.nodes):
             yield f"{HANDED_OVER}: voxels that no node looked at, made when it is handed over"
+        yield f"{BETWEEN}: requests and batches on their way between nodes"
         yield f"bottleneck: {self.bottleneck}"
 
 
@@ -213,15 +217,18 @@ def profiled(
         batch = serve()
         calls.append((started, time.time()))
         stats.append(batch.profiling_stats)
-    total, every = _Sum(told, labels), []
+    total = _Sum(told, labels)
     for one in stats:
-        records = list(one.get_records())
-        total.add(records)
-        every += records
-    others = {(r.process, r.thread) for r in every} - {(os.getpid(), threading.get_ident())}
+        total.add(list(one.get_records()))
     wall = sum(stop - start for start, stop in calls)
     return Profile(
-        tuple(total.nodes.values()), n, wall, total.waited, len(others), tuple(calls), tuple(every)
+        tuple(total.nodes.values()),
+        n,
+        wall,
+        total.waited,
+        len(total.others),
+        tuple(calls),
+        tuple(stats),
     )
 
 
@@ -231,6 +238,7 @@ class _Sum:
     def __init__(self, told: Explanation, labels: Sequence[str]) -> None:
         self.nodes = {label: NodeProfile(label) for label in labels}
         self.waited = 0.0
+        self.others: set[tuple[int, int]] = set()
         self._here = (os.getpid(), threading.get_ident())
         self._sources = {node.label for node in told.nodes if node.is_source}
         for node in told.nodes:
@@ -240,10 +248,15 @@ class _Sum:
 
     def add(self, records: Sequence[TimingRecord]) -> None:
         """Add one batch; its records come upstream first."""
-        prepared: dict[tuple[int, int, str], float] = {}
+        prepared: dict[tuple[tuple[int, int], str], float] = {}
         for i, record in enumerate(records):
-            node = self.nodes.setdefault(record.label, NodeProfile(record.label))
-            place, key = (record.process, record.thread), (*record[6:], record.label)
+            node = self.nodes.get(record.label)
+            if node is None:
+                node = self.nodes[record.label] = NodeProfile(record.label)
+            place = (record.process, record.thread)
+            key = (place, record.label)
+            if place != self._here:
+                self.others.add(place)
             start, stop = record.start or 0.0, record.stop or 0.0
             node.calls += record.method != "process"
             if record.method == "prepare":

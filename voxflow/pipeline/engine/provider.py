@@ -15,7 +15,7 @@ from voxflow.pipeline.engine.checks import (
 from voxflow.pipeline.engine.errors import BatchRequestError, RequestRefused
 from voxflow.pipeline.engine.legacy_random import is_foreign, seed_globals
 from voxflow.pipeline.engine.notes import note_visit
-from voxflow.pipeline.engine.own_time import OwnTime
+from voxflow.pipeline.engine.own_time import OwnTime, enter, leave
 from voxflow.pipeline.engine.pipeline import Chainable
 from voxflow.pipeline.engine.trace import here as tracing
 
@@ -311,12 +311,13 @@ class BatchProvider(Chainable):
         return self._serve_request(request)
 
     def _serve_request(self, request: BatchRequest) -> Batch:
-        visit = request.clone()
-        visit._plans = {}
-        if visit._seed is None:
-            visit._set_seed(visit.random_seed)
-        offered = self._own_spec()
+        entered = enter()
         try:
+            visit = request.clone()
+            visit._plans = {}
+            if visit._seed is None:
+                visit._set_seed(visit.random_seed)
+            offered = self._own_spec()
             if self._engine_foreign:
                 seed_globals(visit)
             visit._legacy_steps += 1
@@ -334,6 +335,8 @@ class BatchProvider(Chainable):
         except Exception as error:
             note_visit(error, self._who(), request, self._spec)
             raise
+        finally:
+            leave(entered)
         return batch
 
     def _timed_provide(self, visit: BatchRequest, request: BatchRequest) -> Batch:

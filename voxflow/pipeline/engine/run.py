@@ -12,7 +12,7 @@ from voxflow.pipeline.data import BatchRequest, ReplayToken, RunPosition
 from voxflow.pipeline.data.seeds import fresh_seed, whole_seed
 from voxflow.pipeline.engine.errors import BatchRequestError, marked
 from voxflow.pipeline.engine.legacy_random import borrowed_state
-from voxflow.pipeline.engine.own_time import make_timed
+from voxflow.pipeline.engine.own_time import Between, make_timed
 from voxflow.pipeline.engine.planning import check
 
 if TYPE_CHECKING:
@@ -99,24 +99,26 @@ class Run:
         """
         token = None
         try:
-            if not isinstance(request, BatchRequest):
-                raise TypeError(
-                    f"a pipeline takes a BatchRequest, got {type(request).__name__}; make one "
-                    "with BatchRequest({key: Roi(offset, shape)})"
-                )
-            with self._lock:
-                known = request in self._checked
-            if not known:
-                check(node, request, own_nodes_only=True)
+            with Between() as between:
+                if not isinstance(request, BatchRequest):
+                    raise TypeError(
+                        f"a pipeline takes a BatchRequest, got {type(request).__name__}; make one "
+                        "with BatchRequest({key: Roi(offset, shape)})"
+                    )
                 with self._lock:
-                    self._checked.append(request.clone())
-            asked = self.seeded(request)
-            token = asked.token = ReplayToken.of(asked)
-            with borrowed_state(self.foreign):
-                batch: Batch = node._serve_request(asked)
-                make_timed(batch)
-            batch.token = token
-            return batch
+                    known = request in self._checked
+                if not known:
+                    check(node, request, own_nodes_only=True)
+                    with self._lock:
+                        self._checked.append(request.clone())
+                asked = self.seeded(request)
+                token = asked.token = ReplayToken.of(asked)
+                with borrowed_state(self.foreign):
+                    batch: Batch = node._serve_request(asked)
+                    make_timed(batch)
+                batch.token = token
+                between.record(batch)
+                return batch
         except Exception as error:
             raised = marked(error, kind, request=request, token=token, **who)
         raise raised
