@@ -2,12 +2,14 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 import voxflow
@@ -22,6 +24,8 @@ PAGES = sorted(
     for page in [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *DOCS.rglob("*.md")]
     if "_build" not in page.parts
 )
+# Pages whose commands are run as well, in the order in which they stand between the code.
+WITH_COMMANDS = [DOCS / "worst-batch.md"]
 FENCE = re.compile(
     r"^(?P<ticks>```+)(?P<tag>[^\n`]*)\n(?P<code>.*?)^(?P=ticks)[ ]*$", re.MULTILINE | re.DOTALL
 )
@@ -31,14 +35,15 @@ LINK = re.compile(r"\]\((?!\w+:|#)(?P<target>[^)#\s]+)")
 class Block(NamedTuple):
     line: int  # of its first line of code, counted from 1
     code: str
+    tag: str
 
 
-def python_blocks(text):
-    """Each block of a page that is tagged ``python``, and nothing else."""
+def blocks(text, *tags):
+    """Each block of a page with one of these tags, and nothing else."""
     return [
-        Block(text.count("\n", 0, found.start("code")) + 1, found["code"])
+        Block(text.count("\n", 0, found.start("code")) + 1, found["code"], found["tag"].strip())
         for found in FENCE.finditer(text)
-        if found["tag"].strip() == "python"
+        if found["tag"].strip() in tags
     ]
 
 
@@ -47,12 +52,17 @@ def without_coverage():
     return {name: value for name, value in os.environ.items() if not name.startswith("COV")}
 
 
-def run_page(page):
-    """Run a page's blocks, one after another, in one namespace."""
+def run_page(page, run_commands=None):
+    """Run a page's blocks, one after another, in one namespace; commands if that is said how."""
     namespace = {"__name__": "__docs__"}
-    for line, code in python_blocks(page.read_text()):
+    tags = ["python"] if run_commands is None else ["python", "bash"]
+    for line, code, tag in blocks(page.read_text(), *tags):
+        if tag == "bash":
+            run_commands(code)
+            continue
         # Leading empty lines make a traceback point at the line of the page.
         exec(compile("\n" * (line - 1) + code, str(page), "exec"), namespace)
+    return namespace
 
 
 @pytest.fixture
@@ -65,10 +75,49 @@ def no_gunpowder(monkeypatch):
         del sys.modules[name]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page not in WITH_COMMANDS],
+    ids=lambda page: str(page.relative_to(REPOSITORY)),
+)
 def test_code_runs(page, tmp_path, monkeypatch, no_gunpowder):
     monkeypatch.chdir(tmp_path)
     run_page(page)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("page", WITH_COMMANDS, ids=lambda page: page.name)
+def test_commands_and_code_run(page, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(REPOSITORY / "examples" / "toy", tmp_path / "examples" / "toy")
+    for name, start in (("python", ""), ("voxflow", "-m voxflow.cli")):
+        command = tmp_path / "bin" / name
+        command.parent.mkdir(exist_ok=True)
+        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" {start} "$@"\n')
+        command.chmod(0o755)
+    path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    environment = without_coverage() | {"PATH": path, "PYTHONPATH": str(REPOSITORY)}
+    stopped = []
+    monkeypatch.setattr(sys, "breakpointhook", lambda: stopped.append(sys._getframe(1)))
+
+    def run(code):
+        subprocess.run(["bash", "-e", "-c", code], env=environment, check=True, timeout=300)
+
+    namespace = run_page(page, run)
+    said = capfd.readouterr().out
+    losses = [float(loss) for loss in re.findall(r"iteration \d+, loss ([\d.]+)", said)]
+    assert len(losses) == 5
+    assert losses == sorted(losses, reverse=True)
+    assert f"{namespace['worst']['loss']:.6g}" == f"{losses[0]:.6g}"
+    (frame,) = stopped
+    assert frame.f_code is namespace["Stop"].process.__code__
+    assert np.array_equal(
+        frame.f_locals["batch"][voxflow.ArrayKey("RAW")].data,
+        namespace["batch"][voxflow.ArrayKey("RAW")].data,
+    )
+    for name in ("page.html", "trace.html"):
+        assert 100_000 < (tmp_path / name).stat().st_size < 5_000_000
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
@@ -84,7 +133,9 @@ def test_links_lead_somewhere(page):
 
 def test_blocks_are_found():
     text = "a\n```python\nx = 1\n```\n```bash\nls\n```\n\n````python\ny = '```'\n````\n"
-    assert python_blocks(text) == [Block(3, "x = 1\n"), Block(10, "y = '```'\n")]
+    python, other = Block(3, "x = 1\n", "python"), Block(10, "y = '```'\n", "python")
+    assert blocks(text, "python") == [python, other]
+    assert blocks(text, "python", "bash") == [python, Block(6, "ls\n", "bash"), other]
 
 
 def test_failing_block_is_noticed(tmp_path):

@@ -128,6 +128,7 @@ from .nodes.flow.stack import Stack
 from .nodes.sinks.hdf5_write import Hdf5Write
 from .nodes.sinks.print_profiling_stats import PrintProfilingStats
 from .nodes.sinks.snapshot import Snapshot
+from .nodes.sinks.replay import replay
 from .nodes.sinks.zarr_write import ZarrWrite
 from .nodes.sinks.dataset_write import DatasetWrite
 from .nodes.sinks.ome_zarr_write import OmeZarrWrite
@@ -233,6 +234,7 @@ __all__ = [
     "RasterizeGraph",
     "Reject",
     "RenumberConnectedComponents",
+    "replay",
     "ReplayToken",
     "RequestRefused",
     "Resample",

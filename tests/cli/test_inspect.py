@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from voxflow.cli.app import app
-from voxflow.stores import create_dataset
+from voxflow.stores import create_dataset, open_attrs
 
 
 @pytest.fixture
@@ -33,6 +33,17 @@ def test_a_table(file):
 def test_json(file):
     (report,) = json.loads(run("--json", file).output)
     assert report["arrays"][0]["values"]["high"] == 63
+
+
+def test_the_highest_loss_first(tmp_path):
+    for number, loss in enumerate([0.5, [1.0, 3.0], None, 1.0], 1):
+        path = tmp_path / "snapshots" / f"{number}.zarr"
+        create_dataset(path, "raw", (2,), np.uint8)
+        if loss is not None:
+            open_attrs(path, mode="r+")["loss"] = loss
+    reports = json.loads(run("--json", "--by-loss", "--fast", tmp_path).output)
+    assert [report["loss"] for report in reports] == [[1.0, 3.0], 1.0, 0.5, None]
+    assert json.loads(run("--json", tmp_path).output)[0]["loss"] == 0.5
 
 
 def test_pictures(file, tmp_path):

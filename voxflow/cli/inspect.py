@@ -30,20 +30,28 @@ _PIPED = 160  # columns
     type=click.Path(dir_okay=False, writable=True),
     help="Write a picture of the middle of every array.",
 )
+@click.option("--by-loss", is_flag=True, help="Show snapshots of the highest loss first.")
 @click.option("--fast", is_flag=True, help="Read no voxels: no ranges, and no ids.")
 def inspect(
-    paths: tuple[str, ...], as_json: bool, html: str | None, png: str | None, fast: bool
+    paths: tuple[str, ...],
+    as_json: bool,
+    html: str | None,
+    png: str | None,
+    by_loss: bool,
+    fast: bool,
 ) -> None:
     """Show what is in files, of any format and origin, in folders of snapshots, and at URLs.
 
     A path in a file is given behind a colon: a.hdf:volumes/raw.
     """
-    from voxflow.inspect import describe
+    from voxflow.inspect import describe, highest_loss_first
 
     if html is not None or png is not None:
         _draw(paths, html, png)
         return
     reports = describe(paths, max_bytes=0 if fast else None)
+    if by_loss:
+        reports = highest_loss_first(reports)
     if as_json:
         click.echo(json.dumps([report.as_dict() for report in reports], indent=2))
     else:

@@ -5,6 +5,7 @@ from .describe import (
     describe,
     FileReport,
     GraphReport,
+    highest_loss_first,
 )
 from .find import Container, find_containers
 from .sheet import write_sheet
@@ -19,6 +20,7 @@ __all__ = [
     "FileReport",
     "find_containers",
     "GraphReport",
+    "highest_loss_first",
     "Labels",
     "Values",
     "view",

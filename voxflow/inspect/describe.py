@@ -18,10 +18,12 @@ from voxflow.stores.metadata import plain_numbers
 from voxflow.stores.storage import Storage, describe_storage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from voxflow.inspect.arrays import StoredArray
     from voxflow.inspect.find import Container
 
-__all__ = ["ArrayReport", "FileReport", "GraphReport", "describe"]
+__all__ = ["ArrayReport", "FileReport", "GraphReport", "describe", "highest_loss_first"]
 
 _REMOTE_BYTES = 1 << 23
 _MAX_ARRAYS = 200
@@ -316,6 +318,32 @@ def plain(value: Any) -> Any:
         return value
     text = str(value)
     return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}..."
+
+
+def loss_number(loss: Any) -> float | None:
+    """A loss as one number: the mean of several; None where it is none, or not finite.
+
+    >>> loss_number([1.0, 3.0]), loss_number("nan")
+    (2.0, None)
+    """
+    if isinstance(loss, list):
+        return float(np.mean(loss)) if loss else None
+    return float(loss) if isinstance(loss, int | float) and np.isfinite(loss) else None
+
+
+def highest_loss_first(reports: Iterable[FileReport]) -> list[FileReport]:
+    """Files in another order: the highest loss first, those without a loss last.
+
+    >>> reports = [FileReport("a", loss=1.0), FileReport("b"), FileReport("c", loss=2.0)]
+    >>> [report.path for report in highest_loss_first(reports)]
+    ['c', 'a', 'b']
+    """
+
+    def key(report: FileReport) -> float:
+        loss = loss_number(report.loss)
+        return np.inf if loss is None else -loss
+
+    return sorted(reports, key=key)
 
 
 def _said(error: BaseException) -> str:

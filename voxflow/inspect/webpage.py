@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from voxflow.inspect.describe import FileReport, describe_one, plain, told
+from voxflow.inspect.describe import FileReport, describe_one, loss_number, plain, told
 from voxflow.inspect.find import Paths, find_all
 from voxflow.inspect.graphs import read_graphs
 from voxflow.inspect.pack import Packed, fit, pack
@@ -103,7 +103,7 @@ def choose_shown(reports: Sequence[FileReport], most: int) -> list[int]:
     able = [i for i, report in enumerate(reports) if report.error is None]
     if len(able) <= most:
         return able
-    losses = {i: _number(reports[i].loss) for i in able}
+    losses = {i: loss_number(reports[i].loss) for i in able}
     with_loss = [i for i in able if losses[i] is not None]
     chosen = dict.fromkeys((able[0], able[-1]))
     chosen |= dict.fromkeys([max(with_loss, key=lambda i: losses[i] or 0.0)] if with_loss else [])
@@ -112,13 +112,6 @@ def choose_shown(reports: Sequence[FileReport], most: int) -> list[int]:
             break
         chosen |= dict.fromkeys(able[round(i)] for i in np.linspace(0, len(able) - 1, count))
     return sorted(list(chosen)[:most])
-
-
-def _number(loss: Any) -> float | None:
-    """A loss as one number; the mean of several."""
-    if isinstance(loss, list):
-        return float(np.mean(loss)) if loss else None
-    return float(loss) if isinstance(loss, int | float) and np.isfinite(loss) else None
 
 
 def _title(containers: Sequence[Container]) -> str:
@@ -142,7 +135,7 @@ def _file(report: FileReport, shown: bool) -> dict[str, Any]:
         "format": report.format,
         "error": report.error,
         "iteration": report.iteration,
-        "loss": _number(report.loss),
+        "loss": loss_number(report.loss),
         "lossText": None if report.loss is None else loss_text(report.loss),
         "token": token,
         "attrs": attrs,

@@ -44,6 +44,7 @@ from .schedules import (
     Updates,
 )
 from .session import Session
+from .snapshots import Snapshots
 from .status import Status
 from .stopping import (
     EarlyStopping,
@@ -107,6 +108,7 @@ __all__ = [
     "Series",
     "Session",
     "sma",
+    "Snapshots",
     "Status",
     "StepResult",
     "StopRule",

@@ -26,6 +26,7 @@ from voxflow.training.run_log import log_to
 from voxflow.training.scheduled import Scheduled
 from voxflow.training.schedules import Decay, Linear, Updates
 from voxflow.training.session import Session
+from voxflow.training.snapshots import Snapshots
 from voxflow.training.status import Status
 from voxflow.training.stopping import EarlyStopping, MaxActiveHours, MaxSteps, MaxWallHours
 from voxflow.training.validation import Validation
@@ -183,6 +184,8 @@ def _watching(config: Config, feed: Feed, model: Any) -> list[Any]:
         sections=previews.max_sections,
     )
     watching: list[Any] = [recorder, Status(_due(log.every), quiet=not log.status), pictures]
+    if config.snapshots is not None:
+        watching.append(Snapshots(_due(config.snapshots.every)))
     return [*watching, Plots(_due(log.every))] if log.plots else watching
 
 

@@ -9,18 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
-import torch
 
 from voxflow.nodes.scanning.callback import ScanCallback
 from voxflow.nodes.scanning.scan import Scan
 from voxflow.pictures import batch_picture, save_picture
 from voxflow.pipeline.data import Array, ArrayKey, ArraySpec, Batch, BatchRequest
 from voxflow.pipeline.engine import build
-from voxflow.pipeline.geometry import Coordinate, Roi
 from voxflow.torch.draws import drawing_from
 from voxflow.torch.modes import evaluating
 from voxflow.torch.predict import Predict
 from voxflow.training.aside import Aside
+from voxflow.training.outputs import with_outputs
 from voxflow.training.when import Every
 
 if TYPE_CHECKING:
@@ -204,7 +203,7 @@ class Previews:
         used = averages.used() if self.averaged and averages is not None else nullcontext()
         with used, evaluating(session.model), drawing_from(_SEED, session.device):
             if name == TRAINING:
-                batch = self._of_training(session)
+                batch = Batch() if self._last is None else with_outputs(session, self._last)
             else:
                 batch = self._of_region(session, self.regions[name])
         outputs = list(session._forward.outputs.values())
@@ -227,20 +226,6 @@ class Previews:
             made += Scan(region.block, progress_callback=ScanCallback())
         with build(made, seed=_SEED):
             return made.request_batch(region.request)  # type: ignore[no-any-return]
-
-    def _of_training(self, session: Session) -> Batch:
-        batch, seen = self._last, Batch()
-        if batch is None:
-            return seen
-        with torch.no_grad():
-            passed = session._forward(session.model, session.loss, batch)
-        for key, array in batch.items():
-            seen[key] = array
-        for name, key in session._forward.outputs.items():
-            tensor = passed.outputs[name].detach().cpu()
-            data = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
-            seen[key] = Array(data, _place_of(data.shape, session, batch))
-        return seen
 
     def _output(self, name: str, array: Array) -> dict[str, Array]:
         """An output, of which some channels are shown, and the class that is most likely."""
@@ -281,23 +266,3 @@ def _retyped(spec: ArraySpec, data: NDArray[Any]) -> ArraySpec:
     made = spec.copy()
     made.dtype = data.dtype
     return made
-
-
-def _place_of(shape: Sequence[int], session: Session, batch: Batch) -> ArraySpec:
-    """Where an output lies: where an array of the loss of the same size does, or in the middle."""
-    forward = session._forward
-    placed = [
-        batch[key]
-        for key in [*forward.loss_inputs.values(), *forward.inputs.values()]
-        if key in batch and batch[key].spec.roi is not None
-    ]
-    for array in placed:
-        region = array.spec.region
-        if tuple(array.shape[-region.dims :]) == tuple(shape[-region.dims :]):
-            return ArraySpec(region, array.spec.voxel_size, interpolatable=False)
-    if not placed:
-        return ArraySpec()
-    outer, size = placed[-1].spec.region, placed[-1].spec.voxel_size
-    size = Coordinate((1,) * outer.dims) if size is None else size
-    inner = Coordinate(shape[-outer.dims :]) * size
-    return ArraySpec(Roi(outer.offset + (outer.shape - inner) / size // 2 * size, inner), size)

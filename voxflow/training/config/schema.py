@@ -307,6 +307,12 @@ class PreviewSection(Section):
     max_sections: Count = option(5, "How many sections of a volume, from its middle.")
 
 
+class SnapshotSection(Section):
+    """Batches as files, to be looked at and made again."""
+
+    every: EverySection = option(lambda: EverySection(steps=1000), "When.")
+
+
 class LogSection(Section):
     """What is told while it runs."""
 
@@ -361,6 +367,9 @@ class Config(Section):
     stop: StopSection = option(..., "When the run ends.", "required")
     checkpoints: CheckpointSection = option(CheckpointSection, "Which checkpoints are kept.")
     previews: PreviewSection = option(PreviewSection, "Pictures of fixed regions.")
+    snapshots: SnapshotSection | None = option(
+        None, "Batches of the training as files, with their loss; null: none."
+    )
     log: LogSection = option(LogSection, "What is told while it runs.")
     run: RunSection = option(RunSection, "Where the run keeps everything.")
 
