@@ -9,6 +9,9 @@ from .attach import (
 )
 from .clock import Clock
 from .configured import make_session, train
+from .coverage import Coverage
+from .coverage_plot import plot_coverage
+from .covered import Branch, Covered, read_coverage, SourceMap
 from .curves import (
     ema,
     history,
@@ -62,9 +65,12 @@ from .when import Every, Moment
 __all__ = [
     "attach_to",
     "Attached",
+    "Branch",
     "Clock",
     "commands",
     "config",
+    "Coverage",
+    "Covered",
     "CsvLogger",
     "Decay",
     "describe_model",
@@ -90,11 +96,13 @@ __all__ = [
     "NoRunDir",
     "NotRunning",
     "Plateau",
+    "plot_coverage",
     "plot_history",
     "Plots",
     "Plotter",
     "PreviewRegion",
     "Previews",
+    "read_coverage",
     "read_events",
     "Recorder",
     "RegionValidation",
@@ -110,6 +118,7 @@ __all__ = [
     "sma",
     "Snapshots",
     "Status",
+    "SourceMap",
     "StepResult",
     "StopRule",
     "Targets",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from voxflow.torch.step_options import StepOptions
 from voxflow.torch.warm_start import freeze
 from voxflow.training.config.names import parse_dotted
+from voxflow.training.coverage import Coverage
 from voxflow.training.keeping import Keeper
 from voxflow.training.monitor import Monitor
 from voxflow.training.parts.feeds import make_feed
@@ -186,7 +187,10 @@ def _watching(config: Config, feed: Feed, model: Any) -> list[Any]:
     watching: list[Any] = [recorder, Status(_due(log.every), quiet=not log.status), pictures]
     if config.snapshots is not None:
         watching.append(Snapshots(_due(config.snapshots.every)))
-    return [*watching, Plots(_due(log.every))] if log.plots else watching
+    if log.plots:
+        watching.append(Plots(_due(log.every)))
+    # The last one: the first to end, so that the last picture has all of it.
+    return [*watching, Coverage()] if log.coverage else watching
 
 
 def _due(section: EverySection) -> Every:

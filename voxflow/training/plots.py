@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from voxflow.training.covered import find_coverage
 from voxflow.training.curves import Series, history
 
 if TYPE_CHECKING:
@@ -202,8 +203,7 @@ def _picture(
     smooth: Callable[[Series], Series],
     shortest: float,
 ) -> bytes:
-    figure_class = _figure_class()
-    figure = figure_class(figsize=(9, 5), dpi=100, layout="constrained")
+    figure = figure_class()(figsize=(9, 5), dpi=100, layout="constrained")
     axes = figure.add_subplot()
     for name, series in curves.items():
         x = series.steps.astype(np.float64) if over == "steps" else series.active / 3600
@@ -228,7 +228,8 @@ def _picture(
     return content.getvalue()
 
 
-def _figure_class() -> Any:
+def figure_class() -> Any:
+    """The figure of matplotlib. ImportError, with what to install, if it is not there."""
     try:
         # Not pyplot, which has a state, and windows.
         from matplotlib.figure import Figure
@@ -347,6 +348,11 @@ def _main() -> None:
     # A million events are a million objects, which would be gone through again and again.
     gc.disable()
     plot_history(given.path, given.folder)
+    if find_coverage(given.path) is not None:
+        # Not before: it takes from here how pictures are made.
+        from voxflow.training.coverage_plot import plot_coverage
+
+        plot_coverage(given.path, Path(given.folder) / "coverage.png")
 
 
 if __name__ == "__main__":

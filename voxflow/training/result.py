@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from voxflow.pipeline.data import Batch
+    from voxflow.pipeline.data.profiling import Read
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class StepResult:
         process, channels not counted.
     batch
         The last batch.
+    reads
+        What sources were asked for, for all batches of the step in this process.
     """
 
     number: int
@@ -36,6 +39,7 @@ class StepResult:
     seconds: float = 0.0
     voxels: int = 0
     batch: Batch | None = None
+    reads: tuple[Read, ...] = ()
 
 
 @dataclass(frozen=True)

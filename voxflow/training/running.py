@@ -231,7 +231,8 @@ class Run:
         session.record(metrics)
         session.metrics = {**session.metrics, **metrics}
         voxels = voxels_of(session._forward, stepped.last, self._dims) * len(batches)
-        return StepResult(session.step, stepped.loss, metrics, seconds, voxels, batches[-1])
+        reads = tuple(read for b in batches for read in b.profiling_stats.get_reads())
+        return StepResult(session.step, stepped.loss, metrics, seconds, voxels, batches[-1], reads)
 
     def _batches(self) -> tuple[list[Batch], list[int]]:
         """The next batches of this process, every so manieth of the run; seeds for torch."""

@@ -1,9 +1,12 @@
 import copy
 import pickle
 import time
+from fractions import Fraction
 
+import numpy as np
 import pytest
 
+import voxflow as gp
 from voxflow.pipeline.data.profiling import ProfilingStats, Timing, TimingSummary
 
 
@@ -139,3 +142,27 @@ def test_counts_add_up_and_travel(again):
     assert again(one).get_counts() == one.get_counts() != {}
     with pytest.raises(RuntimeError, match="has not been timed"):
         one.get_timing_summary("A")
+
+
+def test_reads_are_of_sources_alone_and_pass_on_with_the_batch():
+    raw, other = gp.ArrayKey("RAW"), gp.ArrayKey("OTHER")
+    spec = gp.ArraySpec(voxel_size=(Fraction(1, 2), 3))
+    image = np.zeros((40, 30), np.uint8)
+    sources = gp.ArraySource(raw, image, spec=spec), gp.ArraySource(other, image, spec=spec)
+    pipeline = sources + gp.MergeProvider() + gp.RandomLocation() + gp.Stack(2)
+    request = gp.BatchRequest()
+    request.add(raw, (5, 30))
+    request.add(other, (5, 30), placeholder=True)
+    with gp.build(pipeline, seed=0):
+        batch = pipeline.request_batch(request)
+        trace = pipeline.trace(batch.token)
+    reads = batch.profiling_stats.get_reads()
+    assert [(read.source, read.key) for read in reads] == [("ArraySource", "RAW")] * 2
+    asked = [v.request[raw].roi for v in trace if v.node == "ArraySource"]
+    assert [(read.begin, read.end) for read in reads] == [
+        (tuple(map(float, roi.begin)), tuple(map(float, roi.end))) for roi in asked
+    ]
+    again = pickle.loads(pickle.dumps(batch.profiling_stats))
+    assert again.get_reads() == reads
+    again.merge_with(batch.profiling_stats)
+    assert again.get_reads() == reads + reads

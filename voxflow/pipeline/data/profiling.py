@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from voxflow.pipeline.data.provider_spec import ProviderSpec
+
 _Record = tuple[str, str | None, float | None, float | None, float, str, int, int]
 """As `TimingRecord`, which takes longer to make."""
+
+_Read = tuple[str, str, tuple[float, ...], tuple[float, ...]]
+"""As `Read`."""
 
 
 class TimingRecord(NamedTuple):
@@ -43,6 +48,25 @@ class TimingRecord(NamedTuple):
     label: str
     process: int
     thread: int
+
+
+class Read(NamedTuple):
+    """A region that a source was asked for.
+
+    Attributes
+    ----------
+    source
+        The label of the source.
+    key
+        The array or graph.
+    begin, end
+        World units, one number for each spatial axis; rounded, as they are for statistics.
+    """
+
+    source: str
+    key: str
+    begin: tuple[float, ...]
+    end: tuple[float, ...]
 
 
 class Timing:
@@ -186,7 +210,7 @@ class TimingSummary:
 
 
 class ProfilingStats:
-    """The timings of all nodes that a batch went through, by node and method, and their counts.
+    """The timings of all nodes that a batch went through, their counts, and what sources read.
 
     Adding is cheap; timings are sorted into summaries only when somebody looks.
 
@@ -200,10 +224,12 @@ class ProfilingStats:
     (2.0, [('Pad', 'prepare'), ('Pad', 'process')])
     """
 
-    __slots__ = ("_counts", "_records", "_summaries", "_summarised")
+    __slots__ = ("_counts", "_reads", "_records", "_summaries", "_summarised")
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str]] = Counter()
+        # Plain tuples, which pass through workers a hundred times faster than regions do.
+        self._reads: list[_Read] = []
         self._records: list[_Record] = []
         self._summaries: dict[tuple[str, str | None], TimingSummary] = {}
         self._summarised = 0
@@ -272,13 +298,34 @@ class ProfilingStats:
         """How often what happened, by (node name, event)."""
         return dict(self._counts)
 
+    def note_reads(self, source: str, request: ProviderSpec) -> None:
+        """Write down the regions that a source is asked for.
+
+        >>> from voxflow.pipeline.data import ArrayKey, BatchRequest
+        >>> from voxflow.pipeline.geometry import Roi
+        >>> stats = ProfilingStats()
+        >>> stats.note_reads("ZarrSource", BatchRequest({ArrayKey("RAW"): Roi((10,), (5,))}))
+        >>> stats.get_reads()
+        [Read(source='ZarrSource', key='RAW', begin=(10.0,), end=(15.0,))]
+        """
+        for key, spec in request.items():
+            roi = spec.roi
+            if roi is not None and not spec.placeholder and not roi.unbounded:
+                begin, end = tuple(map(float, roi.begin)), tuple(map(float, roi.end))
+                self._reads.append((source, str(key), begin, end))
+
+    def get_reads(self) -> list[Read]:
+        """What sources were asked for of all that is in the batch, in the order of its coming."""
+        return list(map(Read._make, self._reads))
+
     def get_records(self) -> Iterator[TimingRecord]:
         """All that was timed, call by call, in the order of its coming."""
         return map(TimingRecord._make, self._records)
 
     def merge_with(self, other: ProfilingStats) -> None:
-        """Add all timings and counts of other stats."""
+        """Add all timings, counts and reads of other stats."""
         self._records.extend(other._records)
+        self._reads.extend(other._reads)
         self._counts.update(other._counts)
 
     def get_timing_summaries(self) -> dict[tuple[str, str | None], TimingSummary]:
@@ -334,11 +381,14 @@ class ProfilingStats:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The records say it all, summaries hold the same once more.
-        return _restore, (self._records, dict(self._counts))
+        return _restore, (self._records, dict(self._counts), self._reads)
 
 
-def _restore(records: list[_Record], counts: Mapping[tuple[str, str], int]) -> ProfilingStats:
+def _restore(
+    records: list[_Record], counts: Mapping[tuple[str, str], int], reads: list[_Read]
+) -> ProfilingStats:
     stats = ProfilingStats()
     stats._records = list(records)
+    stats._reads = list(reads)
     stats._counts.update(counts)
     return stats

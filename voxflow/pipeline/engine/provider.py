@@ -349,10 +349,10 @@ class BatchProvider(Chainable):
             raise TypeError(
                 f"{self.name()}: provide() has to return a Batch, it returned {batch!r}"
             )
-        name = type(self).__name__
-        batch.profiling_stats.record(
-            name, None, own.start, own.stop, own.seconds, label=self._engine_label
-        )
+        name, stats = type(self).__name__, batch.profiling_stats
+        stats.record(name, None, own.start, own.stop, own.seconds, label=self._engine_label)
+        if not self._upstream:
+            stats.note_reads(self._engine_label, request)
         drop_unrequested(batch, request)
         return batch
 

@@ -323,6 +323,9 @@ class LogSection(Section):
     plots: bool = option(True, "Whether curves are drawn.")
     tensorboard: bool = option(True, "Whether TensorBoard's files are written.")
     csv: bool = option(True, "Whether a table is written.")
+    coverage: bool = option(
+        True, "Whether it is counted which parts of the sources and which classes are seen."
+    )
     histograms: EverySection | None = option(
         None, "When TensorBoard gets histograms of the weights; null: never."
     )
