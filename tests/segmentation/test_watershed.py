@@ -134,5 +134,5 @@ def test_bad_sizes_are_refused():
 
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "skimage.segmentation", None)
-    with pytest.raises(ImportError, match=r'pip install "voxflow\[noise\]"'):
+    with pytest.raises(ImportError, match=r'pip install "voxflow\[segmentation\]"'):
         seeded_watershed(np.ones((2, 2)))

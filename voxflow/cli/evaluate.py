@@ -156,7 +156,7 @@ def _print(result: Found) -> None:
     try:
         from rich.console import Console
     except ImportError as error:
-        raise ImportError('tables need rich: pip install "voxflow[train]"') from error
+        raise ImportError('tables need rich: pip install "voxflow[segmentation]"') from error
     console = Console(highlight=False, soft_wrap=True)
     for note in result.notes:
         console.print(f"[yellow]note:[/] {_plain(note)}")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Watershed", "seeded_watershed"]
 
-_MISSING = 'a watershed needs scikit-image, which is not installed; pip install "voxflow[noise]"'
+_MISSING = 'a watershed needs scikit-image: pip install "voxflow[segmentation]"'
 
 
 def seeded_watershed(
