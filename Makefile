@@ -8,12 +8,13 @@ SPREAD := -n 2 --dist loadfile --no-loadscope-reorder
 COVERAGE := --cov --cov-report=term
 EXAMPLE := $(BIN)/python examples/cremi
 RUN := runs/cremi
+DATA ?= $(or $(VOXFLOW_DATA),data)
 
 .DEFAULT_GOAL := help
-.PHONY: help install format check kernels test test-all bench docs cremi clean
+.PHONY: help install format check kernels test test-all bench docs cremi fib25 gala clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): setup.cfg constraints.txt
 	@test -n "$(PYTHON)" || { echo "voxflow needs Python 3.11 or newer; none was found (set PYTHON=)" >&2; exit 1; }
@@ -59,6 +60,24 @@ cremi: $(STAMP)  ## the example from end to end, into runs/cremi: train, predict
 	$(EXAMPLE)/segment.py $(RUN)/untrained.hdf
 	$(EXAMPLE)/evaluate.py --data $(RUN)/data/sample_C.hdf $(RUN)/trained.hdf $(RUN)/untrained.hdf
 	$(EXAMPLE)/picture.py --data $(RUN)/data/sample_C.hdf $(RUN)/trained.hdf
+
+define score_held_out  # folder, data of the training, its planes, data that are held out, its planes
+	$(EXAMPLE)/choose.py --mirror --out $(1) --data $(2) $(3)
+	$(EXAMPLE)/predict.py --mirror --out $(1) --data $(4) $(5)
+	$(EXAMPLE)/segment.py $(1)/trained.hdf $(1)/untrained.hdf
+	$(EXAMPLE)/evaluate.py --data $(4) $(1)/trained.hdf $(1)/untrained.hdf
+	$(EXAMPLE)/picture.py --data $(4) $(1)/trained.hdf
+	$(BIN)/voxflow inspect $(4) $(1)/trained.hdf --png $(1)/sheet.png --html $(1)/page.html
+endef
+
+fib25: FIB25 := $(DATA)/fib25_train.hdf
+fib25: $(STAMP)  ## the same with a real volume in DATA, of which planes are held out, into runs/fib25
+	$(EXAMPLE)/train.py --out runs/fib25 --data $(FIB25) --planes 0 150 --iterations 800
+	$(call score_held_out,runs/fib25,$(FIB25),--planes 110 150,$(FIB25),--planes 150 180)
+
+gala: $(STAMP)  ## the same with two small real volumes in DATA, into runs/gala
+	$(EXAMPLE)/train.py --out runs/gala --data $(DATA)/gala_train.hdf --mirror --iterations 1000
+	$(call score_held_out,runs/gala,$(DATA)/gala_train.hdf,,$(DATA)/gala_test.hdf)
 
 clean:  ## forget what the tools left behind (.venv stays)
 	rm -rf build dist *.egg-info .coverage .coverage.* docs/_build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,5 +1,6 @@
 """What the scripts of this example share: paths, dataset names, the neighbourhood, files."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import voxflow as vf
@@ -7,26 +8,75 @@ from voxflow.stores import Geometry, create_dataset, open_dataset, read_geometry
 
 FOLDER = Path("runs/cremi")  # all that the scripts make, unless they are told otherwise
 TRAINED, UNTRAINED = FOLDER / "trained.hdf", FOLDER / "untrained.hdf"
+CHOSEN = "method.json"  # of choose.py, beside the predictions
 SAMPLES = [FOLDER / "data" / f"sample_{name}.hdf" for name in "ABC"]
 HELD_OUT = SAMPLES[2]  # never trained on
 
 RAW = "volumes/raw"
 LABELS = "volumes/labels/neuron_ids"
+FRAGMENTS = "volumes/labels/fragments"  # some files have them: a watershed by others
 AFFINITIES = "volumes/predictions/affinities"
 SEGMENTATION = "volumes/segmentation"
 
-# Pairs of voxels (z, y, x) of which the network says whether they are of one object: the direct
-# neighbours, which join voxels, and some further away, which keep objects apart.
-NEIGHBORHOOD = [
-    [-1, 0, 0],
-    [0, -1, 0],
-    [0, 0, -1],
-    [-2, 0, 0],
-    [0, -9, 0],
-    [0, 0, -9],
-    [-1, -9, 0],
-    [-1, 0, -9],
-]
+
+@dataclass(frozen=True)
+class Setting:
+    """What suits voxels of some shape; z y x throughout, in voxels."""
+
+    # Pairs of voxels of which the network says whether they are of one object: the direct
+    # neighbours, which join voxels, and some further away, which keep objects apart.
+    neighborhood: list[list[int]]
+    downsample: list[tuple[int, int, int]]  # of the U-Net, from level to level
+    finest: list[tuple[int, int, int]]  # the convolutions of its first level
+    crop: tuple[int, int, int]  # raw of a training sample
+    block: tuple[int, int, int]  # raw that is predicted at a time, at most
+    alike: list[int]  # axes that may change places
+    blurs: list[tuple[int, int, int]]  # of raw, for a watershed of it
+
+
+THICK = Setting(  # sections: thick as they are, not to be pooled, and each with its own defects
+    neighborhood=[
+        [-1, 0, 0],
+        [0, -1, 0],
+        [0, 0, -1],
+        [-2, 0, 0],
+        [0, -9, 0],
+        [0, 0, -9],
+        [-1, -9, 0],
+        [-1, 0, -9],
+    ],
+    downsample=[(1, 3, 3), (1, 3, 3)],
+    finest=[(1, 3, 3), (1, 3, 3)],
+    crop=(22, 142, 142),
+    block=(34, 214, 214),
+    alike=[1, 2],
+    blurs=[(1, 3, 3), (2, 6, 6), (3, 9, 9)],
+)
+ISOTROPIC = Setting(
+    neighborhood=[
+        [-1, 0, 0],
+        [0, -1, 0],
+        [0, 0, -1],
+        [-3, 0, 0],
+        [0, -3, 0],
+        [0, 0, -3],
+        [-9, 0, 0],
+        [0, -9, 0],
+        [0, 0, -9],
+    ],
+    downsample=[(2, 2, 2), (2, 2, 2)],
+    finest=[(3, 3, 3)],
+    crop=(86, 86, 86),
+    block=(110, 110, 110),
+    alike=[0, 1, 2],
+    blurs=[(3, 3, 3), (5, 5, 5), (8, 8, 8), (16, 16, 16)],
+)
+
+
+def setting(path):
+    """The one for the voxels of a file's raw."""
+    z, y, x = place(path, RAW).voxel_size
+    return THICK if z > 2 * max(y, x) else ISOTROPIC
 
 
 def place(path, dataset, planes=None):

@@ -1,9 +1,10 @@
-"""Score predictions and their segmentations against the labels, beside a watershed of raw.
+"""Score predictions and their segmentations against the labels, beside what needs no network.
 
     python examples/cremi/evaluate.py [FILE ...] [--data FILE]
 
 Each file holds `volumes/predictions/affinities` and, from segment.py, `volumes/segmentation`.
-Prints a table and writes scores.json. Lower is better, but for AUC.
+Prints a table and writes scores.json. Lower is better, but for AUC. What needs no network is a
+watershed of smoothed raw and, if the data have them, the `volumes/labels/fragments` of others.
 """
 
 import argparse
@@ -12,22 +13,21 @@ from pathlib import Path
 
 from common import (
     AFFINITIES,
+    FRAGMENTS,
     HELD_OUT,
     LABELS,
-    NEIGHBORHOOD,
     RAW,
     SEGMENTATION,
     TRAINED,
     UNTRAINED,
     load,
+    setting,
 )
 from segment import watershed_of_raw
 
 import voxflow as vf
 from voxflow.evaluation import evaluate_scores
-
-# Only pairs of direct neighbours: these are what joins voxels.
-NEAR = [c for c, offset in enumerate(NEIGHBORHOOD) if sum(map(abs, offset)) == 1]
+from voxflow.stores import list_datasets
 
 
 def score(segmentation, labels):
@@ -37,22 +37,26 @@ def score(segmentation, labels):
     return {title: found[name] for title, name in names.items()}
 
 
-def auc_of_affinities(affinities, labels, neighborhood=NEIGHBORHOOD, channels=NEAR):
-    """AUC over all pairs of direct neighbours of which both are labelled."""
-    options = {"neighborhood": neighborhood, "channels": channels, "thresholds": 1024}
+def auc_of_affinities(affinities, labels, neighborhood):
+    """AUC over all pairs of direct neighbours of which both are labelled: these join voxels."""
+    near = [c for c, offset in enumerate(neighborhood) if sum(map(abs, offset)) == 1]
+    options = {"neighborhood": neighborhood, "channels": near, "thresholds": 1024}
     return evaluate_scores(labels, affinities, **options).roc_area
 
 
 def evaluate(data, files):
-    """Scores {name: {measure: value}} of prediction files and of the watershed of raw."""
-    labels, scores = (data, LABELS), {}
+    """Scores {name: {measure: value}} of prediction files, and of what needs no network."""
+    labels, suited, scores = (data, LABELS), setting(data), {}
     for path in files:
         scores[path.stem] = score((path, SEGMENTATION), labels)
-        scores[path.stem]["auc"] = auc_of_affinities((path, AFFINITIES), labels)
-    region = load(files[0], SEGMENTATION).spec.roi
-    raw = load(data, RAW).crop(region.intersect(load(data, LABELS).spec.roi))
-    basins = vf.Array(watershed_of_raw(raw.data), raw.spec)
-    scores["watershed of raw"] = score(basins, labels)
+        affinities = path, AFFINITIES
+        scores[path.stem]["auc"] = auc_of_affinities(affinities, labels, suited.neighborhood)
+    region = load(files[0], SEGMENTATION).spec.roi.intersect(load(data, LABELS).spec.roi)
+    if FRAGMENTS in list_datasets(data):
+        scores["fragments"] = score(load(data, FRAGMENTS).crop(region), labels)
+    raw = load(data, RAW).crop(region)
+    watersheds = [score(watershed_of_raw(raw, sigma), labels) for sigma in suited.blurs]
+    scores["watershed of raw"] = min(watersheds, key=lambda found: found["voi_sum"])
     return scores
 
 

@@ -1,20 +1,19 @@
 """The network of this example: a small 3D U-Net with valid convolutions."""
 
-from common import NEIGHBORHOOD
 from torch import nn
 
 from voxflow.models import UNet
 
 
-def make_network():
+def make_network(setting):
     """Raw (sample, 1, z, y, x; -1 ... 1) to affinities (sample, channel, z, y, x; 0 ... 1)."""
     unet = UNet(
         in_channels=1,
-        out_channels=len(NEIGHBORHOOD),
+        out_channels=len(setting.neighborhood),
         fmaps=12,
         fmap_factor=3,
-        downsample=[(1, 3, 3), (1, 3, 3)],  # sections are thick as they are
-        level_kernels={0: [(1, 3, 3), (1, 3, 3)]},
+        downsample=setting.downsample,
+        level_kernels={0: setting.finest},
     )
     for layer in unet.modules():  # weights that suit ReLU: it learns from the first step on
         if isinstance(layer, (nn.Conv3d, nn.ConvTranspose3d)):

@@ -14,11 +14,11 @@ from common import (
     AFFINITIES,
     FOLDER,
     HELD_OUT,
-    NEIGHBORHOOD,
     RAW,
     TRAINED,
     UNTRAINED,
     place,
+    setting,
     source,
 )
 from network import make_network
@@ -27,13 +27,12 @@ import voxflow as vf
 from voxflow.models import analyse
 from voxflow.torch import Predict, latest_checkpoint
 
-BLOCK = (34, 214, 214)  # voxels of raw at a time, at most
-
 
 def predict(data, file, checkpoint=None, planes=None, mirror=False):
     """Predict what can be, or only these planes, into a file; without checkpoint: untrained."""
     torch.manual_seed(0)
-    network = make_network().eval()
+    suited = setting(data)
+    network = make_network(suited).eval()
     raw, predicted = vf.ArrayKey("RAW"), vf.ArrayKey("PREDICTED")
 
     geometry, voxel_size = analyse(network), place(data, RAW).voxel_size
@@ -45,14 +44,14 @@ def predict(data, file, checkpoint=None, planes=None, mirror=False):
         region = region.intersect(place(data, RAW, planes).roi)
     largest = region.shape / voxel_size + 2 * geometry.context
     input_shape, output_shape = geometry.fit(
-        [min(*sizes) for sizes in zip(BLOCK, largest, strict=True)]
+        [min(*sizes) for sizes in zip(suited.block, largest, strict=True)]
     )
     block = vf.BatchRequest()
     block.add(raw, input_shape * voxel_size)
     block.add(predicted, output_shape * voxel_size)
 
     # The file will say which voxels its channels compare.
-    specs = {predicted: vf.ArraySpec(kind=vf.Affinities(NEIGHBORHOOD))}
+    specs = {predicted: vf.ArraySpec(kind=vf.Affinities(suited.neighborhood))}
     pipeline = (
         source(data, {raw: RAW})
         + vf.Normalize(raw)

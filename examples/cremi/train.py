@@ -1,6 +1,6 @@
 """Train a network to say of each voxel with which neighbours it is of one object.
 
-    python examples/cremi/train.py [--data FILE ...] [--planes BEGIN END]
+    python examples/cremi/train.py [--data FILE ...] [--planes BEGIN END] [--mirror]
 
 leaves checkpoints, a TensorBoard log and snapshots in runs/cremi. Where checkpoints are, it goes
 on from the latest one.
@@ -10,8 +10,9 @@ import argparse
 import logging
 from pathlib import Path
 
+import numpy as np
 import torch
-from common import FOLDER, LABELS, NEIGHBORHOOD, RAW, SAMPLES, place, source
+from common import FOLDER, LABELS, RAW, SAMPLES, THICK, place, setting, source
 from network import make_network
 from tqdm import tqdm
 
@@ -20,16 +21,20 @@ from voxflow.models import analyse
 from voxflow.torch import Train
 
 
-def train(files, planes=None, out=FOLDER, iterations=500, workers=1, seed=0):
+def train(files, planes=None, mirror=False, out=FOLDER, iterations=500, workers=1, seed=0):
     """Train on the labelled planes (begin, end; None: all) of files."""
     torch.manual_seed(seed)
-    network = make_network()
+    suited = setting(files[0])
+    network = make_network(suited)
     raw, labels = vf.ArrayKey("RAW"), vf.ArrayKey("LABELS")
     affinities, weights = vf.ArrayKey("AFFINITIES"), vf.ArrayKey("WEIGHTS")
     predicted = vf.ArrayKey("PREDICTED")
 
     voxel_size = place(files[0], RAW).voxel_size
-    input_shape, output_shape = analyse(network).fit((22, 142, 142))
+    geometry = analyse(network)
+    largest = room(files, planes, suited) + 2 * np.array(geometry.context)
+    input_shape, output_shape = geometry.fit(np.minimum(suited.crop, largest))
+    padding = geometry.context * voxel_size if mirror else 0
     request = vf.BatchRequest()
     request.add(raw, input_shape * voxel_size)
     request.add(affinities, output_shape * voxel_size)
@@ -53,15 +58,16 @@ def train(files, planes=None, out=FOLDER, iterations=500, workers=1, seed=0):
         tuple(
             source(file, {raw: RAW, labels: LABELS}, planes)
             + vf.Normalize(raw)
+            + vf.Pad(raw, padding, mode="reflect")
             + vf.RandomLocation()
             for file in files
         )
         + vf.RandomProvider()
-        + vf.SimpleAugment(transpose_only=[1, 2])
-        + vf.IntensityAugment(raw, 0.85, 1.15, -0.08, 0.08, z_section_wise=True)
+        + vf.SimpleAugment(transpose_only=suited.alike)
+        + vf.IntensityAugment(raw, 0.85, 1.15, -0.08, 0.08, z_section_wise=suited is THICK)
         + vf.IntensityScaleShift(raw, 2, -1)
-        + vf.GrowBoundary(labels, only_xy=True)
-        + vf.AddAffinities(NEIGHBORHOOD, labels, affinities, dtype="float32")
+        + vf.GrowBoundary(labels, only_xy=suited is THICK)
+        + vf.AddAffinities(suited.neighborhood, labels, affinities, dtype="float32")
         + vf.BalanceLabels(affinities, weights, slab=(1, -1, -1, -1))
         + vf.Unsqueeze([raw])
         + vf.Stack(1)
@@ -89,10 +95,20 @@ def train(files, planes=None, out=FOLDER, iterations=500, workers=1, seed=0):
             progress.set_postfix(loss=f"{batch.loss:.3f}")
 
 
+def room(files, planes, setting):
+    """How large affinities can be (z y x) that fit into the labels, mirrored and transposed."""
+    sizes = [place(file, LABELS, planes) for file in files]
+    sizes = np.min([spec.roi.shape / spec.voxel_size for spec in sizes], axis=0)
+    sizes = sizes - 2 * np.abs(setting.neighborhood).max(axis=0) - 1
+    sizes[setting.alike] = sizes[setting.alike].min()
+    return sizes.astype(int)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, nargs="+", default=SAMPLES[:2])
     parser.add_argument("--planes", type=int, nargs=2, help="train on these only: begin, end")
+    parser.add_argument("--mirror", action="store_true", help="continue raw at its border")
     parser.add_argument("--out", type=Path, default=FOLDER, help="folder")
     parser.add_argument("--iterations", type=int, default=500)
     parser.add_argument("--workers", type=int, default=1, help="processes that make batches")

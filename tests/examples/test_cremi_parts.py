@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import voxflow as vf
+from voxflow.segmentation import MutexWatershed, Watershed
 
 SCRIPTS = Path(__file__).parents[2] / "examples" / "cremi"
 NAMES = ("common", "sample", "segment", "evaluate", "picture")
@@ -100,7 +101,7 @@ def test_borders_of_neurites_are_darker_than_their_inside(scripts):
 
 def test_perfect_affinities_give_the_objects_back(scripts, blobs, tmp_path):
     segment, common = scripts["segment"], scripts["common"]
-    affinities = 0.2 + 0.6 * affinities_of(blobs, common.NEIGHBORHOOD)
+    affinities = 0.2 + 0.6 * affinities_of(blobs, common.THICK.neighborhood)
     for data in affinities.astype(np.float32), (affinities * 255).astype(np.uint8):
         file = tmp_path / f"{data.dtype}.hdf"
         common.save(file, common.AFFINITIES, predicted(scripts, data, (0, 0, 0)))
@@ -114,9 +115,40 @@ def test_small_objects_go_to_the_nearest_in_their_section(scripts):
     instances[1] = 9
     instances[1, 2, 2] = 3
     instances[1, 4:] = 0  # more than min_size, but no object
-    cleaned = scripts["segment"].merge_small(instances, min_size=5)
+    cleaned = scripts["segment"].merge_small(instances, 5, (40, 4, 4))
     assert (cleaned[1] == 9).all()
     assert (cleaned[[0, 2]] == 7).all()
+
+
+def test_what_suits_is_told_from_the_voxels(scripts, tmp_path):
+    common = scripts["common"]
+    for name, voxel_size in ("thick", (40, 4, 4)), ("isotropic", (10, 10, 10)):
+        raw = place(np.zeros((2, 2, 2), np.uint8), (0, 0, 0), voxel_size)
+        common.save(tmp_path / f"{name}.hdf", common.RAW, raw)
+    assert common.setting(tmp_path / "thick.hdf") is common.THICK
+    assert common.setting(tmp_path / "isotropic.hdf") is common.ISOTROPIC
+
+
+def test_the_chosen_method_is_taken(scripts, tmp_path):
+    segment = scripts["segment"]
+    assert segment.chosen(tmp_path) == MutexWatershed()
+    text = '{"method": "Watershed", "threshold": 0.3, "foreground": null}'
+    (tmp_path / "method.json").write_text(text)
+    assert segment.chosen(tmp_path) == Watershed(threshold=0.3)
+
+
+def test_fragments_of_others_are_scored_where_the_file_has_them(scripts, blobs, tmp_path):
+    common, file = scripts["common"], tmp_path / "a.hdf"
+    raw = place(np.random.default_rng(0).integers(0, 255, blobs.shape, np.uint8), (0, 0, 0))
+    affinities = affinities_of(blobs, common.THICK.neighborhood).astype(np.float32)
+    common.save(file, common.RAW, raw)
+    for name in common.LABELS, common.SEGMENTATION, common.FRAGMENTS:
+        common.save(file, name, place(blobs, (0, 0, 0)))
+    common.save(file, common.AFFINITIES, predicted(scripts, affinities, (0, 0, 0)))
+    scores = scripts["evaluate"].evaluate(file, [file])
+    assert list(scores) == ["a", "fragments", "watershed of raw"]
+    assert scores["fragments"]["voi_sum"] == pytest.approx(0)
+    assert scores["watershed of raw"]["voi_sum"] > 0.5
 
 
 def place(data, offset, voxel_size=(40, 4, 4)):
@@ -126,7 +158,7 @@ def place(data, offset, voxel_size=(40, 4, 4)):
 
 def predicted(scripts, data, offset):
     affinities = place(data, offset)
-    affinities.spec.kind = vf.Affinities(scripts["common"].NEIGHBORHOOD)
+    affinities.spec.kind = vf.Affinities(scripts["common"].THICK.neighborhood)
     return affinities
 
 
@@ -167,7 +199,7 @@ def test_scores_of_known_segmentations(scripts, blobs):
 
 
 def test_auc_of_affinities_looks_along_the_offsets(scripts, blobs):
-    evaluate, neighborhood = scripts["evaluate"], scripts["common"].NEIGHBORHOOD
+    evaluate, neighborhood = scripts["evaluate"], scripts["common"].THICK.neighborhood
     affinities = affinities_of(blobs, neighborhood)
     assert evaluate.auc_of_affinities(affinities, blobs, neighborhood) == 1
     assert evaluate.auc_of_affinities(1 - affinities, blobs, neighborhood) == 0
@@ -178,7 +210,7 @@ def test_auc_of_affinities_looks_along_the_offsets(scripts, blobs):
 def test_scripts_run_one_after_the_other(scripts, data, tmp_path, capsys):
     common, source = scripts["common"], data / "sample_C.hdf"
     labels = common.load(source, common.LABELS)
-    good = affinities_of(labels.data[:, 4:], common.NEIGHBORHOOD)
+    good = affinities_of(labels.data[:, 4:], common.THICK.neighborhood)
     bad = np.random.default_rng(0).random(good.shape)
     for name, affinities in ("trained", good), ("untrained", bad):
         file = tmp_path / f"{name}.hdf"
