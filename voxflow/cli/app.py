@@ -17,6 +17,7 @@ from voxflow.cli.plot import plot
 from voxflow.cli.segment import segment
 from voxflow.cli.train import train
 from voxflow.cli.view import view
+from voxflow.cli.tune import tune
 from voxflow.training.config import ConfigError, ConfigWarning
 from voxflow.version_info import version
 
@@ -75,3 +76,4 @@ app.add_command(inspect)
 app.add_command(segment)
 app.add_command(train)
 app.add_command(view)
+app.add_command(tune)

@@ -12,10 +12,17 @@ from voxflow.training.config.settings import explain as explained
 from voxflow.training.config.settings import said
 from voxflow.training.config.text import write_yaml
 
-__all__ = ["FILE", "KEYS", "LENIENT", "config"]
+__all__ = ["FILE", "KEYS", "LENIENT", "MORE", "config"]
 
 FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False))
 KEYS = click.argument("assignments", metavar="[KEY=VALUE]...", nargs=-1)
+MORE = click.option(
+    "--with",
+    "more",
+    type=click.Path(exists=True, dir_okay=False),
+    multiple=True,
+    help="A file on top of FILE, such as best.yaml of a tuning; may be given again.",
+)
 LENIENT = click.option(
     "--lenient", is_flag=True, help="Warn of keys that are not known, and go on without them."
 )
@@ -29,11 +36,14 @@ def config() -> None:
 @config.command()
 @FILE
 @KEYS
+@MORE
 @LENIENT
 @click.option("--yaml", "as_yaml", is_flag=True, help="As a file that reproduces the run.")
-def show(file: str, assignments: tuple[str, ...], lenient: bool, as_yaml: bool) -> None:
+def show(
+    file: str, assignments: tuple[str, ...], more: tuple[str, ...], lenient: bool, as_yaml: bool
+) -> None:
     """Print every option of FILE, its value, and where that is from."""
-    settings = load_config(file, assignments, lenient=lenient)
+    settings = load_config(file, assignments, more=more, lenient=lenient)
     if as_yaml:
         click.echo(settings.dump(), nl=False)
         return

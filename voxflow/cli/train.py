@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import click
 from tqdm import tqdm
 
-from voxflow.cli.config import FILE, KEYS, LENIENT
+from voxflow.cli.config import FILE, KEYS, LENIENT, MORE
 from voxflow.training.config import load_config
 from voxflow.training.run_dir import NoRunDir, RunDirTaken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["train"]
+__all__ = ["messages_above_the_line", "train"]
 
 
 class _Above(logging.Handler):
@@ -29,7 +29,8 @@ class _Above(logging.Handler):
 
 
 @contextlib.contextmanager
-def _messages_above_the_line() -> Iterator[None]:
+def messages_above_the_line() -> Iterator[None]:
+    """Messages are printed, above the line that says how a training goes."""
     root, handler = logging.getLogger(), _Above(logging.INFO)
     level = root.level
     root.setLevel(logging.INFO)
@@ -44,6 +45,7 @@ def _messages_above_the_line() -> Iterator[None]:
 @click.command()
 @FILE
 @KEYS
+@MORE
 @LENIENT
 @click.option("--resume", is_flag=True, help="Go on with the run in the run directory.")
 @click.option(
@@ -55,6 +57,7 @@ def _messages_above_the_line() -> Iterator[None]:
 def train(
     file: str,
     assignments: tuple[str, ...],
+    more: tuple[str, ...],
     lenient: bool,
     resume: bool,
     run_dir: str | None,
@@ -62,14 +65,14 @@ def train(
 ) -> None:
     """Train as FILE says, with options changed by KEY=VALUE, such as optimizer.lr=0.01."""
     assignments += () if device is None else (f"device={device}",)
-    settings = load_config(file, assignments, lenient=lenient)
+    settings = load_config(file, assignments, more=more, lenient=lenient)
     # Not before: mistakes are told at once, and torch takes its time.
     import voxflow.training
 
     try:
-        with _messages_above_the_line():
+        with messages_above_the_line():
             report = voxflow.training.train(
-                settings, resume=resume, run_dir=run_dir, scripts=[file]
+                settings, resume=resume, run_dir=run_dir, scripts=[file, *more]
             )
     except RunDirTaken as error:
         hint = "go on with --resume, or begin anew with run.exists=new, name=... or --run-dir"

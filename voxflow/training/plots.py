@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-__all__ = ["Plotter", "plot_history", "thinned", "value_limits"]
+__all__ = ["Plotter", "figure_class", "plot_history", "thinned", "value_limits"]
 
 logger = logging.getLogger(__name__)
 
@@ -229,7 +229,13 @@ def _picture(
 
 
 def figure_class() -> Any:
-    """The figure of matplotlib. ImportError, with what to install, if it is not there."""
+    """The figure of matplotlib.
+
+    Raises
+    ------
+    ImportError
+        If it is not installed.
+    """
     try:
         # Not pyplot, which has a state, and windows.
         from matplotlib.figure import Figure

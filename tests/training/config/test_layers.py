@@ -84,6 +84,17 @@ def test_each_layer_wins_over_those_before(write):
     ]
 
 
+def test_more_files_are_on_top_of_the_first_and_below_the_command_line(write):
+    run = write(GOOD)
+    one = write("optimizer: {lr: 0.5, weight_decay: 0.1}", "one.yaml")
+    other = write("optimizer: {lr: 0.25}\nstop: {steps: 7}", "other.yaml")
+    found = load(run, "stop.steps=8", more=[one, other])
+    assert (found.config.optimizer.lr, found.config.optimizer.weight_decay) == (0.25, 0.1)
+    assert found.config.stop.steps == 8
+    assert found.origin("optimizer.lr") == f"{other}:1"
+    assert found.config.name == "run"
+
+
 def test_mappings_are_merged_and_lists_replaced(write):
     user = write("data: {input_shape: [8, 8, 8]}\nmodel: {options: {fmaps: 3}}", "user.yaml")
     config = load(write(GOOD), user=user).config

@@ -1,4 +1,4 @@
-"""Defaults, the user's file, the run's file, the command line: later ones win."""
+"""Defaults, the user's file, the run's files, the command line: later ones win."""
 
 from __future__ import annotations
 
@@ -67,6 +67,7 @@ def load_config(
     file: str | Path | None = None,
     assignments: Sequence[str] = (),
     *,
+    more: Sequence[str | Path] = (),
     user: str | Path | None = None,
     lenient: bool = False,
     environment: Mapping[str, str] | None = None,
@@ -81,6 +82,8 @@ def load_config(
         A YAML file, or a Python file, which is run.
     assignments
         ``key=value``, as on the command line: a dotted key, and a value as in YAML.
+    more
+        Files on top of it, one on the other, such as the best values that a tuning has written.
     user
         The file of the user's own defaults; None: `user_file`, if it is there.
     lenient
@@ -105,7 +108,7 @@ def load_config(
     """
     variables = os.environ if environment is None else environment
     mistakes: list[Mistake] = []
-    layers = list(_read(file, assignments, user, variables, mistakes))
+    layers = list(_read([file, *more], assignments, user, variables, mistakes))
     unread = file is not None and all(layer.name != str(file) for layer in layers)
     merged, origins = _merged(layers, variables, mistakes)
     if file is not None and "name" not in merged:
@@ -124,7 +127,7 @@ def load_config(
 
 
 def _read(
-    file: str | Path | None,
+    run: Sequence[str | Path | None],
     assignments: Sequence[str],
     user: str | Path | None,
     environment: Mapping[str, str],
@@ -132,7 +135,7 @@ def _read(
 ) -> Iterable[Layer]:
     own = user_file(environment) if user is None else Path(user)
     files = [own] if user is not None or own.is_file() else []
-    for path in [*files, *([Path(file)] if file is not None else [])]:
+    for path in [*files, *(Path(file) for file in run if file is not None)]:
         try:
             yield _layer(path)
         except ConfigError as error:

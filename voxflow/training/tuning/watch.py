@@ -1,0 +1,50 @@
+"""A session is watched for a tuning: what its validations find, and whether it is worth the time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from voxflow.training.result import StepResult
+    from voxflow.training.session import Session
+
+__all__ = ["Watch"]
+
+
+class Watch:
+    """Reports each value of a metric, and ends the run if it is told to: a hook of a session.
+
+    Parameters
+    ----------
+    metric
+        The name of a value that the validation finds, such as ``"validation.loss"``.
+    report
+        Called with the number of steps that are done and the value; returns whether the run is to
+        end, as others were better by then.
+
+    Attributes
+    ----------
+    pruned
+        Whether the run was ended for that.
+    broken_off
+        Why somebody else has asked the run to end, if so.
+    """
+
+    def __init__(self, metric: str, report: Callable[[int, float], bool]) -> None:
+        self.metric = metric
+        self._report = report
+        self.pruned = False
+        self.broken_off: str | None = None
+
+    def after_step(self, session: Session, step: StepResult) -> None:
+        """Report the value, if there is one."""
+        if self.metric in step.metrics and self._report(step.number, step.metrics[self.metric]):
+            self.pruned = True
+            session.request_stop("it was pruned", save=False)
+
+    def end(self, session: Session) -> None:
+        """See why the run ends."""
+        if not self.pruned:
+            self.broken_off = session.stop_reason
