@@ -114,10 +114,10 @@ def load_config(
     if file is not None and "name" not in merged:
         merged["name"] = Path(file).stem
         origins["name",] = f"the name of {file}"
-    config, more, unknown = validated(merged, origins, lenient=lenient, complete=not unread)
+    config, invalid, unknown = validated(merged, origins, lenient=lenient, complete=not unread)
     told = {mistake.key for mistake in mistakes if mistake.key}
-    more = [mistake for mistake in more if mistake.key not in told]
-    mistakes += [m if m.where else replace(m, where=str(file or "")) for m in more]
+    invalid = [mistake for mistake in invalid if mistake.key not in told]
+    mistakes += [m if m.where else replace(m, where=str(file or "")) for m in invalid]
     places = {layer.name: number for number, layer in enumerate(layers)}
     if mistakes or config is None:
         raise ConfigError(sorted(mistakes, key=lambda mistake: _order(mistake, places)))

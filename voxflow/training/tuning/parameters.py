@@ -154,7 +154,9 @@ def _range(key: str, low: Any, high: Any, log: bool) -> Range:
             raise ValueError(f"{key} takes whole numbers")
     elif kind.startswith("number"):
         whole = False
-    return Range(*(ends if whole else map(float, ends)), log=log, whole=whole)
+    if not whole:
+        low, high = float(low), float(high)
+    return Range(low, high, log, whole)
 
 
 def assignment(key: str, value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +106,7 @@ def _options(report: TuneReport) -> Any:
         with_key = [trial for trial in report.trials if key in trial.values]
         values = [trial.values[key] for trial in with_key]
         if _are_numbers(values):
-            _points(axes, report, lambda trial, key=key: trial.values.get(key))
+            _points(axes, report, partial(_value, key))
             if min(values) > 0 and max(values) / min(values) >= 10:
                 axes.set_xscale("log")
         else:
@@ -117,6 +118,10 @@ def _options(report: TuneReport) -> Any:
         axes.set_ylabel(report.metric)
     every.flat[0].legend()
     return figure
+
+
+def _value(key: str, trial: Trial) -> Any:
+    return trial.values.get(key)
 
 
 def _are_numbers(values: list[Any]) -> bool:

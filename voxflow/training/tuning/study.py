@@ -132,7 +132,7 @@ class Study:
         seed: int = 0,
         prune: bool = True,
     ) -> None:
-        optuna = _optuna()
+        optuna = _checked()
         self.folder = Path(folder).absolute()
         self.mode = mode
         self._seed = seed
@@ -225,7 +225,8 @@ class Study:
 
     def _begun_before(self) -> Trial | None:
         """A trial whose process is gone."""
-        optuna = _optuna()
+        import optuna
+
         for trial in self._study.get_trials(
             deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)
         ):
@@ -310,7 +311,8 @@ class Study:
         self._let_go(number)
 
     def _tell(self, number: int, ended: Ended) -> None:
-        states = _optuna().trial.TrialState
+        from optuna.trial import TrialState as states  # noqa: N813
+
         best = _best(self._storage.get_trial(self._id(number)).intermediate_values, self.mode)
         if ended.state == "finished" and best is None:
             ended = Ended("failed", "its validations found no finite value")
@@ -326,7 +328,10 @@ class Study:
             self._storage.set_trial_user_attr(self._id(number), name, value)
 
     def _id(self, number: int) -> int:
-        return self._storage.get_trial_id_from_study_id_trial_number(self._study._study_id, number)
+        found: int = self._storage.get_trial_id_from_study_id_trial_number(
+            self._study._study_id, number
+        )
+        return found
 
     def _agree(self, facts: dict[str, Any]) -> None:
         there = self._study.user_attrs.get("facts")
@@ -341,7 +346,7 @@ class Study:
             )
 
 
-def _optuna() -> Any:
+def _checked() -> Any:
     try:
         import optuna
     except ImportError as error:
@@ -352,23 +357,27 @@ def _optuna() -> Any:
 
 def _sampler(stage: Stage, seed: int) -> optuna.samplers.BaseSampler:
     """What draws one trial: its draws follow from the seed and from what was found before."""
-    samplers = _optuna().samplers
+    from optuna import samplers
+
     if stage.how == "model":
         return samplers.TPESampler(seed=seed % 2**32, constant_liar=True)
     return samplers.RandomSampler(seed=seed % 2**32)
 
 
 def _distribution(values: Range | Choice) -> optuna.distributions.BaseDistribution:
-    kinds = _optuna().distributions
+    from optuna import distributions as kinds
+
     if isinstance(values, Choice):
         # As text: a choice may be a list, which Optuna does not take.
         return kinds.CategoricalDistribution(tuple(map(said, values.values)))
-    kind = kinds.IntDistribution if values.whole else kinds.FloatDistribution
-    return kind(values.low, values.high, log=values.log)
+    if values.whole:
+        return kinds.IntDistribution(int(values.low), int(values.high), log=values.log)
+    return kinds.FloatDistribution(values.low, values.high, log=values.log)
 
 
 def _told(trial: optuna.trial.FrozenTrial, mode: str) -> Trial:
-    states = _optuna().trial.TrialState
+    from optuna.trial import TrialState as states  # noqa: N813
+
     names: dict[Any, State] = {
         states.COMPLETE: "finished",
         states.PRUNED: "pruned",

@@ -208,7 +208,8 @@ class _Tuning:
             self._end(trial, ended)
             if error is not None:
                 raise error
-            _free_memory()
+            if ended.state == "failed":
+                _free_memory()
         return None
 
     def _made(self, trial: Trial, watch: Watch) -> tuple[Ended | None, Exception | None]:

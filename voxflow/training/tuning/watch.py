@@ -1,4 +1,4 @@
-"""A session is watched for a tuning: what its validations find, and whether it is worth the time."""
+"""A session is watched for a tuning: what its validations find, and whether it is worth it."""
 
 from __future__ import annotations
 
