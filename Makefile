@@ -20,7 +20,7 @@ $(STAMP): setup.cfg constraints.txt
 	@test -n "$(PYTHON)" || { echo "voxflow needs Python 3.11 or newer; none was found (set PYTHON=)" >&2; exit 1; }
 	test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "voxflow needs Python 3.11 or newer, $(VENV) has " + sys.version)'
-	$(BIN)/python -m pip install -q --no-compile -c constraints.txt -e ".[console,dev,docs,examples,jax,scan,torch,train]"
+	$(BIN)/python -m pip install -q --no-compile -c constraints.txt -e ".[console,dev,docs,examples,jax,scan,torch,train,tune]"
 	touch $@
 
 install: $(STAMP)  ## make .venv with everything that development needs

@@ -144,7 +144,12 @@ def _tuned(
     config = settings.config
     where = Path(config.run.folder) / f"{config.name}-tune-{kind}" if folder is None else folder
     from voxflow.training import tuning
+    from voxflow.training.tuning.study import load_optuna
 
+    try:
+        load_optuna()
+    except ImportError as error:
+        raise click.ClickException(str(error)) from error
     try:
         with messages_above_the_line():
             report = tuning.tune(
@@ -158,10 +163,10 @@ def _tuned(
                 keep_all=keep_all,
                 scripts=[file, *more],
             )
-    except ImportError as error:
-        raise click.ClickException(str(error)) from error
     except tuning.OtherStudy as error:
         raise click.UsageError(f"{error} (--folder)") from error
+    except tuning.NotTunable as error:
+        raise click.UsageError(str(error)) from error
     _finish(report, file, direction)
 
 

@@ -26,7 +26,8 @@ from voxflow.training.tuning import (
     lr_stages,
     tune,
 )
-from voxflow.training.tuning.study import Ended, Study
+from voxflow.training.tuning.study import Study
+from voxflow.training.tuning.trial import Ended
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "toy"
 SPACE = {"optimizer.lr": Range(1e-6, 1e-1, log=True), "optimizer.name": Choice(("Adam", "SGD"))}

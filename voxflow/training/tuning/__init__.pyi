@@ -2,8 +2,14 @@
 
 from .parameters import Choice, parse_parameter, Range
 from .pictures import draw_tuning
-from .stages import batch_stages, lr_stages, Stage
-from .study import OtherStudy, Trial
+from .stages import (
+    batch_stages,
+    lr_stages,
+    NotTunable,
+    Stage,
+)
+from .study import OtherStudy
+from .trial import Trial
 from .tune import tune, TuneReport
 
 __all__ = [
@@ -11,6 +17,7 @@ __all__ = [
     "Choice",
     "draw_tuning",
     "lr_stages",
+    "NotTunable",
     "OtherStudy",
     "parse_parameter",
     "Range",

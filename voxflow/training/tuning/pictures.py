@@ -16,7 +16,7 @@ from voxflow.training.tuning.report import tuned
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from voxflow.training.tuning.study import Trial
+    from voxflow.training.tuning.trial import Trial
     from voxflow.training.tuning.tune import TuneReport
 
 __all__ = ["draw_tuning"]

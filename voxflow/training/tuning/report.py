@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from voxflow.training.tuning.study import Trial
+    from voxflow.training.tuning.trial import Trial
 
 __all__ = ["BEST", "TABLE", "ranked", "tuned", "write_best", "write_table"]
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from voxflow.training.config import Config
 
-__all__ = ["BATCH", "LR", "Stage", "batch_stages", "lr_stages"]
+__all__ = ["BATCH", "LR", "NotTunable", "Stage", "batch_stages", "lr_stages"]
 
 LR = "optimizer.lr"
 BATCH = "data.batch_size"
@@ -22,6 +22,10 @@ Length = int | str
 """A number of steps, or a part of those of the configuration, such as ``"10%"``."""
 
 _LR_STAGES: tuple[tuple[int, Length], ...] = ((20, "10%"), (10, "50%"), (5, "100%"))
+
+
+class NotTunable(ValueError):
+    """A configuration lacks what tuning needs."""
 
 
 @dataclass(frozen=True)
@@ -136,8 +140,10 @@ def lr_stages(
 
     Raises
     ------
+    NotTunable
+        If a length is a part of steps that the configuration does not say.
     ValueError
-        If a length is a part of steps that the configuration does not say, or a number is wrong.
+        If a number is out of range.
     """
     space = {LR: Range(low, high, log=True)}
     return [
@@ -186,13 +192,13 @@ def _steps(length: Length, config: Config) -> int:
 
     Raises
     ------
-    ValueError
-        If it is none.
+    NotTunable
+        If the configuration does not say.
     """
     if isinstance(length, int):
         return length
     if config.stop.steps is None:
-        raise ValueError(
+        raise NotTunable(
             f"{length} of the steps is asked for, and the configuration has no stop.steps; give "
             "stop.steps, or lengths in steps"
         )

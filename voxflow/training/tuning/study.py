@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from voxflow.pipeline.data.seeds import derive_seed
 from voxflow.stores.file_lock import lock_file
 from voxflow.training.config.settings import said
-from voxflow.training.config.text import parse_value
 from voxflow.training.tuning.parameters import Choice, Range
+from voxflow.training.tuning.trial import Ended, Trial, best_of, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,9 +22,7 @@ if TYPE_CHECKING:
 
     from voxflow.training.tuning.stages import Stage
 
-__all__ = ["Ended", "OtherStudy", "State", "Study", "Trial"]
-
-State = Literal["finished", "pruned", "failed", "running"]
+__all__ = ["OtherStudy", "Study", "load_optuna"]
 
 _MOST_STARTS = 3  # of a trial whose process is killed again and again
 _SECONDS = 1.0  # between two looks at what others do
@@ -34,59 +30,6 @@ _SECONDS = 1.0  # between two looks at what others do
 
 class OtherStudy(ValueError):
     """A folder holds a tuning of something else."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What was tried, and what became of it.
-
-    Attributes
-    ----------
-    number
-        Counted from 0.
-    stage
-        The number of its stage, from 0.
-    values
-        What was tried, by dotted keys.
-    state
-        "finished", "pruned": ended early, as others were better; "failed"; or "running".
-    value
-        The best of the metric.
-    reason
-        Why it was pruned or failed.
-    found
-        All values of the metric, by the number of steps.
-    seconds
-        How long it took, pauses included.
-    """
-
-    number: int
-    stage: int
-    values: dict[str, Any]
-    state: State
-    value: float | None = None
-    reason: str = ""
-    found: dict[int, float] = field(default_factory=dict)
-    seconds: float | None = None
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a trial ended.
-
-    Parameters
-    ----------
-    state
-        "finished", "pruned" or "failed".
-    reason
-        Why, if it is not finished.
-    counts
-        Whether it is one of the trials that were asked for.
-    """
-
-    state: State
-    reason: str = ""
-    counts: bool = True
 
 
 class Study:
@@ -132,7 +75,7 @@ class Study:
         seed: int = 0,
         prune: bool = True,
     ) -> None:
-        optuna = _checked()
+        optuna = load_optuna()
         self.folder = Path(folder).absolute()
         self.mode = mode
         self._seed = seed
@@ -184,7 +127,7 @@ class Study:
 
     def trials(self) -> list[Trial]:
         """All trials that count, in their order."""
-        return [_told(t, self.mode) for t in self._counted()]
+        return [told(t, self.mode) for t in self._counted()]
 
     def best(self, stage: int | None = None) -> Trial | None:
         """The best finished trial: of a stage, or of the last that has any."""
@@ -240,7 +183,7 @@ class Study:
                 self._tell(trial.number, Ended("failed", why))
             else:
                 self._set(trial.number, starts=starts)
-                return _told(trial, self.mode)
+                return told(trial, self.mode)
             self._let_go(trial.number)
         return None
 
@@ -274,7 +217,7 @@ class Study:
         self._hold(number)
         # Last: without it, the trial was not drawn wholly.
         self._set(number, starts=1, stage=index)
-        return _told(self._study.get_trials(deepcopy=False)[number], self.mode)
+        return told(self._study.get_trials(deepcopy=False)[number], self.mode)
 
     def _hold(self, number: int) -> bool:
         file = os.open(self._lock(number), os.O_RDWR | os.O_CREAT, 0o666)
@@ -313,7 +256,7 @@ class Study:
     def _tell(self, number: int, ended: Ended) -> None:
         from optuna.trial import TrialState as states  # noqa: N813
 
-        best = _best(self._storage.get_trial(self._id(number)).intermediate_values, self.mode)
+        best = best_of(self._storage.get_trial(self._id(number)).intermediate_values, self.mode)
         if ended.state == "finished" and best is None:
             ended = Ended("failed", "its validations found no finite value")
         self._set(number, reason=ended.reason, counts=ended.counts)
@@ -346,7 +289,14 @@ class Study:
             )
 
 
-def _checked() -> Any:
+def load_optuna() -> Any:
+    """The module.
+
+    Raises
+    ------
+    ImportError
+        If it is not installed.
+    """
     try:
         import optuna
     except ImportError as error:
@@ -373,32 +323,6 @@ def _distribution(values: Range | Choice) -> optuna.distributions.BaseDistributi
     if values.whole:
         return kinds.IntDistribution(int(values.low), int(values.high), log=values.log)
     return kinds.FloatDistribution(values.low, values.high, log=values.log)
-
-
-def _told(trial: optuna.trial.FrozenTrial, mode: str) -> Trial:
-    from optuna.trial import TrialState as states  # noqa: N813
-
-    names: dict[Any, State] = {
-        states.COMPLETE: "finished",
-        states.PRUNED: "pruned",
-        states.FAIL: "failed",
-    }
-    duration = trial.duration
-    return Trial(
-        trial.number,
-        trial.user_attrs.get("stage", 0),
-        {k: parse_value(v) if isinstance(v, str) else v for k, v in trial.params.items()},
-        names.get(trial.state, "running"),
-        _best(trial.intermediate_values, mode),
-        trial.user_attrs.get("reason", ""),
-        dict(trial.intermediate_values),
-        None if duration is None else duration.total_seconds(),
-    )
-
-
-def _best(found: Mapping[int, float], mode: str) -> float | None:
-    finite = [value for value in found.values() if math.isfinite(value)]
-    return (min if mode == "min" else max)(finite, default=None)
 
 
 def _differences(one: Any, other: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -16,7 +16,9 @@ from voxflow.training.config.mistakes import nearest
 from voxflow.training.run_dir import MARKER
 from voxflow.training.tuning.parameters import check_space
 from voxflow.training.tuning.report import BEST, write_best, write_table
-from voxflow.training.tuning.study import Ended, Study, Trial
+from voxflow.training.tuning.stages import NotTunable
+from voxflow.training.tuning.study import Study
+from voxflow.training.tuning.trial import Ended, Trial
 from voxflow.training.tuning.watch import Watch
 
 if TYPE_CHECKING:
@@ -116,7 +118,7 @@ def tune(
     ------
     ConfigError
         If the schema does not take what is tuned; before the first trial.
-    ValueError
+    NotTunable
         If no validation finds the metric.
     OtherStudy
         If the folder holds a tuning of something else.
@@ -124,7 +126,7 @@ def tune(
         If Optuna is not installed.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ValueError("a trial is trained by one process: start voxflow tune without torchrun")
+        raise NotTunable("a trial is trained by one process: start voxflow tune without torchrun")
     space = {key: values for stage in stages for key, values in stage.space.items()}
     check_metric(metric, check_space(load, space).config)
     facts = {
@@ -145,15 +147,15 @@ def check_metric(metric: str, config: Config) -> None:
 
     Raises
     ------
-    ValueError
+    NotTunable
         If it does not.
     """
     section = config.validation
     if section is None:
-        raise ValueError("tuning needs a validation: the configuration has no section validation")
+        raise NotTunable("tuning needs a validation: the configuration has no section validation")
     known = [f"validation.{name}" for name in ("loss", *section.metrics)]
     if metric not in known:
-        raise ValueError(
+        raise NotTunable(
             f"{metric} is no value of the validation{nearest(metric, known) or '.'} "
             f"There are {', '.join(known)}; validation.metrics adds more"
         )
