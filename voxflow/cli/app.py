@@ -12,6 +12,7 @@ from voxflow.cli.attach import attach
 from voxflow.cli.config import config
 from voxflow.cli.evaluate import evaluate
 from voxflow.cli.inspect import inspect
+from voxflow.cli.launch import launch
 from voxflow.cli.model import model
 from voxflow.cli.plot import plot
 from voxflow.cli.segment import segment
@@ -69,6 +70,7 @@ def app() -> None:
 
 app.add_command(attach)
 app.add_command(config)
+app.add_command(launch)
 app.add_command(model)
 app.add_command(plot)
 app.add_command(evaluate)
