@@ -39,9 +39,13 @@ def launch(tasks: str, dry_run: bool) -> None:
             outcomes = launch_all(listed)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    _print(outcomes, States(listed.folder), listed)
+    _print(outcomes)
+    logs = {task.name: States(listed.folder).log(task) for task in listed.tasks}
+    for outcome in outcomes:
+        if outcome.state == "failed":
+            click.echo(f"{outcome.task} failed: see {logs[outcome.task]}")
     states = {outcome.state for outcome in outcomes}
-    if states & {"interrupted"}:
+    if "interrupted" in states:
         raise click.exceptions.Exit(INTERRUPTED)
     if states & {"failed", "waiting"}:
         raise click.exceptions.Exit(1)
@@ -56,7 +60,7 @@ def _dry(listed: TaskList) -> None:
         click.echo(f"{task.name}: {words}")
 
 
-def _print(outcomes: Sequence[Outcome], states: States, listed: TaskList) -> None:
+def _print(outcomes: Sequence[Outcome]) -> None:
     try:
         from rich.console import Console
     except ImportError:
@@ -68,14 +72,12 @@ def _print(outcomes: Sequence[Outcome], states: States, listed: TaskList) -> Non
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("task", "state", "place", "seconds", "log"):
+    for name in ("task", "state", "place", "seconds"):
         justify: Any = "right" if name == "seconds" else "left"
         table.add_column(name, justify=justify, overflow="fold")
-    logs = {task.name: str(states.log(task)) for task in listed.tasks}
     styles = {"failed": "red", "interrupted": "yellow"}
     for outcome in outcomes:
-        cells = [*_cells(outcome), "" if outcome.earlier else logs[outcome.task]]
-        table.add_row(*map(Text, cells), style=styles.get(outcome.state, ""))
+        table.add_row(*map(Text, _cells(outcome)), style=styles.get(outcome.state, ""))
     Console(highlight=False, soft_wrap=True).print(table)
 
 
