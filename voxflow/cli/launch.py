@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from voxflow.cli.train import messages_above_the_line
+from voxflow.cli.running import messages_above_the_line
 from voxflow.training.launching.launch import launch as launch_all
 from voxflow.training.launching.states import States
 from voxflow.training.launching.tasks import TaskList, load_tasks

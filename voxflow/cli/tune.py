@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from voxflow.cli.config import FILE, KEYS, LENIENT, MORE
-from voxflow.cli.train import messages_above_the_line
+from voxflow.cli.running import messages_above_the_line
 from voxflow.training.config import load_config
 from voxflow.training.tuning.parameters import parse_parameter
-from voxflow.training.tuning.stages import Stage, batch_stages, lr_stages
+from voxflow.training.tuning.stages import BATCH, NotTunable, Stage, batch_stages, lr_stages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,13 +105,14 @@ def lr(low: float, high: float, stages: tuple[str, ...], **given: Any) -> None:
 @tune.command()
 @_common
 @click.option("--sizes", default="2,4,8,16,32", show_default=True, help="What is tried.")
-def batch(sizes: str, **given: Any) -> None:
+@click.option("--key", default=BATCH, show_default=True, help="The option that says the size.")
+def batch(sizes: str, key: str, **given: Any) -> None:
     """Tune the size of batches, for as many samples each as FILE has in its steps."""
     try:
         counts = [int(size) for size in sizes.split(",")]
     except ValueError as error:
         raise click.UsageError(f"--sizes are whole numbers, such as 2,4,8; got {sizes}") from error
-    _tuned("batch", lambda settings: batch_stages(settings.config, counts), **given)
+    _tuned("batch", lambda settings: batch_stages(settings.config, counts, key), **given)
 
 
 def _stage(text: str) -> tuple[int, int | str]:
@@ -165,7 +166,7 @@ def _tuned(
             )
     except tuning.OtherStudy as error:
         raise click.UsageError(f"{error} (--folder)") from error
-    except tuning.NotTunable as error:
+    except NotTunable as error:
         raise click.UsageError(str(error)) from error
     _finish(report, file, direction)
 

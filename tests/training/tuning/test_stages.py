@@ -3,7 +3,7 @@
 import pytest
 
 from tests.training.tuning.objectives import loads
-from voxflow.training.tuning import Choice, Range, Stage, batch_stages, lr_stages
+from voxflow.training.tuning import Choice, NotTunable, Range, Stage, batch_stages, lr_stages
 
 LR = {"optimizer.lr": Range(1e-6, 1e-1, log=True)}
 
@@ -50,6 +50,18 @@ def test_all_sizes_of_batches_see_as_many_samples(tmp_path):
         lengths.append([int(text.partition("=")[2]) for text in own])
     # Size, steps, and steps between validations.
     assert lengths == [[1, 160, 40], [8, 20, 5], [480, 1, 1]]
+
+
+def test_the_size_of_batches_may_be_an_option_of_a_pipeline_of_ones_own(tmp_path):
+    own = ["data.pairs=[]", "data.input_shape=null", "data.pipeline=module:name"]
+    config = loads(tmp_path, *own, "data.options.batch=2")(()).config
+    (stage,) = batch_stages(config, [8], "data.options.batch")
+    found = stage.assignments({"data.options.batch": 8}, config)
+    assert found == ["data.options.batch=8", "stop.steps=10", "validation.every.steps=2"]
+    with pytest.raises(NotTunable, match="data.batch_size is not for a pipeline of your own"):
+        batch_stages(config)
+    with pytest.raises(NotTunable, match="data.options.size is no size .* has None there"):
+        batch_stages(config, key="data.options.size")
 
 
 def test_what_is_no_stage_is_refused():

@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from voxflow.training.config.options import split_key
+from voxflow.training.config.schema import Config
 from voxflow.training.tuning.parameters import Choice, Range, assignment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from voxflow.training.config import Config
 
 __all__ = ["BATCH", "LR", "NotTunable", "Stage", "batch_stages", "lr_stages"]
 
@@ -46,6 +46,8 @@ class Stage:
     samples
         After how many samples a trial ends, in place of steps: with larger batches there are fewer
         steps, and they are validated after fewer.
+    batch
+        The option that says how many samples are in a batch.
     around
         Of all ranges: how many powers of ten below and above the best value of the stage before are
         tried; None: the range itself.
@@ -61,6 +63,7 @@ class Stage:
     how: Literal["model", "random", "each"] = "model"
     steps: int | None = None
     samples: int | None = None
+    batch: str = BATCH
     around: float | None = None
 
     def __post_init__(self) -> None:
@@ -73,7 +76,9 @@ class Stage:
     def facts(self) -> dict[str, Any]:
         """What all trials of the stage have in common, as JSON has it; not how many there are."""
         space = {key: str(values) for key, values in self.space.items()}
-        alike = {name: getattr(self, name) for name in ("how", "steps", "samples", "around")}
+        alike = {
+            name: getattr(self, name) for name in ("how", "steps", "samples", "batch", "around")
+        }
         return {**alike, "space": space}
 
     def after(self, best: Mapping[str, Any]) -> Mapping[str, Range | Choice]:
@@ -105,7 +110,7 @@ class Stage:
         found = dict(values)
         steps, every = self.steps, _validated_every(config)
         if self.samples is not None and config.stop.steps is not None:
-            steps = max(1, math.ceil(self.samples / _batch(values, config)))
+            steps = max(1, math.ceil(self.samples / _in_step(values, config, self.batch)))
             if every is not None:
                 every = max(1, round(every * steps / config.stop.steps))
         if steps is not None:
@@ -158,7 +163,9 @@ def lr_stages(
     ]
 
 
-def batch_stages(config: Config, sizes: Sequence[int] = (2, 4, 8, 16, 32)) -> list[Stage]:
+def batch_stages(
+    config: Config, sizes: Sequence[int] = (2, 4, 8, 16, 32), key: str = BATCH
+) -> list[Stage]:
     """Try sizes of batches, each for as many samples as the configuration has in its steps.
 
     Parameters
@@ -167,20 +174,36 @@ def batch_stages(config: Config, sizes: Sequence[int] = (2, 4, 8, 16, 32)) -> li
         What is trained.
     sizes
         The sizes, in their order.
+    key
+        The option that says the size; of a pipeline of your own, one of ``data.options``.
 
     Raises
     ------
+    NotTunable
+        If the configuration has no size of batches there.
     ValueError
-        If there are none.
+        If there are no sizes.
     """
+    if key == BATCH and config.data.pipeline is not None:
+        raise NotTunable(
+            f"{BATCH} is not for a pipeline of your own; say which of its options is the size of "
+            "batches, such as data.options.batch"
+        )
     steps = config.stop.steps
-    samples = None if steps is None else steps * _batch({}, config)
-    return [Stage({BATCH: Choice(tuple(sizes))}, len(sizes), "each", samples=samples)]
+    samples = None if steps is None else steps * _in_step({}, config, key)
+    return [Stage({key: Choice(tuple(sizes))}, len(sizes), "each", samples=samples, batch=key)]
 
 
-def _batch(values: Mapping[str, Any], config: Config) -> int:
+def _in_step(values: Mapping[str, Any], config: Config, key: str) -> int:
     """How many samples are in a step."""
-    return int(values.get(BATCH, config.data.batch_size)) * config.step.accumulate
+    found: Any = values.get(key)
+    if found is None:
+        found = config.model_dump()
+        for name in split_key(Config, key):
+            found = found.get(name) if isinstance(found, dict) else None
+    if isinstance(found, bool) or not isinstance(found, int) or found < 1:
+        raise NotTunable(f"{key} is no size of batches: the configuration has {found!r} there")
+    return found * config.step.accumulate
 
 
 def _validated_every(config: Config) -> int | None:
