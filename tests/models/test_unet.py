@@ -131,3 +131,25 @@ def test_even_kernels_cannot_be_cropped_around_the_centre():
 def test_refused(options, text):
     with pytest.raises(ValueError, match=text):
         UNet(1, 1, **options)
+
+
+def test_normalised_signals_are_of_size_one_whatever_comes_in():
+    torch.manual_seed(0)
+    net = UNet(1, 2, fmaps=4, downsample=[(2, 2)], padding="same", batch_norm=True)
+    seen = []
+    net.down[0].register_forward_hook(lambda *call: seen.append(call[2]))
+    with torch.no_grad():
+        net(torch.randn(4, 1, 16, 16) * 1000 + 500)
+    # A normal distribution, of which the negative half is cut off.
+    assert seen[0].mean() == pytest.approx(0.4, abs=0.05)
+    assert [layer for layer in net.modules() if isinstance(layer, torch.nn.Conv2d)][0].bias is None
+
+
+def test_values_of_the_lowest_level_are_left_out_in_training_only():
+    torch.manual_seed(0)
+    net = UNet(1, 2, fmaps=4, downsample=[(2, 2)], padding="same", dropout=0.5)
+    image = torch.randn(1, 1, 16, 16)
+    with torch.no_grad():
+        assert not torch.equal(net(image), net(image))
+        net.eval()
+        assert torch.equal(net(image), net(image))

@@ -17,6 +17,7 @@ Kernels = Sequence[Sequence[int]]
 # By number of spatial axes, less one.
 _CONV: tuple[Any, ...] = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _POOL: tuple[Any, ...] = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
+_NORM: tuple[Any, ...] = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _UP: tuple[Any, ...] = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
@@ -53,6 +54,10 @@ class UNet(nn.Module):
         appear between blocks unless they overlap.
     equivariant
         Crop the output to a multiple of `period` (no effect with "same").
+    batch_norm
+        Normalise after each convolution, over samples and voxels (Ioffe and Szegedy 2015).
+    dropout
+        How likely a value of the lowest level is left out in training.
 
     Raises
     ------
@@ -81,6 +86,8 @@ class UNet(nn.Module):
         level_kernels: Mapping[int, Kernels] | None = None,
         padding: Padding = "valid",
         equivariant: bool = True,
+        batch_norm: bool = False,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         factors = [tuple(factor) for factor in downsample]
@@ -94,15 +101,18 @@ class UNet(nn.Module):
         self.period = tuple(math.prod(column) for column in zip(*factors, strict=True))
         self.equivariant = equivariant and padding == "valid"
         self.down = nn.ModuleList(
-            _convolve(before[n], widths[n], stacks[n], padding) for n in levels
+            _convolve(before[n], widths[n], stacks[n], padding, batch_norm) for n in levels
         )
+        if dropout:
+            self.down[-1].append(nn.Dropout(dropout))
         self.pool = nn.ModuleList(_POOL[dims - 1](factor, factor) for factor in factors)
         self.upsample = nn.ModuleList(
             _UP[dims - 1](widths[n + 1], widths[n], factors[n], factors[n])
             for n in range(len(factors))
         )
         self.up = nn.ModuleList(
-            _convolve(2 * widths[n], widths[n], stacks[n], padding) for n in range(len(factors))
+            _convolve(2 * widths[n], widths[n], stacks[n], padding, batch_norm)
+            for n in range(len(factors))
         )
         self.head = _CONV[dims - 1](widths[0], out_channels, 1)
         self.apply(initialise)
@@ -173,11 +183,18 @@ def _check_kernels(kernels: Kernels, dims: int) -> list[tuple[int, ...]]:
 
 
 def _convolve(
-    before: int, width: int, kernels: Sequence[tuple[int, ...]], padding: Padding
+    before: int,
+    width: int,
+    kernels: Sequence[tuple[int, ...]],
+    padding: Padding,
+    batch_norm: bool,
 ) -> nn.Sequential:
     layers: list[nn.Module] = []
     for kernel in kernels:
-        layers.append(_CONV[len(kernel) - 1](before, width, kernel, padding=padding))
+        dims = len(kernel)
+        layers.append(_CONV[dims - 1](before, width, kernel, padding=padding, bias=not batch_norm))
+        if batch_norm:
+            layers.append(_NORM[dims - 1](width))
         layers.append(nn.ReLU(inplace=True))
         before = width
     return nn.Sequential(*layers)
