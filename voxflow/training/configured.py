@@ -16,6 +16,7 @@ from voxflow.training.coverage import Coverage
 from voxflow.training.keeping import Keeper
 from voxflow.training.monitor import Monitor
 from voxflow.training.parts.feeds import make_feed
+from voxflow.training.parts.named import load_named
 from voxflow.training.parts.network import make_loss, make_model, make_optimizer
 from voxflow.training.parts.regions import make_regions
 from voxflow.training.plateau import Plateau
@@ -171,6 +172,7 @@ def _watching(config: Config, feed: Feed, model: Any) -> list[Any]:
     log, previews = config.log, config.previews
     recorder = Recorder(
         tensorboard=log.tensorboard,
+        tensorboard_folder=log.tensorboard_folder,
         csv=log.csv,
         histograms=_every(log.histograms),
         graph=log.graph,
@@ -233,9 +235,13 @@ def _evaluation(
         feed.request,
         batches=section.batches,
         every=every,
-        metrics=section.metrics,
+        metrics={name.rpartition(":")[2]: _metric(name) for name in section.metrics},
         seed=config.seed,
     )
+
+
+def _metric(name: str) -> Any:
+    return load_named(name) if ":" in name else name
 
 
 def _rules(section: StopSection) -> list[Any]:

@@ -17,6 +17,7 @@ from voxflow.training.loggers import CsvLogger, Loggers, TensorBoardLogger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -40,7 +41,7 @@ class Recorder:
     Parameters
     ----------
     tensorboard
-        Whether files for TensorBoard are written, into ``tensorboard`` in the run directory.
+        Whether files for TensorBoard are written.
     csv
         Whether a table is written, ``history.csv`` in the run directory.
     histograms
@@ -49,6 +50,8 @@ class Recorder:
         Whether TensorBoard gets the graph of the network, at the first step.
     more
         Loggers besides.
+    tensorboard_folder
+        Where those for TensorBoard go; None: ``tensorboard`` in the run directory.
 
     Examples
     --------
@@ -63,12 +66,14 @@ class Recorder:
         histograms: Every | None = None,
         graph: bool = False,
         more: Iterable[ScalarLogger] = (),
+        tensorboard_folder: str | Path | None = None,
     ) -> None:
         self.tensorboard = tensorboard
         self.csv = csv
         self.histograms = histograms
         self.graph = graph
         self.more = list(more)
+        self.tensorboard_folder = tensorboard_folder
         self._loggers = Loggers()
         self._drawn = False
 
@@ -85,7 +90,7 @@ class Recorder:
             return {}
         makers: dict[str, Callable[[], ScalarLogger]] = {}
         if self.tensorboard:
-            folder = session.run_dir / "tensorboard"
+            folder = self.tensorboard_folder or session.run_dir / "tensorboard"
             makers["TensorBoard"] = partial(TensorBoardLogger, folder, session.step)
         if self.csv:
             table = session.run_dir / "history.csv"

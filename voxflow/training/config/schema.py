@@ -191,7 +191,9 @@ class ValidationSection(SourceSection):
 
     every: EverySection = option(lambda: EverySection(steps=1000), "When.")
     batches: Count = option(10, "How many batches.")
-    metrics: list[str] = option(list, "What is measured beside the loss, by name.")
+    metrics: list[str] = option(
+        list, "What is measured beside the loss, by name, or module:name of a function."
+    )
     training: bool = option(
         False, "Whether training data, not augmented, are evaluated as well, as training.loss."
     )
@@ -322,6 +324,9 @@ class LogSection(Section):
     status: bool = option(True, "Whether status lines are printed.")
     plots: bool = option(True, "Whether curves are drawn.")
     tensorboard: bool = option(True, "Whether TensorBoard's files are written.")
+    tensorboard_folder: FilePath | None = option(
+        None, "Where they go; null: tensorboard, in the run directory.", "special"
+    )
     csv: bool = option(True, "Whether a table is written.")
     coverage: bool = option(
         True, "Whether it is counted which parts of the sources and which classes are seen."

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import torch
 
     from voxflow.training.config.schema import DataSection, SourceSection
+    from voxflow.training.previews import PreviewRegion
 
 __all__ = ["Feed", "make_feed"]
 
@@ -51,6 +52,8 @@ class Feed:
         Arrays that come out of it, by index or name of a submodule.
     loss_inputs
         Arrays that go into the loss, by position or name.
+    regions
+        What previews show beside ``previews.sources``, by name.
     """
 
     pipeline: Any
@@ -60,6 +63,7 @@ class Feed:
     loss_inputs: Mapping[int | str, ArrayKey] = field(
         default_factory=lambda: {0: PREDICTED, 1: LABELS}
     )
+    regions: Mapping[str, PreviewRegion] = field(default_factory=dict)
 
 
 def make_feed(

@@ -31,7 +31,7 @@ LARGEST = 512  # voxels, of a region whose size nobody gives
 
 
 def make_regions(config: Config, feed: Feed, model: torch.nn.Module) -> dict[str, PreviewRegion]:
-    """The regions of ``previews.sources``, by names that say where they are from.
+    """The regions of the feed, and of ``previews.sources``, by names that say where they are from.
 
     An image that has labels, for training or validation, is shown with them.
 
@@ -41,7 +41,7 @@ def make_regions(config: Config, feed: Feed, model: torch.nn.Module) -> dict[str
         If an image is too small for the network, or does not fit it.
     """
     pairs = [*config.data.pairs, *(config.validation.pairs if config.validation else ())]
-    regions: dict[str, PreviewRegion] = {}
+    regions = dict(feed.regions)
     for source in config.previews.sources:
         labels = next((pair for pair in pairs if pair.raw == source), None)
         name = f"{Path(source[0]).stem}-{source[1].replace('/', '.')}"
