@@ -14,7 +14,7 @@ from voxflow.training.parts.feeds import Feed
 from voxflow.training.previews import PreviewRegion
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["fitted", "training_feed", "validation_feed"]
 
@@ -71,10 +71,10 @@ def training_feed(
     StoreNotFound, StoreUnusable, ValueError
         If images cannot be trained on.
     """
-    images = _sources(folders, im_dim, **how)
-    branches = [_placed(image) for image in images]
+    pairs = _pairs(folders, im_dim, **how)
+    branches = [_placed(image) for image in _sources(pairs, im_dim, **how)]
     repeats = [1] * len(branches)
-    for image in images if augments else ():
+    for image in _sources(pairs, im_dim, **how) if augments else ():
         for key in (RAW, LABELS):
             image += voxflow.Pad(key, im_dim, mode="reflect")
         warp = voxflow.Warp.imgaug(elastic=elastic)
@@ -91,7 +91,8 @@ def validation_feed(
     model: Any, folders: Sequence[str], *, im_dim: int, batch: int, **how: Any
 ) -> Feed:
     """Each image once, as it is, in their order; the same parts each time."""
-    branches = [_placed(image) for image in _sources(folders, im_dim, **how)]
+    pairs = _pairs(folders, im_dim, **how)
+    branches = [_placed(image) for image in _sources(pairs, im_dim, **how)]
     pipeline = tuple(branches) + voxflow.EpochProvider(shuffle=False, per_batch=batch)
     pipeline += _targets(how["blobs"]) + voxflow.Stack(batch)
     return _feed(pipeline, im_dim, how["blobs"])
@@ -116,19 +117,23 @@ def _request(*keys: ArrayKey, size: int) -> BatchRequest:
     return request
 
 
+def _pairs(
+    folders: Sequence[str], im_dim: int, *, channels: int, trim_method: Trim, **_: Any
+) -> list[tuple[CellImage, CellImage]]:
+    return cell_pairs(folders, channels, im_dim if trim_method == "resize" else None)
+
+
 def _sources(
-    folders: Sequence[str],
+    pairs: Sequence[tuple[CellImage, CellImage]],
     im_dim: int,
     *,
-    channels: int,
     trim_method: Trim,
-    blobs: Blobs,
     normalize: Normalize,
-) -> list[Any]:
+    **_: Any,
+) -> Iterator[Any]:
     """Each image and its labels, of at least the size that is trained on."""
-    pairs = cell_pairs(folders, channels, im_dim if trim_method == "resize" else None)
-    return [fitted(image, trim_method, im_dim, normalize, labels=labels)[0]
-            for image, labels in pairs]  # fmt: skip
+    for image, labels in pairs:
+        yield fitted(image, trim_method, im_dim, normalize, labels=labels)[0]
 
 
 def fitted(
@@ -195,8 +200,9 @@ def _targets(blobs: Blobs) -> Any:
 
 def _regions(folders: Sequence[str], im_dim: int, **how: Any) -> dict[str, PreviewRegion]:
     """Some images whose prediction is shown."""
-    regions = {}
-    for number, image in enumerate(_sources(folders, im_dim, **how)[:_SHOWN] if folders else ()):
+    regions: dict[str, PreviewRegion] = {}
+    pairs = _pairs(folders, im_dim, **how)[:_SHOWN] if folders else []
+    for number, image in enumerate(_sources(pairs, im_dim, **how)):
         image = _placed(image) + _targets(how["blobs"]) + voxflow.Stack(1)
         request = _request(RAW, CLASSES, PREDICTED, size=im_dim)
         regions[f"validation-{number}"] = PreviewRegion(image, request)

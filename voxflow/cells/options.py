@@ -16,7 +16,7 @@ from voxflow.training.config.text import read_yaml, write_yaml
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CellOptions", "read_cell_options"]
+__all__ = ["PERIODS", "CellOptions", "parts", "read_cell_options"]
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -76,7 +76,7 @@ class CellOptions(Section):
     @field_validator("train_data", "val_data")
     @classmethod
     def _folders(cls, text: str) -> str:
-        return "+".join(_absolute(folder) for folder in _parts(text))
+        return "+".join(_absolute(folder) for folder in parts(text))
 
     @field_validator(*_PATHS)
     @classmethod
@@ -108,7 +108,7 @@ class CellOptions(Section):
 
     def folders(self, of: Literal["train_data", "val_data"]) -> list[str]:
         """The folders of data, one by one."""
-        return _parts(getattr(self, of))
+        return parts(getattr(self, of))
 
     def dump(self) -> str:
         """All options as YAML, which reads back as the same."""
@@ -118,7 +118,7 @@ class CellOptions(Section):
         )
 
 
-def _parts(text: str) -> list[str]:
+def parts(text: str) -> list[str]:
     """Folders joined with +; one whose name has a + is one."""
     return [text] if os.path.isdir(text) else [part for part in text.split("+") if part]
 
@@ -175,7 +175,7 @@ def _of_file(name: str, value: Any, folder: Path) -> Any:
     if name in _PATHS:
         return str(folder / Path(value).expanduser())
     if name in ("train_data", "val_data"):
-        return "+".join(str(folder / Path(part).expanduser()) for part in _parts(value))
+        return "+".join(str(folder / Path(part).expanduser()) for part in parts(value))
     return value
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from voxflow.cli.attach import attach
+from voxflow.cli.cells import predict
 from voxflow.cli.config import config
 from voxflow.cli.evaluate import evaluate
 from voxflow.cli.inspect import inspect
@@ -76,6 +77,7 @@ app.add_command(plot)
 app.add_command(evaluate)
 app.add_command(inspect)
 app.add_command(segment)
+app.add_command(predict)
 app.add_command(train)
 app.add_command(view)
 app.add_command(tune)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
+from voxflow.cli.cells import train_cells
 from voxflow.cli.config import FILE, KEYS, LENIENT, MORE
 from voxflow.cli.running import errors_of_runs, messages_above_the_line
 from voxflow.training.config import load_config
@@ -11,7 +14,21 @@ from voxflow.training.config import load_config
 __all__ = ["train"]
 
 
-@click.command()
+class _Train(click.Command):
+    """Trains as a file says; the word cells is another command, and ./cells a file."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], *rest: Any, **extra: Any
+    ) -> click.Context:
+        """Take the command that is meant."""
+        if args[:1] == [train_cells.name]:
+            return train_cells.make_context(f"{info_name} {args[0]}", args[1:], *rest, **extra)
+        return super().make_context(info_name, args, *rest, **extra)
+
+
+@click.command(
+    cls=_Train, epilog="voxflow train cells needs no FILE: see voxflow train cells --help."
+)
 @FILE
 @KEYS
 @MORE

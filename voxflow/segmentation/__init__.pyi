@@ -2,6 +2,7 @@
 
 from .agglomerate import agglomerate
 from .blockwise import segment_blockwise, SegmentationReport
+from .from_maps import segment_maps
 from .lookup import Lookup, relabel, remove_small
 from .methods import Components, Method, MutexWatershed
 from .nodes import Segment
@@ -24,6 +25,7 @@ __all__ = [
     "Segment",
     "segment",
     "segment_blockwise",
+    "segment_maps",
     "SegmentationReport",
     "Watershed",
 ]

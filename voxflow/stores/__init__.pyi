@@ -20,7 +20,7 @@ from .errors import (
 from .grid import chunks_of, default_chunks
 from .hdf5 import Hdf5Dataset
 from .hdf5_files import close_all
-from .image_pairs import ImagePlane, paired_images
+from .image_pairs import image_planes, ImagePlane, paired_images
 from .images import ImagesDataset
 from .knossos import KnossosDataset
 from .memory import ArrayDataset
@@ -71,6 +71,7 @@ __all__ = [
     "default_chunks",
     "delete_dataset",
     "geometry_attrs",
+    "image_planes",
     "list_datasets",
     "list_levels",
     "open_attrs",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from voxflow.stores.base import StoredDataset
 
-__all__ = ["ImagePlane", "paired_images"]
+__all__ = ["ImagePlane", "image_planes", "paired_images"]
 
 _POINTER = b"version https://git-lfs"
 _SHOWN = 20
@@ -93,6 +93,31 @@ class ImagePlane:
         return read if self._page_axis is None else read[0]
 
 
+def image_planes(folder: str | os.PathLike[str]) -> list[ImagePlane]:
+    """The images of a folder, which may differ in size; each page of a TIFF file is one.
+
+    Every file is read once, so that what is wrong is told here, and all of it.
+
+    Raises
+    ------
+    StoreNotFound
+        If there is no such folder, or no image in it.
+    StoreUnusable
+        If files cannot be read, or images differ in channels or type.
+    """
+    where, wrong = os.fspath(folder), list[str]()
+    if not os.path.isdir(where):
+        raise StoreNotFound(f"there is no folder {where}")
+    planes: list[ImagePlane] = []
+    for file in _by_stem(where, wrong).values():
+        try:
+            planes += _read_all(file)
+        except (StoreError, ImportError) as error:
+            wrong.append(str(error))
+    _refuse(wrong + _unlike(planes), f"images in {where} cannot be used")
+    return planes
+
+
 def paired_images(
     *folders: str | os.PathLike[str], images: str = "images", labels: str = "labels"
 ) -> tuple[list[Named], list[Named]]:
@@ -140,12 +165,17 @@ def paired_images(
     wrong += _unlike([image for image, _ in pairs])
     if pairs and not wrong:
         wrong += _without_objects([label for _, label in pairs])
+    where = ", ".join(os.fspath(folder) for folder in folders)
+    _refuse(wrong, f"images and labels in {where} cannot be trained on")
+    return [(one, one.name) for one, _ in pairs], [(one, one.name) for _, one in pairs]
+
+
+def _refuse(wrong: Sequence[str], what: str) -> None:
+    """Say all that is wrong, if anything is."""
     if wrong:
-        where = ", ".join(os.fspath(folder) for folder in folders)
         more = [f"... and {len(wrong) - _SHOWN} more"] if len(wrong) > _SHOWN else []
         told = "\n".join(f"- {line}" for line in [*wrong[:_SHOWN], *more])
-        raise StoreUnusable(f"images and labels in {where} cannot be trained on:\n{told}")
-    return [(one, one.name) for one, _ in pairs], [(one, one.name) for _, one in pairs]
+        raise StoreUnusable(f"{what}:\n{told}")
 
 
 def _by_name(folder: str, part: str, wrong: list[str]) -> dict[str, str]:
@@ -156,6 +186,10 @@ def _by_name(folder: str, part: str, wrong: list[str]) -> dict[str, str]:
             f"there is no folder {where}: images and their labels lie in two folders of "
             f"{folder}, under the same names"
         )
+    return _by_stem(where, wrong)
+
+
+def _by_stem(where: str, wrong: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for file in list_images(where):
         name = os.path.splitext(os.path.basename(file))[0]

@@ -1,0 +1,147 @@
+"""Predict cells: maps of objects and boundaries, and instances, of the size of each image."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import voxflow
+from voxflow.cells.feed import RAW, fitted
+from voxflow.cells.images import CellImage, cell_images
+from voxflow.cells.network import Probabilities, make_network
+from voxflow.cells.options import PERIODS, parts
+from voxflow.cells.training import checkpoints, network_of, weights
+from voxflow.pipeline.data import ArrayKey, ArraySpec, BatchRequest
+from voxflow.segmentation import segment_maps
+from voxflow.stores import image_planes
+from voxflow.torch import Predict, load_checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from voxflow.cells.options import CellOptions
+    from voxflow.stores import ImagePlane
+
+__all__ = ["CellPrediction", "load_network", "predict_cells"]
+
+_BATCH, _MAPS = ArrayKey("BATCH"), ArrayKey("MAPS")
+
+
+@dataclass(frozen=True, eq=False)
+class CellPrediction:
+    """What was predicted of one image, all of its size, (y, x)."""
+
+    image: CellImage
+    objects: NDArray[np.float32]
+    """Probability of being inside of an object."""
+    boundaries: NDArray[np.float32]
+    """Probability of being boundary."""
+    labels: NDArray[np.int64]
+    """The number of an object, counted from 1; 0: none."""
+
+
+def load_network(options: CellOptions, which: str = "best-val-loss") -> Probabilities:
+    """The trained network, whose output is probabilities.
+
+    Parameters
+    ----------
+    options
+        Those of the training.
+    which
+        "best-val-loss", "objects-iou", "boundaries-iou": the best ones; or "final".
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are no such weights.
+    ValueError
+        If the weights are of another network.
+    """
+    names = [which, *(["last"] if which == "final" else [])]
+    places = [checkpoints(options)[name] for name in names] + [weights(options, which)]
+    there = next((place for place in places if place.exists()), None)
+    if there is None:
+        raise FileNotFoundError(
+            f"there are no weights {which} of {options.model}: looked for "
+            f"{', '.join(map(str, places))}. Train first, or keep the weights beside the YAML file"
+        )
+    network = make_network(**network_of(options))
+    try:
+        network.load_state_dict(load_checkpoint(there).model)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{there} holds the weights of another network than a {options.architecture} of "
+            f"{options.fmaps} feature maps for {options.channels} channels ({error})"
+        ) from error
+    return Probabilities(network, options.architecture).eval()
+
+
+def predict_cells(
+    options: CellOptions,
+    folder: str,
+    *,
+    weights: str = "best-val-loss",
+    device: str = "auto",
+    **segmentation: Any,
+) -> Iterator[CellPrediction]:
+    """Predict the images of a folder, one after another.
+
+    Parameters
+    ----------
+    options
+        Those of the training.
+    folder
+        Images, or a folder with ``images``; several are joined by +. Pages of a stack are images.
+    weights
+        See `load_network`.
+    device
+        Of the network.
+    segmentation
+        Options of `voxflow.segmentation.segment_maps`.
+
+    Raises
+    ------
+    StoreNotFound, StoreUnusable, FileNotFoundError, ValueError
+        If images cannot be predicted, or there are no weights: before the first prediction.
+    """
+    network = load_network(options, weights)
+    planes = [plane for one in parts(folder) for plane in _planes(one)]
+    size = options.im_dim if options.trim_method == "resize" else None
+    images = cell_images(planes, options.channels, size)
+    return (_predicted(image, options, network, device, segmentation) for image in images)
+
+
+def _planes(folder: str) -> list[ImagePlane]:
+    inside = os.path.join(folder, "images")
+    return image_planes(inside if os.path.isdir(inside) else folder)
+
+
+def _predicted(
+    image: CellImage,
+    options: CellOptions,
+    network: Probabilities,
+    device: str,
+    segmentation: dict[str, Any],
+) -> CellPrediction:
+    period = PERIODS[options.architecture]
+    source, fit = fitted(
+        image, options.trim_method, options.im_dim, options.normalize, period=period
+    )
+    pipeline = source + voxflow.Unsqueeze([RAW])
+    predict = Predict(network, {0: RAW}, {0: _MAPS}, device=device, context=(0, 0))
+    pipeline += predict + voxflow.Squeeze([_MAPS]) + voxflow.FitBack(_MAPS, fit)
+    with voxflow.build(pipeline, seed=0):
+        request = BatchRequest()
+        request[_MAPS] = ArraySpec(pipeline.spec[_MAPS].roi)
+        objects, boundaries = pipeline.request_batch(request)[_MAPS].data
+    if options.trim_method == "resize":
+        # As many voxels as one of the boundary that was learned has here.
+        scale = max(n / options.im_dim for n in image.shape[-2:])
+        segmentation = {"grow": max(1.0, scale), **segmentation}
+    labels = segment_maps(objects, boundaries, **segmentation)
+    return CellPrediction(image, objects, boundaries, labels)
