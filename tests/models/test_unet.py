@@ -142,7 +142,7 @@ def test_normalised_signals_are_of_size_one_whatever_comes_in():
         net(torch.randn(4, 1, 16, 16) * 1000 + 500)
     # A normal distribution, of which the negative half is cut off.
     assert seen[0].mean() == pytest.approx(0.4, abs=0.05)
-    assert [layer for layer in net.modules() if isinstance(layer, torch.nn.Conv2d)][0].bias is None
+    assert net.down[0][0].bias is None
 
 
 def test_values_of_the_lowest_level_are_left_out_in_training_only():

@@ -45,12 +45,12 @@ class CellImage:
         self.plane = plane
         self._channels = channels
         has = plane.channels or 1
-        if channels is not None and channels > 1 and channels != has:
-            if has > 1 or plane.pages == 1:
-                raise StoreUnusable(
-                    f"{plane.name} has {has} channels and {plane.pages} pages; for {channels} "
-                    f"channels, images have {channels}, or they are pages of stacks in gray"
-                )
+        fits = channels in (None, 1, has) or (has == 1 and plane.pages > 1)
+        if not fits:
+            raise StoreUnusable(
+                f"{plane.name} has {has} channels and {plane.pages} pages; for {channels} channels, "
+                f"images have {channels}, or they are pages of stacks in gray"
+            )
         height, width = plane.shape[-2:]
         self.shape = (height, width) if channels is None else (channels, height, width)
         self.dtype = plane.dtype

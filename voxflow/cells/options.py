@@ -52,15 +52,11 @@ class CellOptions(Section):
     dropout: float = option(0.5, "How likely a value is left out in training.", ge=0, lt=1)
     bnd_weight: float = option(0.5, "How much boundaries count in the loss.", ge=0)
     obj_weight: float = option(0.5, "How much objects count in the loss.", ge=0)
-    dcan_final_act: Literal["tanh", "sigmoid"] = option(
-        "tanh", "The last activation of a DCAN."
-    )
+    dcan_final_act: Literal["tanh", "sigmoid"] = option("tanh", "The last activation of a DCAN.")
     tb_dir: str | None = option(
         None, "Folder for TensorBoard.  [default: tensorboard/ in the run directory]"
     )
-    csv_log: str | None = option(
-        None, "Table of epochs.  [default: log.csv in the run directory]"
-    )
+    csv_log: str | None = option(None, "Table of epochs.  [default: log.csv in the run directory]")
     seed: int = option(48, "Of all that is drawn.", ge=0, lt=2**63)
     blobs: Literal["ignore", "remove", "object"] = option(
         "ignore", "Label 1, too hard to annotate: no part of the loss, made black, or an object."
@@ -147,9 +143,11 @@ def read_cell_options(
 
     Examples
     --------
-    >>> read_cell_options(given={"architecture": "unet", "epochs": 3})
-    Traceback (most recent call last):
-    voxflow.training.config.mistakes.ConfigError: command line: batch: is missing: How many images ...
+    >>> given = {"architecture": "unet", "epochs": 9, "batch": 4, "augments": 1, "lr": 0.01}
+    >>> folders = {"train_data": "/data/a", "val_data": "/data/b", "model": "/models/cells.pt"}
+    >>> options = read_cell_options(given={**given, **folders, "trim_method": "padding"})
+    >>> options.lr, options.im_dim, str(options.yaml)
+    (0.01, 256, '/models/cells.yaml')
     """
     values: dict[str, Any] = {}
     where: dict[str, str] = {}

@@ -59,9 +59,7 @@ def save_cells(
     return _saved(predictions, place, plot)
 
 
-def _saved(
-    predictions: Iterable[CellPrediction], folder: Path, plot: bool
-) -> Iterator[list[Path]]:
+def _saved(predictions: Iterable[CellPrediction], folder: Path, plot: bool) -> Iterator[list[Path]]:
     for file, group in groupby(predictions, key=lambda made: made.image.plane.file):
         pages = list(group)
         name = Path(file).stem + (Path(file).suffix if is_tiff(file) else ".png")

@@ -1,4 +1,4 @@
-"""``voxflow train cells`` and ``voxflow predict cells``: folders of 2D images, and no file to write."""
+"""``voxflow train cells`` and ``voxflow predict cells``: for folders of 2D images."""
 
 from __future__ import annotations
 

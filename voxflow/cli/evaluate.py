@@ -12,14 +12,22 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from voxflow.evaluation import Evaluation, ScoreEvaluation, Sweep
+    from voxflow.evaluation import Evaluation, ImagesEvaluation, ScoreEvaluation, Sweep
     from voxflow.pipeline.geometry import Roi
 
-    Found = Evaluation | ScoreEvaluation | Sweep
+    Found = Evaluation | ImagesEvaluation | ScoreEvaluation | Sweep
 
 __all__ = ["evaluate"]
 
 LOWER = ("voi_split", "voi_merge", "voi", "arand", "cremi_score")
+EACH = {
+    "average_precision@0.5": "AP@0.5",
+    "f1@0.5": "F1@0.5",
+    "panoptic_quality": "PQ",
+    "voi": "VOI",
+    "objects_truth": "objects",
+    "objects_found": "found",
+}
 SWEPT = {
     "voi_split": "split",
     "voi_merge": "merge",
@@ -54,6 +62,7 @@ SWEPT = {
     metavar="threshold=BEGIN:END:STEP",
     help="PRED is a map of scores or affinities: segment it at each threshold.",
 )
+@click.option("--images", is_flag=True, help="GT and PRED are folders of 2D images; the mean.")
 @click.option("--worst", default=5, show_default=True, help="How many splits and merges to list.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False), help="Write this; - prints.")
 @click.option("--png", type=click.Path(dir_okay=False), help="Draw this.")
@@ -63,12 +72,19 @@ def evaluate(truth: str, found: str, **options: Any) -> None:
 
     Both are FILE or FILE:DATASET, of any format. Without --scores and --sweep they are labels.
     """
-    if options["scores"] and options["sweep"]:
-        raise click.UsageError("--scores and --sweep exclude each other")
+    kinds = [f"--{name}" for name in ("scores", "sweep", "images") if options[name]]
+    if len(kinds) > 1:
+        raise click.UsageError(f"{' and '.join(kinds)} exclude each other")
+    unused = [name for name in ("mask", "region", "png") if options["images"] and options[name]]
+    if unused:
+        raise click.UsageError(f"--{unused[0]} is not for --images")
     from voxflow.stores.names import split_name
 
     with _errors_without_traceback():
-        result = _compare(split_name(truth), split_name(found), options)
+        if options["images"]:
+            result: Any = _of_images(truth, found, options)
+        else:
+            result = _compare(split_name(truth), split_name(found), options)
         if options["json_file"] == "-":
             click.echo(json.dumps(result.to_json(), indent=2))
         else:
@@ -152,13 +168,19 @@ def _compare(truth: Any, found: Any, options: dict[str, Any]) -> Found:
     return evaluation.evaluate(truth, found, worst=options["worst"], **common)
 
 
+def _of_images(truth: str, found: str, options: dict[str, Any]) -> ImagesEvaluation:
+    from voxflow.evaluation import evaluate_images
+
+    return evaluate_images(truth, found, ignore=options["ignore"], background=options["background"])
+
+
 def _print(result: Found) -> None:
     try:
         from rich.console import Console
     except ImportError as error:
         raise ImportError('tables need rich: pip install "voxflow[segmentation]"') from error
     console = Console(highlight=False, soft_wrap=True)
-    for note in result.notes:
+    for note in getattr(result, "notes", ()):
         console.print(f"[yellow]note:[/] {_plain(note)}")
     for table in _tables(result):
         console.print(table)
@@ -171,17 +193,26 @@ def _plain(text: str) -> str:
 
 
 def _tables(result: Found) -> Iterator[Any]:
-    from voxflow.evaluation import Evaluation, Sweep
+    from voxflow.evaluation import Evaluation, ImagesEvaluation, Sweep
 
     if isinstance(result, Sweep):
         yield _swept(result)
         return
+    if isinstance(result, ImagesEvaluation):
+        yield _each_image(result)
     table = _table("score", "value", "best")
     for name, value in result.scores.items():
         table.add_row(name, _number(value), _best(name))
     yield table
     if isinstance(result, Evaluation):
         yield from _worst(result)
+
+
+def _each_image(result: ImagesEvaluation) -> Any:
+    table = _table("image", *EACH.values())
+    for image, scores in result.images.items():
+        table.add_row(_plain(image), *(_number(scores[name]) for name in EACH))
+    return table
 
 
 def _swept(result: Sweep) -> Any:

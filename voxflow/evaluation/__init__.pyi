@@ -9,6 +9,7 @@ from .binary import (
 )
 from .contingency import Contingency, contingency, PairCounter
 from .evaluate import evaluate, Evaluation, scores_of
+from .image_folders import evaluate_images, ImagesEvaluation
 from .matching import (
     average_precision,
     Matches,
@@ -49,9 +50,11 @@ __all__ = [
     "contingency",
     "cremi_score",
     "evaluate",
+    "evaluate_images",
     "evaluate_scores",
     "Evaluation",
     "expected_run_length",
+    "ImagesEvaluation",
     "Matches",
     "matches",
     "object_table",

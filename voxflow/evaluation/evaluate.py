@@ -205,7 +205,8 @@ def scores_of(
 
     ``voi_split``, ``voi_merge``, ``voi`` (bits), ``arand``, ``cremi_score``: 0 is perfect.
     ``rand_precision``, ``rand_recall``, ``rand_index``, ``precision@0.5``, ``recall@0.5``,
-    ``f1@0.5`` (and so on, for each threshold), ``average_precision`` (over 0.5 to 0.95),
+    ``f1@0.5``, ``average_precision@0.5`` (and so on, for each threshold), ``average_precision``
+    (the mean over 0.5 to 0.95),
     ``panoptic_quality``, ``segmentation_quality``, ``mean_iou`` (of each object of the truth with
     the best one): 1 is perfect. ``objects_truth``, ``objects_found``, ``voxels`` (for partitions)
     are counts. Not a number: there is nothing to be compared.
@@ -235,6 +236,7 @@ def scores_of(
         scores[f"precision@{threshold:g}"] = found.precision
         scores[f"recall@{threshold:g}"] = found.recall
         scores[f"f1@{threshold:g}"] = found.f1
+        scores[f"average_precision@{threshold:g}"] = found.average_precision
     return scores | {
         "average_precision": average_precision(overlaps),
         "panoptic_quality": panoptic.quality,
