@@ -84,7 +84,12 @@ def cell_settings(options: CellOptions) -> Settings:
             "best": {metric: mode for metric, (mode, _) in _BEST.items()},
         },
         "previews": {"every": epoch},
-        "log": {"every": epoch, "graph": True, "tensorboard_folder": options.tb_dir},
+        "log": {
+            "every": epoch,
+            "graph": True,
+            "plots": False,  # TensorBoard and the table have the curves
+            "tensorboard_folder": options.tb_dir,
+        },
         "run": {"folder": str(options.run_dir.parent)},
     }
     return Settings(Config.model_validate(values))

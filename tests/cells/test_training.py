@@ -1,0 +1,241 @@
+"""A training on cells: what it writes, and that it is the same again."""
+
+import csv
+import shutil
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+import tifffile
+
+from tests.cells.drawn import folder, options
+from voxflow.cells import cell_settings, read_cell_options, train_cells
+from voxflow.stores import StoreUnusable
+from voxflow.torch import load_checkpoint
+from voxflow.training import RunDirTaken, read_events
+
+EPOCHS, STEPS = 2, 4
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Two epochs of a U-Net on six images and a copy of each, three in a batch."""
+    path = tmp_path_factory.mktemp("cells")
+    train, held_out = folder(path / "train", 6), folder(path / "val", 6, first=9)
+    made = options(path, train, val_data=held_out, epochs=EPOCHS, batch=3, augments=1, lr=0.01)
+    return made, train_cells(made)
+
+
+def rows(file):
+    with file.open(newline="") as opened:
+        return list(csv.DictReader(opened))
+
+
+def losses(run_dir):
+    return [e.value for e in read_events(run_dir) if e.name == "loss"]
+
+
+def test_an_epoch_is_one_pass(trained):
+    made, report = trained
+    assert report.step == EPOCHS * STEPS  # 6 images and a copy of each, 3 in a batch
+    # As of clb: 50 images, 10 copies, 6 in a batch are 92 steps.
+    assert cell_settings(made).config.stop.steps == EPOCHS * STEPS
+
+
+def test_what_lies_beside_the_model(trained):
+    made, _ = trained
+    names = {path.name for path in made.run_dir.parent.iterdir()}
+    best = {f"cells-{name}.pt" for name in ("best-val-loss", "objects-iou", "boundaries-iou")}
+    assert names == {"cells", "cells.pt", "cells.yaml"} | best
+    assert read_cell_options(made.yaml) == made
+    assert load_checkpoint(made.model).iteration == EPOCHS * STEPS
+
+
+def test_the_best_is_kept_and_no_other(trained):
+    """Each file is of the epoch (or of the beginning) whose value was best."""
+    made, _ = trained
+    events = read_events(made.run_dir)
+    for name, metric, best in (
+        ("best-val-loss", "loss", min),
+        ("objects-iou", "objects_iou", max),
+        ("boundaries-iou", "boundaries_iou", max),
+    ):
+        seen = {e.step: e.value for e in events if e.name == f"validation.{metric}" and e.step}
+        kept = load_checkpoint(f"{made.run_dir}-{name}.pt").iteration
+        assert seen[kept] == best(seen.values())
+
+
+def test_the_table_has_a_row_for_each_epoch(trained):
+    made, _ = trained
+    table = rows(made.run_dir / "log.csv")
+    assert [row["epoch"] for row in table] == ["1", "2"]
+    assert {"loss", "val_loss", "objects_iou", "boundaries_recall", "lr"} <= table[0].keys()
+    found = losses(made.run_dir)
+    assert float(table[1]["loss"]) == pytest.approx(sum(found[STEPS:]) / STEPS)
+    assert float(table[0]["loss"]) > float(table[1]["loss"])
+    (validation,) = (
+        e.value for e in read_events(made.run_dir) if (e.name, e.step) == ("validation.loss", STEPS)
+    )
+    assert float(table[0]["val_loss"]) == validation
+
+
+def test_tensorboard_has_numbers_pictures_and_the_graph(trained):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    made, _ = trained
+    seen = EventAccumulator(str(made.run_dir / "tensorboard"), {"images": 0})
+    seen.Reload()
+    tags = seen.Tags()
+    assert {"loss", "validation/loss", "validation/objects_iou"} <= set(tags["scalars"])
+    assert tags["graph"]
+    pictures = [tag for tag in tags["images"] if "validation" in tag]
+    assert len(pictures) == 5
+    assert [image.step for image in seen.Images(pictures[0])] == [STEPS, 2 * STEPS]
+
+
+def test_a_model_is_not_written_over(trained):
+    made, _ = trained
+    with pytest.raises(RunDirTaken, match="is there, and is a run directory"):
+        train_cells(made)
+
+
+def test_the_other_architecture_and_its_folders(tmp_path):
+    made = options(
+        tmp_path, architecture="dcan", channels=3, train=folder(tmp_path / "rgb", 2, channels=3),
+        tb_dir=str(tmp_path / "tb"), csv_log=str(tmp_path / "table.csv"),
+    )  # fmt: skip
+    assert train_cells(made).step == 1
+    assert len(rows(tmp_path / "table.csv")) == 1
+    assert list((tmp_path / "tb").glob("events.out*"))
+
+
+def test_plateau_and_early_stop_are_those_of_clb(tmp_path):
+    config = cell_settings(options(tmp_path)).config
+    plateau = config.schedules["optimizer.lr"].plateau
+    assert (plateau.metric, plateau.factor, plateau.patience) == ("validation.loss", 0.1, 8)
+    assert plateau.lowest == 1e-12
+    assert (config.stop.early.patience, config.stop.early.min_delta) == (15, 1e-4)
+
+
+def test_each_image_of_validation_counts_once(tmp_path):
+    held_out = folder(tmp_path / "val", 5)
+    config = cell_settings(options(tmp_path, val_data=held_out, batch=3)).config
+    assert config.validation.batches * config.validation.options["batch"] == 5
+
+
+def test_steps_of_clb(tmp_path, monkeypatch):
+    monkeypatch.setattr("voxflow.cells.training._counted", lambda options: (50, 10))
+    config = cell_settings(options(tmp_path, batch=6, augments=10, epochs=3)).config
+    assert config.stop.steps == 3 * 92
+
+
+@pytest.mark.slow
+def test_the_same_seed_is_the_same_training_with_and_without_workers(trained, tmp_path):
+    made, _ = trained
+    expected = losses(made.run_dir)
+    assert len(expected) == EPOCHS * STEPS
+    for workers in (0, 4):
+        again = made.model_copy(
+            update={"workers": workers, "model": str(tmp_path / f"again-{workers}.pt")}
+        )
+        train_cells(again)
+        assert losses(again.run_dir) == expected
+    other = made.model_copy(update={"seed": 1, "model": str(tmp_path / "other.pt")})
+    train_cells(other)
+    assert losses(other.run_dir) != expected
+
+
+def test_a_training_goes_on(trained, tmp_path):
+    made, _ = trained
+    shutil.copytree(made.run_dir.parent, tmp_path / "models")
+    further = made.model_copy(update={"epochs": 3, "model": str(tmp_path / "models" / "cells.pt")})
+    assert train_cells(further, resume=True).step == 3 * STEPS
+    assert [row["epoch"] for row in rows(further.run_dir / "log.csv")] == ["1", "2", "3"]
+
+
+# -- folders that are not as they should be -------------------------------------------------------
+
+
+def _unpaired(path):
+    (path / "labels" / "cell_0.png").unlink()
+
+
+def _colors(path):
+    _put(path, "labels", lambda labels: np.stack([labels.astype(np.uint8)] * 3, -1))
+
+
+def _other_channels(path):
+    _put(path, "images", lambda image: np.stack([image] * 3, -1))
+
+
+def _other_size(path):
+    _put(path, "labels", lambda labels: labels[:-1])
+
+
+def _floats(path):
+    (path / "labels" / "cell_0.png").unlink()
+    tifffile.imwrite(path / "labels" / "cell_0.tif", np.zeros((48, 40), np.float32))
+
+
+def _corrupt(path):
+    file = path / "images" / "cell_0.png"
+    file.write_bytes(file.read_bytes()[:200])
+
+
+def _pointer(path):
+    text = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+    (path / "images" / "cell_0.png").write_text(text)
+
+
+def _no_objects(path):
+    for file in (path / "labels").iterdir():
+        imageio.imwrite(file, np.zeros((48, 40), np.uint8))
+
+
+def _put(path, part, change):
+    file = path / part / "cell_0.png"
+    imageio.imwrite(file, change(imageio.imread(file)))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (_unpaired, "cell_0.png of images has no partner in labels"),
+        (_colors, "has 3 channels: labels have one whole number for each pixel"),
+        (_other_channels, "has 1 channels of uint8, but .*cell_0.png has 3"),
+        (_other_size, "has 47 x 40 pixels, and its image .* has 48 x 40"),
+        (_floats, "is of type float32: labels are whole numbers"),
+        (_corrupt, "cell_0.png cannot be"),
+        (_pointer, "run git lfs pull"),
+        (_no_objects, "there is no object in any of the labels"),
+    ],
+)
+def test_bad_folders_are_told_before_anything_begins(tmp_path, spoil, said):
+    train = folder(tmp_path / "train", 2)
+    spoil(tmp_path / "train")
+    made = options(tmp_path, train)
+    with pytest.raises(StoreUnusable, match=said) as error:
+        train_cells(made)
+    assert str(error.value).count("\n- ") == 1
+    assert not made.run_dir.parent.exists()
+
+
+def _one_empty_label(path):
+    _put(path, "labels", lambda labels: labels * 0)
+
+
+def _sixteen_bits(path):
+    for file in (path / "images").iterdir():
+        imageio.imwrite(file, imageio.imread(file).astype(np.uint16) * 257)
+
+
+def _one_image(path):
+    for part in ("images", "labels"):
+        (path / part / "cell_1.png").unlink()
+
+
+@pytest.mark.parametrize("change", [_one_empty_label, _sixteen_bits, _one_image])
+def test_odd_folders_work(tmp_path, change):
+    train = folder(tmp_path / "train", 2, ((33, 40), (48, 40)))
+    change(tmp_path / "train")
+    assert train_cells(options(tmp_path, train)).step == 1
