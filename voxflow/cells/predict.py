@@ -18,10 +18,12 @@ from voxflow.pipeline.data import ArrayKey, ArraySpec, BatchRequest
 from voxflow.segmentation import segment_maps
 from voxflow.stores import image_planes
 from voxflow.torch import Predict, load_checkpoint
+from voxflow.torch.devices import choose_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import torch
     from numpy.typing import NDArray
 
     from voxflow.cells.options import CellOptions
@@ -113,7 +115,8 @@ def predict_cells(
     planes = [plane for one in parts(folder) for plane in _planes(one)]
     size = options.im_dim if options.trim_method == "resize" else None
     images = cell_images(planes, options.channels, size)
-    return (_predicted(image, options, network, device, segmentation) for image in images)
+    chosen = choose_device(device)
+    return (_predicted(image, options, network, chosen, segmentation) for image in images)
 
 
 def _planes(folder: str) -> list[ImagePlane]:
@@ -125,7 +128,7 @@ def _predicted(
     image: CellImage,
     options: CellOptions,
     network: Probabilities,
-    device: str,
+    device: torch.device,
     segmentation: dict[str, Any],
 ) -> CellPrediction:
     period = PERIODS[options.architecture]

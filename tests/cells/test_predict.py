@@ -1,0 +1,135 @@
+"""What is predicted of a folder: maps and instances, of the size and name of each image."""
+
+from pathlib import Path
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+from tests.cells.drawn import cells, folder, options
+from voxflow.cells import load_network, make_network, plot_cells, predict_cells, save_cells
+from voxflow.cells.training import network_of
+from voxflow.stores import StoreUnusable
+from voxflow.torch.checkpoint import Checkpoint, save_checkpoint
+
+SHAPES = ((48, 40), (31, 37))
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """Options of a training, whose weights are drawn and lie beside the model."""
+
+    def made(seed=0, name="-best-val-loss", **more):
+        chosen = options(tmp_path, dropout=0.0, **more)
+        torch.manual_seed(seed)
+        file = Path(chosen.model).with_name(f"cells{name}.pt")
+        file.parent.mkdir(exist_ok=True)
+        net = make_network(**network_of(chosen))
+        save_checkpoint(file, Checkpoint(net.state_dict(), iteration=1))
+        return chosen
+
+    return made
+
+
+@pytest.mark.parametrize("architecture", ["unet", "dcan"])
+@pytest.mark.parametrize("trim_method", ["resize", "padding", "reflect"])
+def test_predictions_have_the_size_of_the_image(tmp_path, trained, trim_method, architecture):
+    test = folder(tmp_path / "test", 2, SHAPES)
+    chosen = trained(trim_method=trim_method, architecture=architecture)
+    for made, shape in zip(predict_cells(chosen, test, device="cpu"), SHAPES, strict=True):
+        assert made.objects.shape == made.boundaries.shape == made.labels.shape == shape
+        for probability in (made.objects, made.boundaries):
+            assert 0 <= probability.min() <= probability.max() <= 1
+            assert probability.std() > 0
+
+
+def test_what_is_predicted_is_what_the_network_says(tmp_path, trained):
+    """An image that fits as it is goes through the network, and nothing else is done to it."""
+    test = folder(tmp_path / "test", 1, ((32, 40),))
+    chosen = trained()
+    (made,) = predict_cells(chosen, test, device="cpu", grow=0)
+    image = torch.from_numpy(made.image.pixels[None] / np.float32(255))
+    with torch.no_grad():
+        objects, boundaries = load_network(chosen)(image)[0].numpy()
+    np.testing.assert_allclose(made.objects, objects, atol=1e-6)
+    np.testing.assert_allclose(made.boundaries, boundaries, atol=1e-6)
+    np.testing.assert_array_equal(made.labels > 0, objects * (1 - boundaries) > 0.5)
+
+
+def test_files_have_the_name_of_the_image(tmp_path, trained):
+    """A PNG file, and a stack of pages, without labels, and not in images/."""
+    test = tmp_path / "test"
+    test.mkdir()
+    imageio.imwrite(test / "one.png", cells()[0])
+    stack = np.stack([cells(seed=n)[0] for n in range(3)])
+    tifffile.imwrite(test / "stack.tif", stack, photometric="minisblack")
+    made = list(predict_cells(trained(), str(test), device="cpu"))
+    files = list(save_cells(made, tmp_path / "out", plot=True))
+    assert len(files) == 2
+    out = {kind: sorted(p.name for p in (tmp_path / "out" / kind).iterdir())
+           for kind in ("objects", "boundaries", "labels", "plots")}  # fmt: skip
+    assert out["objects"] == out["boundaries"] == out["labels"] == ["one.png", "stack.tif"]
+    assert out["plots"] == ["one.png", "stack-0.png", "stack-1.png", "stack-2.png"]
+    labels = tifffile.imread(tmp_path / "out" / "labels" / "stack.tif")
+    np.testing.assert_array_equal(labels, [page.labels for page in made[1:]])
+    objects = imageio.imread(tmp_path / "out" / "objects" / "one.png")
+    np.testing.assert_allclose(objects / 255, made[0].objects, atol=0.51 / 255)
+    assert imageio.imread(tmp_path / "out" / "labels" / "one.png").dtype == np.uint16
+    with pytest.raises(FileExistsError, match="nothing is written over"):
+        save_cells(made, tmp_path / "out")
+
+
+def test_a_figure_has_six_panels_with_the_truth_where_there_is_one(tmp_path, trained):
+    test = folder(tmp_path / "test", 1)
+    (made,) = predict_cells(trained(), test, device="cpu")
+    figure = plot_cells(made)
+    panels = {axes.get_title(): bool(axes.images) for axes in figure.axes}
+    assert len(panels) == 6
+    assert all(panels.values())
+    (tmp_path / "test" / "labels" / "cell_0.png").unlink()
+    panels = {axes.get_title(): bool(axes.images) for axes in plot_cells(made).axes}
+    assert [title for title, shown in panels.items() if not shown] == ["truth"]
+
+
+def test_neighbouring_pages_are_channels(tmp_path, trained):
+    test = tmp_path / "test"
+    test.mkdir()
+    stack = np.stack([cells(seed=n)[0] for n in range(4)])
+    tifffile.imwrite(test / "stack.tif", stack, photometric="minisblack")
+    chosen = trained(channels=3)
+    whole = list(predict_cells(chosen, str(test), device="cpu"))
+    assert len(whole) == 4
+    stack[0] = 0
+    tifffile.imwrite(test / "stack.tif", stack, photometric="minisblack")
+    again = list(predict_cells(chosen, str(test), device="cpu"))
+    differ = [not np.array_equal(a.objects, b.objects) for a, b in zip(whole, again, strict=True)]
+    assert differ == [True, True, False, False]
+
+
+def test_weights_are_chosen_by_name(tmp_path, trained):
+    chosen = trained()
+    trained(seed=1, name="-objects-iou")
+    trained(seed=2, name="")
+    found = {
+        name: next(load_network(chosen, name).parameters()).sum().item()
+        for name in ("best-val-loss", "objects-iou", "final")
+    }
+    assert len(set(found.values())) == 3
+    with pytest.raises(FileNotFoundError, match=r"no weights boundaries-iou .*cells-boundaries"):
+        load_network(chosen, "boundaries-iou")
+
+
+def test_weights_of_another_network_are_told(trained):
+    chosen = trained()
+    with pytest.raises(ValueError, match="another network than a unet of 3 feature maps"):
+        load_network(chosen.model_copy(update={"fmaps": 3}))
+
+
+def test_images_that_cannot_be_predicted_are_told_before_the_first_one(tmp_path, trained):
+    test = tmp_path / "test"
+    folder(test, 3)
+    (test / "images" / "cell_1.png").write_bytes(b"no image")
+    with pytest.raises(StoreUnusable, match="cell_1.png cannot be"):
+        predict_cells(trained(), str(test), device="cpu")
