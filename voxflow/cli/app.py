@@ -18,8 +18,8 @@ from voxflow.cli.model import model
 from voxflow.cli.plot import plot
 from voxflow.cli.segment import segment
 from voxflow.cli.train import train
-from voxflow.cli.view import view
 from voxflow.cli.tune import tune
+from voxflow.cli.view import view
 from voxflow.training.config import ConfigError, ConfigWarning
 from voxflow.version_info import version
 

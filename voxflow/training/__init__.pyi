@@ -11,7 +11,12 @@ from .clock import Clock
 from .configured import make_session, train
 from .coverage import Coverage
 from .coverage_plot import plot_coverage
-from .covered import Branch, Covered, read_coverage, SourceMap
+from .covered import (
+    Branch,
+    Covered,
+    read_coverage,
+    SourceMap,
+)
 from .curves import (
     ema,
     history,
@@ -117,8 +122,8 @@ __all__ = [
     "Session",
     "sma",
     "Snapshots",
-    "Status",
     "SourceMap",
+    "Status",
     "StepResult",
     "StopRule",
     "Targets",
