@@ -19,13 +19,13 @@ WIDTH, HEIGHT = 400, 300
 
 
 @pytest.fixture
-def opened(browser):
+def opened(browser_with_webgl):
     """Opens files; at the end, nothing may have been complained of or asked of others."""
     viewers, pages, said, asked = [], [], [], []
 
     def opened(paths, **options):
         viewers.append(view(paths, **options))
-        page = browser.new_page(viewport={"width": 1200, "height": 800})
+        page = browser_with_webgl.new_page(viewport={"width": 1200, "height": 800})
         page.on("console", lambda message: said.append((message.type, message.location["url"])))
         page.on("pageerror", lambda error: said.append(("error", str(error))))
         page.on("request", lambda request: asked.append(request.url))
