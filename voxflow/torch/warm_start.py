@@ -151,6 +151,49 @@ def freeze(model: torch.nn.Module, patterns: Sequence[str] | str) -> list[str]:
     >>> freeze(model, "0.*")
     ['0.weight', '0.bias']
     """
+    parameters, found = dict(model.named_parameters()), _matching(model, patterns)
+    for name in found:
+        parameters[name].requires_grad_(False)
+        # An optimizer would go on with the last one.
+        parameters[name].grad = None
+    return found
+
+
+def unfreeze(model: torch.nn.Module, patterns: Sequence[str] | str = "*") -> list[str]:
+    """Let parameters be trained that were frozen. The optimizer has to have them, too.
+
+    Parameters
+    ----------
+    model
+        The model.
+    patterns
+        As for `freeze`.
+
+    Returns
+    -------
+    list[str]
+        The names of those that were frozen.
+
+    Raises
+    ------
+    ValueError
+        If nothing matches a pattern.
+
+    Examples
+    --------
+    >>> model = torch.nn.Linear(1, 1)
+    >>> _ = freeze(model, "*")
+    >>> unfreeze(model, "b*")
+    ['bias']
+    """
+    parameters = dict(model.named_parameters())
+    found = [n for n in _matching(model, patterns) if not parameters[n].requires_grad]
+    for name in found:
+        parameters[name].requires_grad_(True)
+    return found
+
+
+def _matching(model: torch.nn.Module, patterns: Sequence[str] | str) -> list[str]:
     parameters = dict(model.named_parameters())
     found: list[str] = []
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
@@ -161,8 +204,4 @@ def freeze(model: torch.nn.Module, patterns: Sequence[str] | str) -> list[str]:
                 f"no parameter matches {pattern!r}; there is, for example: {', '.join(near)}"
             )
         found += [name for name in matches if name not in found]
-    for name in found:
-        parameters[name].requires_grad_(False)
-        # An optimizer would go on with the last one.
-        parameters[name].grad = None
     return found

@@ -17,7 +17,7 @@ from voxflow.torch.forward import Forward
 from voxflow.torch.of_step import OfStep
 from voxflow.torch.ranks import Ranks, own_device
 from voxflow.torch.step import Step
-from voxflow.torch.warm_start import freeze, load_weights
+from voxflow.torch.warm_start import freeze, load_weights, unfreeze
 from voxflow.training.arguments import by_position, needed_request, stop_rules
 from voxflow.training.calling import Hooks
 from voxflow.training.changes import Changes
@@ -369,6 +369,24 @@ class Session:
             Their names.
         """
         return freeze(self.model, patterns)
+
+    def unfreeze(self, *patterns: str) -> list[str]:
+        """Let parameters be trained again whose names match, or all; before `run`, or between two.
+
+        Those that the optimizer has not yet become a group of it, with the options of the first.
+
+        Returns
+        -------
+        list[str]
+            The names of those that were frozen.
+        """
+        found = unfreeze(self.model, patterns or "*")
+        parameters, groups = dict(self.model.named_parameters()), self.optimizer.param_groups
+        known = {id(p) for group in groups for p in group["params"]}
+        new = [parameters[name] for name in found if id(parameters[name]) not in known]
+        if new:
+            self.optimizer.add_param_group({**groups[0], "params": new})
+        return found
 
     # -- a run ----------------------------------------------------------------------------------
 
