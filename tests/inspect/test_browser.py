@@ -12,6 +12,7 @@ import voxflow as gp
 from voxflow.inspect import write_page
 from voxflow.pictures import colours_of_ids
 from voxflow.stores import Geometry, create_dataset, open_attrs
+from voxflow.training.covered import Branch, Covered, SourceMap
 
 image = pytest.importorskip("PIL.Image")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -324,3 +325,84 @@ def test_real_volumes(opened, real_data, tmp_path, scheme, name):
     page.keyboard.press("a")
     page.wait_for_timeout(300)
     page.screenshot(path=folder / f"{name.partition('.')[0]}_{scheme}_each.png")
+
+
+def looked(folder):
+    """The coverage of a run, of two sources."""
+    begin, end = np.array([[0.0, 0, 0]]), np.array([[40.0, 20, 30]])
+    maps = []
+    for name in ("A", "B<img src=x onerror=alert(1)>"):
+        of = SourceMap.of(
+            *(name, "RAW", (0.0, 0, 0), (80.0, 40, 60)),
+            name=name,
+            voxel_size=(20, 10, 15),
+            cells=1000,
+        )
+        of.add(begin, end)
+        maps.append(of)
+    counts = np.zeros(257, np.int64)
+    counts[[0, 256]] = 3, 1
+    branches = [Branch("RandomProvider", i, [of.source], 0.5) for i, of in enumerate(maps)]
+    Covered(maps, branches, {"LABELS": counts}, 7).write(folder / "coverage.npz")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_where_the_training_has_looked_is_a_picture_and_tables(opened, tmp_path, scheme):
+    pytest.importorskip("matplotlib")
+    data = np.zeros((4, 4), np.uint8)
+    create_dataset(tmp_path / "run/snapshots/step-1.zarr", "raw", data.shape, data.dtype)
+    looked(tmp_path / "run")
+    page = opened(tmp_path / "run", scheme)
+    page.click("#looked-button")
+    body = page.locator("#looked-body")
+    assert body.locator("img").evaluate("image => image.naturalWidth") > 800
+    assert body.locator("img").count() == 1  # no name has become one
+    text = body.inner_text()
+    assert "7 steps" in text
+    assert "87.5 %" in text  # never read
+    halves = ("40:80, 0:40, 0:60", "0:80, 20:40, 0:60", "0:80, 0:40, 30:60")
+    assert any(half in text for half in halves)  # the largest box
+    assert "75.00 %" in text
+    page.keyboard.press("a")  # keys of the page beneath are not meant
+    page.keyboard.press("Escape")
+    assert not page.locator("#looked").evaluate("dialog => dialog.open")
+    assert page.get_attribute("#mode-each", "aria-pressed") == "false"
+
+
+def test_a_page_without_coverage_has_no_button_for_it(opened, tmp_path):
+    create_dataset(tmp_path / "a.zarr", "raw", (4, 4), np.uint8)
+    assert not opened(tmp_path / "a.zarr").locator("#looked-button").is_visible()
+
+
+def test_what_each_node_drew_stands_beside_a_trace_and_the_snapshot_of_its_batch(opened, tmp_path):
+    raw = gp.ArrayKey("RAW")
+    image = np.random.default_rng(0).random((20, 20), dtype=np.float32)
+    pipeline = (
+        gp.ArraySource(raw, image, spec=gp.ArraySpec(voxel_size=(4, 4)))
+        + gp.RandomLocation()
+        + gp.IntensityAugment(raw, 0.5, 1.5, 0, 0)
+        + gp.Snapshot({raw: "raw"}, tmp_path / "snapshots", "{id}.zarr")
+    )
+    request = gp.BatchRequest()
+    request.add(raw, (40, 40))
+    with gp.build(pipeline, seed=1):
+        batches = [pipeline.request_batch(request) for _ in range(2)]
+        trace = pipeline.trace(batches[1].token, tmp_path / "trace")
+    page = opened([tmp_path / "trace", tmp_path / "snapshots"])
+    page.locator("#file-a").select_option("1")
+    rows = page.locator("#nodes tr")
+    assert rows.locator("button").all_inner_texts() == [visit.node for visit in trace]
+    assert "drew nothing" in rows.nth(0).inner_text()
+    scale = f"{np.ravel(trace['IntensityAugment'].draws[0])[0]:.6f}"
+    assert scale[:5] in rows.nth(2).inner_text()
+    assert rows.locator("button[aria-current]").inner_text() == "RandomLocation"
+    rows.nth(2).locator("button").click()
+    page.wait_for_function("state.file === 2")
+    assert page.locator("#nodes button[aria-current]").inner_text() == "IntensityAugment"
+    last = len(trace) + 1  # the second snapshot
+    page.locator("#file-a").select_option(str(last))
+    page.wait_for_function(f"state.file === {last}")
+    assert rows.count() == len(trace)
+    page.locator("#file-a").select_option(str(last - 1))
+    page.wait_for_function(f"state.file === {last - 1}")
+    assert rows.count() == 0  # of another batch

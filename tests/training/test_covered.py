@@ -61,14 +61,20 @@ def test_what_is_said_to_be_never_read_is_not(seed, dims):
         assert not taken[place].any()  # no two say the same
         taken[place] = True
     assert bool(boxes) == (not seen.all())
-    if boxes:  # nothing can be added to the first
+    volumes = [np.prod(np.subtract(high, low)) for low, high in boxes]
+    assert volumes == sorted(volumes, reverse=True)
+    if boxes:  # nothing can be added to the largest, but what is another's
         (low, high), shape = boxes[0], of.times.shape
         first = [[int(a // 8), int(b // 8)] for a, b in zip(low, high, strict=True)]
         for axis, (side, step) in itertools.product(range(dims), ((0, -1), (1, 1))):
             wider = [list(bounds) for bounds in first]
             wider[axis][side] += step
             if wider[axis][0] >= 0 and wider[axis][1] <= shape[axis]:
-                assert seen[tuple(slice(a, b) for a, b in wider)].any()
+                place = tuple(slice(a, b) for a, b in wider)
+                assert (
+                    seen[place].any()
+                    or taken[place].sum() > taken[tuple(slice(a, b) for a, b in first)].sum()
+                )
 
 
 def test_cells_are_about_cubes_and_no_smaller_than_voxels():

@@ -28,7 +28,7 @@ _PIPED = 160  # columns
 @click.option(
     "--png",
     type=click.Path(dir_okay=False, writable=True),
-    help="Write a picture of the middle of every array.",
+    help="Write a picture of the middle of every array; of a run, also of where it has looked.",
 )
 @click.option("--by-loss", is_flag=True, help="Show snapshots of the highest loss first.")
 @click.option("--fast", is_flag=True, help="Read no voxels: no ranges, and no ids.")
@@ -76,12 +76,15 @@ def _print(reports: list[FileReport]) -> None:
 
 def _draw(paths: tuple[str, ...], html: str | None, png: str | None) -> None:
     from voxflow.inspect import write_page, write_sheet
+    from voxflow.inspect.looked import write_coverage
 
     try:
         if html is not None:
             click.echo(write_page(paths, html))
         if png is not None:
             click.echo(write_sheet(paths, png))
+            for picture in write_coverage(paths, png):
+                click.echo(picture)
     except ModuleNotFoundError as error:
         said = str(error)
         remedy = "" if "pip install" in said else ': pip install "voxflow[inspect]"'

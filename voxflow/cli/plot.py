@@ -41,8 +41,11 @@ def plot(
 ) -> None:
     """Draw the curves of each RUN, a run directory or its log; of several into one picture.
 
-    Only the log is read. A run that goes on meanwhile is not disturbed.
+    Of one run, also which parts of its sources it has seen. A run
+    that goes on meanwhile is not disturbed.
     """
+    from voxflow.training.coverage_plot import plot_coverage
+    from voxflow.training.covered import find_coverage
     from voxflow.training.curves import to_csv
     from voxflow.training.plots import plot_history
 
@@ -54,6 +57,8 @@ def plot(
         written = plot_history(
             one, folder, chosen, over=over, autoscale=not everything, sma=sma, ema=ema
         )
+        if len(runs) == 1 and chosen is None and find_coverage(runs[0]) is not None:
+            written.append(plot_coverage(runs[0], folder / "coverage.png"))
         if csv:
             for label, run in labelled.items():
                 name = "events" if len(runs) == 1 else label.replace("/", "-")

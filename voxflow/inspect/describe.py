@@ -16,9 +16,11 @@ from voxflow.pipeline.engine.errors import VoxflowError
 from voxflow.stores import store_format
 from voxflow.stores.metadata import plain_numbers
 from voxflow.stores.storage import Storage, describe_storage
+from voxflow.training.covered import find_coverage, read_coverage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from voxflow.inspect.arrays import StoredArray
     from voxflow.inspect.find import Container
@@ -117,6 +119,8 @@ class FileReport:
         Other attributes of the root.
     warnings
         What does not fit together.
+    coverage
+        Of a run: where its training has looked, as `voxflow.training.Covered.as_dict` says it.
     """
 
     path: str
@@ -129,6 +133,7 @@ class FileReport:
     iteration: int | None = None
     attrs: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    coverage: dict[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as numbers, text, lists and dicts, for ``json.dumps``."""
@@ -148,7 +153,8 @@ def describe(
     Parameters
     ----------
     paths
-        Files, folders or URLs, a path in a file behind ``:``, or folders of snapshots.
+        Files, folders or URLs, a path in a file behind ``:``, or folders of snapshots. Of a run
+        directory, and of the snapshots in it, also where the training has looked.
     max_bytes
         How much of each array is read for its range and ids; None: 128 MiB, and 8 MiB at a URL.
         Of larger arrays, a sample is read, and ``values.share`` says how much. 0: nothing is read.
@@ -167,13 +173,27 @@ def describe(
     """
     reports = []
     for path in listed(paths):
+        coverage = find_coverage(path)
+        if coverage is not None:
+            reports.append(_looked(coverage))
         try:
-            containers = find_containers(path)
+            containers = [] if str(path) == str(coverage) else find_containers(path)
         except OSError as error:
-            reports.append(FileReport(str(path), error=_said(error)))
+            if coverage is None:
+                reports.append(FileReport(str(path), error=_said(error)))
             continue
         reports += [describe_one(container, max_bytes, max_arrays) for container in containers]
     return reports
+
+
+def _looked(file: Path) -> FileReport:
+    """Where the training of a run has looked."""
+    report = FileReport(str(file), format="coverage")
+    try:
+        report.coverage = read_coverage(file).as_dict()
+    except ValueError as error:
+        report.error = _said(error)
+    return report
 
 
 def told(report: FileReport) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from voxflow.inspect.describe import told
+from voxflow.inspect.looked import coverage_lines
 from voxflow.stores.metadata import NANOMETERS
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ def _of_file(report: FileReport) -> Iterable[RenderableType]:
     yield Text.assemble((report.path, "bold"), "  ", (", ".join(filter(None, facts)), "dim"))
     if report.error is not None:
         yield Text(f"  cannot be read: {report.error}", "red")
+        return
+    if report.coverage is not None:
+        yield from coverage_lines(report.path, report.coverage)
         return
     parts = {f"{g.name}{mark}{part}" for g in report.graphs for mark in "-/" for part in _PARTS}
     arrays = [array for array in report.arrays if array.name not in parts]

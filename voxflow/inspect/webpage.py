@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from voxflow.inspect.describe import FileReport, describe_one, loss_number, plain, told
-from voxflow.inspect.find import Paths, find_all
+from voxflow.inspect.find import Paths, find_all, listed
 from voxflow.inspect.graphs import read_graphs
+from voxflow.inspect.looked import coverage_for_page
 from voxflow.inspect.pack import Packed, fit, pack
 from voxflow.inspect.read import READ_VOXELS, read_layers
 from voxflow.inspect.table import loss_text, unit_text, values_text
@@ -33,8 +34,9 @@ _FOR_EACH = 100  # bytes around an array
 _LEAST_VOXELS = 1 << 24  # that are read of each file
 _MAX_FILES = 12
 _EXACT = 2**53 - 1
+_MOST_DRAWN = 1000  # letters
 _FEW = 3  # warnings of a file that is not shown
-_SCRIPTS = ("unpack.js", "volume.js", "ortho.js", "cards.js", "facts.js", "app.js")
+_SCRIPTS = ("unpack.js", "volume.js", "ortho.js", "cards.js", "facts.js", "nodes.js", "app.js")
 
 
 def write_page(
@@ -71,6 +73,7 @@ def write_page(
     StoreNotFound
         If there is nothing at a path.
     """
+    paths = listed(paths)
     containers = find_all(paths)
     reports = [describe_one(container, max_bytes=0) for container in containers]
     shown = choose_shown(reports, max_files)
@@ -80,7 +83,8 @@ def write_page(
     packed: list[Packed] = []
     for number in shown:
         packed += _add_layers(files[number], containers[number], len(packed), len(shown))
-    report = {"files": files, "shown": shown, "title": _title(containers)}
+    looked = coverage_for_page(paths)
+    report = {"files": files, "shown": shown, "title": _title(containers), "coverage": looked}
     _add_facts(files, packed)
     room = max_bytes - len(_fill(report, []).encode()) - _FOR_EACH * 2 * len(packed)
     blobs = fit(packed, max(0, room) * 3 // 4)
@@ -138,6 +142,7 @@ def _file(report: FileReport, shown: bool) -> dict[str, Any]:
         "loss": loss_number(report.loss),
         "lossText": None if report.loss is None else loss_text(report.loss),
         "token": token,
+        **_visit(report, attrs),
         "attrs": attrs,
         "arrays": [_array(array) for array in report.arrays] if shown else [],
         "warnings": told(report)[: None if shown else _FEW],
@@ -145,6 +150,16 @@ def _file(report: FileReport, shown: bool) -> dict[str, Any]:
         "graphs": [],
         "notes": [],
     }
+
+
+def _visit(report: FileReport, attrs: dict[str, Any]) -> dict[str, Any]:
+    """Of a file of a trace, the node and what it drew, and of which batch; also if not shown."""
+    node, token = (report.attrs.get(name) for name in ("node", "replay_token"))
+    if not isinstance(node, str) or "request" not in report.attrs:
+        return {"node": None, "batch": token if isinstance(token, str) else None}
+    drew = str(attrs.pop("draws", report.attrs.get("draws", "")))
+    attrs.pop("node", None)
+    return {"node": node, "drew": drew[:_MOST_DRAWN], "batch": token}
 
 
 def _parsed(text: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +13,6 @@ from voxflow.training.covered import CLASSES, read_coverage
 from voxflow.training.plots import figure_class
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from voxflow.training.covered import Covered, SourceMap
 
 __all__ = ["coverage_picture", "plot_coverage"]
@@ -25,6 +24,7 @@ _COLUMNS = 4
 _COLUMN, _ROW = 4.2, 3.9  # inches
 _NEVER = "#d43d51"
 _BARS = "#3266cc"
+_WANTED = "#e8862e"
 _AXES = "zyx"
 
 
@@ -50,8 +50,6 @@ def plot_coverage(path: str | Path, out: str | Path) -> Path:
     ImportError
         If matplotlib is not installed.
     """
-    from pathlib import Path
-
     target = Path(out)
     content = coverage_picture(read_coverage(path))
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -166,7 +164,7 @@ def _draw_branches(axes: Any, covered: Covered) -> None:
     shares = [covered.taken(b) / max(1, totals[b.node]) for b in shown]
     at = np.arange(len(shown))
     axes.bar(at, shares, color=_BARS, label="taken")
-    axes.plot(at, [b.wanted for b in shown], "_", color="black", markersize=14, label="wanted")
+    axes.plot(at, [b.wanted for b in shown], "_", color=_WANTED, ms=22, mew=2, label="wanted")
     _finish(axes, "Inputs", [f"{b.node} {b.number}" for b in covered.branches])
     axes.legend(fontsize=7)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -150,8 +151,20 @@ class SourceMap:
         """Which share of the region was never read, in [0, 1]."""
         return float(np.mean(self.times == 0)) if self.times.ndim else 0.0
 
+    def as_dict(self) -> dict[str, Any]:
+        """What can be said of it in numbers, for ``json.dumps``."""
+        placed = bool(self.times.ndim)
+        return {
+            **_without_times(self),
+            "visits": self.visits,
+            "mean": float(self.times.mean()) if placed else None,
+            "most": float(self.times.max()) if placed else None,
+            "never": self.never if placed else None,
+            "never_boxes": self.never_boxes(),
+        }
+
     def never_boxes(self, most: int = _BOXES) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
-        """Boxes of which nothing was ever read, without overlap: begin and end, a large one first.
+        """Boxes of which nothing was ever read, without overlap: begin and end, the largest first.
 
         Each is grown from the largest cube of cells that is left.
         """
@@ -166,7 +179,7 @@ class SourceMap:
                 for side in ("start", "stop")
             )
             boxes.append((begin, end))
-        return boxes
+        return sorted(boxes, key=lambda box: -math.prod(map(operator.sub, box[1], box[0])))
 
 
 def _grown(left: NDArray[np.bool_]) -> tuple[slice, ...]:
@@ -238,6 +251,21 @@ class Covered:
         visits = [of.visits for of in self.maps if of.source in branch.sources]
         return max(visits, default=0)
 
+    def as_dict(self) -> dict[str, Any]:
+        """What can be said of it in numbers, for ``json.dumps``."""
+        totals: dict[str, int] = {}
+        for branch in self.branches:
+            totals[branch.node] = totals.get(branch.node, 0) + self.taken(branch)
+        return {
+            "steps": self.steps,
+            "sources": [of.as_dict() for of in self.maps],
+            "inputs": [
+                {**asdict(branch), "taken": self.taken(branch) / max(1, totals[branch.node])}
+                for branch in self.branches
+            ],
+            "classes": {key: _shares(counts) for key, counts in self.classes.items()},
+        }
+
     def write(self, path: Path) -> None:
         """Write a file, whole or not at all."""
         header = {
@@ -259,6 +287,13 @@ class Covered:
 
 def _without_times(of: SourceMap) -> dict[str, Any]:
     return {name: value for name, value in vars(of).items() if name not in ("times", "visits")}
+
+
+def _shares(counts: Counts) -> dict[str, float]:
+    """How often which value was seen, of those that were."""
+    names = ("others" if value == CLASSES else str(value) for value in np.flatnonzero(counts))
+    shares = counts[counts > 0] / max(1, int(counts.sum()))
+    return dict(zip(names, shares.tolist(), strict=True))
 
 
 def find_coverage(path: str | os.PathLike[str]) -> Path | None:

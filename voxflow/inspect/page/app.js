@@ -221,7 +221,7 @@ const KEYS = {
 };
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || by("keys").open) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   const { target } = event;
   if (target.matches("select, textarea, input[type=text]")) return;
   const native = target.matches("input[type=range]") ? /^(Arrow|Page|Home|End)/ : target.matches("button, input, summary") ? /^( |Enter)$/ : null;
@@ -247,6 +247,7 @@ function start() {
   by("mode-each").addEventListener("click", () => setMode(true));
   by("reset").addEventListener("click", reset);
   by("help").addEventListener("click", () => by("keys").showModal());
+  setUpLooked();
   window.addEventListener("resize", () => build());
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paintCards);
   const box = boxOf(shownFile() ?? { layers: [] });

@@ -9,6 +9,8 @@ function makeFacts(file) {
   const notes = [...file.notes, ...coarse(file)];
   if (notes.length) parts.push(texts("card notes soft", notes));
   if (report.files.some((each) => each.loss !== null)) parts.push(lossCard(file));
+  const nodes = nodesCard(file);
+  if (nodes) parts.push(nodes);
   if (file.graphs.length) parts.push(graphCard(file));
   if (file.token) parts.push(folded("How this batch was made", file.token));
   const attrs = Object.fromEntries(Object.entries(file.attrs));
