@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from voxflow.cli.app import app
 from voxflow.cli.plot import _labelled
-from voxflow.training import EventLog
+from voxflow.training import Covered, EventLog
 
 pytest.importorskip("matplotlib")
 
@@ -37,6 +37,12 @@ def test_the_curves_of_a_run_go_into_it(runs):
     assert done.output.splitlines() == list(map(str, names))
     assert sorted((runs[0] / "plots").iterdir()) == names
     assert all(name.read_bytes().startswith(b"\x89PNG") for name in names)
+
+
+def test_where_a_run_has_looked_is_drawn_beside_its_curves(runs):
+    Covered().write(runs[0] / "coverage.npz")
+    assert plot(runs[0]).output.splitlines()[-1] == str(runs[0] / "plots" / "coverage.png")
+    assert "coverage" not in plot(runs[0], "--names", "loss").output
 
 
 def test_curves_of_several_runs_are_in_one_picture(runs, tmp_path, monkeypatch):

@@ -13,6 +13,8 @@ from voxflow.training.covered import CLASSES, read_coverage
 from voxflow.training.plots import figure_class
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from voxflow.training.covered import Covered, SourceMap
 
 __all__ = ["coverage_picture", "plot_coverage"]
@@ -74,8 +76,7 @@ def coverage_picture(covered: Covered) -> bytes:
     covered
         Of how many sources there may be; the 12 of which most was never read are drawn.
     """
-    shown = sorted((of for of in covered.maps if of.times.ndim), key=lambda of: -of.never)
-    shown = [of for of in covered.maps if any(of is one for one in shown[:_MOST_MAPS])]
+    shown = chosen(covered.maps)
     bars = [draw for draw in (_draw_branches, _draw_classes) if _has(draw, covered)]
     count = max(1, len(shown) + len(bars))
     columns = min(_COLUMNS, count)
@@ -89,7 +90,7 @@ def coverage_picture(covered: Covered) -> bytes:
     places = [grid[i // columns, i % columns] for i in range(count)]
     for of, place in zip(shown, places, strict=False):
         _draw_map(figure, place, of)
-    for draw, place in zip(bars, places[len(shown) :], strict=True):
+    for draw, place in zip(bars, places[len(shown) :], strict=False):
         draw(figure.add_subplot(place), covered)
     left_out = sum(1 for of in covered.maps if of.times.ndim) - len(shown)
     more = f"; {left_out} more sources are not shown" if left_out else ""
@@ -97,6 +98,13 @@ def coverage_picture(covered: Covered) -> bytes:
     content = io.BytesIO()
     figure.savefig(content, format="png")
     return content.getvalue()
+
+
+def chosen(maps: Sequence[SourceMap], most: int = _MOST_MAPS) -> list[SourceMap]:
+    """Those of which most was never read, in the order in which they were."""
+    placed = [of for of in maps if of.times.ndim]
+    order = sorted(range(len(placed)), key=lambda i: -placed[i].never)
+    return [placed[i] for i in sorted(order[:most])]
 
 
 def _has(draw: Any, covered: Covered) -> bool:
