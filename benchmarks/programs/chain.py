@@ -1,6 +1,8 @@
 """A chain of nodes that do nothing, in gunpowder and in voxflow."""
 
 import contextlib
+import statistics
+import time
 
 import numpy as np
 from serve import serve
@@ -28,14 +30,37 @@ class Chain:
         for _ in range(count):
             self.pipeline.request_batch(self.request)
 
+    def asked(self, count=1):
+        """The same; what the requests took."""
+        return clocked(self.pipeline, lambda: self.run(count))
+
     def profiled(self, count=1):
         """The same, and told where the time went."""
-        return seconds_of(self.pipeline.profile(self.request, count - 1), count)
+        return clocked(self.pipeline, lambda: self.pipeline.profile(self.request, count - 1))
+
+    def accounted(self, count=1, times=9):
+        """Of how much of the time it is known where it went; the median of some profiles."""
+        profiles = [self.pipeline.profile(self.request, count - 1) for _ in range(times)]
+        return statistics.median(profile.accounted for profile in profiles)
 
 
-def seconds_of(profile, count):
-    """What so many batches took as they were made, and how much of that is accounted for."""
-    return {"wall": profile.wall / profile.batches * count, "accounted": profile.accounted}
+def clocked(pipeline, work):
+    """What the requests of a pipeline take while something is done."""
+    taken = {"wall": 0.0, "cpu": 0.0}
+
+    def timed(request):
+        wall, cpu = time.perf_counter(), time.process_time()
+        batch = type(pipeline).request_batch(pipeline, request)
+        taken["wall"] += time.perf_counter() - wall
+        taken["cpu"] += time.process_time() - cpu
+        return batch
+
+    pipeline.request_batch = timed
+    try:
+        work()
+    finally:
+        del pipeline.request_batch
+    return taken
 
 
 def source(gp, keys, size, module):

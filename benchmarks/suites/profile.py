@@ -8,30 +8,32 @@ from benchmarks.harness.measure import Row, row, take_turns
 from benchmarks.harness.side import Side
 from benchmarks.harness.volumes import volume
 
-TITLE = "batches with pipeline.profile, beside the same without"
+TITLE = "batches with pipeline.profile, beside the same without: processor time of requests"
 MOST, TOLD = 1 / 1.02, 0.95
-COUNTS = {"chain": 500, "batches": 4}  # one batch of each round is made before the others
+COUNTS = {"chain": 100, "batches": 4}  # one batch of each round is made before the others
+TURNS = {"chain": 20, "batches": 6}  # for each round: what is to be seen is small beside the noise
 
 
 def run(rounds: int) -> tuple[list[Row], dict[str, dict[str, str]]]:
     """A chain of nodes that do next to nothing, and a training with and without workers."""
     large = {"file": str(volume()), "shape": "modern", "cache": 4 << 30}
     works = {
-        "a chain of 20 nodes": ("chain", "run", {"kind": "rolls", "nodes": 20, "arrays": 1}),
-        "CREMI, modern": ("batches", "plain", large),
-        "CREMI, modern, 2 workers": ("batches", "plain", {**large, "workers": 2}),
+        "a chain of 20 nodes": ("chain", {"kind": "rolls", "nodes": 20, "arrays": 1}),
+        "CREMI, modern": ("batches", large),
+        "CREMI, modern, 2 workers": ("batches", {**large, "workers": 2}),
     }
     rows, versions = [], {}
-    for work, (program, plain, options) in works.items():
+    for work, (program, options) in works.items():
         with ExitStack() as stack:
             side = stack.enter_context(Side("voxflow", program, **options))
             versions = {side.library: side.versions}
             count = COUNTS[program]
-            side.call(plain, count=count)
-            told = side.call("profiled", count=count)["accounted"]
-            found = take_turns(
-                side, {"plain": (side, plain)}, 2 * rounds, "profiled", (count, count)
-            )["plain"]
+            side.call("asked", count=count)
+            told = side.call("accounted", count=count)["value"]
+            pairs, sides = TURNS[program] * rounds, {"plain": (side, "asked")}
+            found = take_turns(side, sides, pairs, "profiled", (count, count))["plain"]
+            # Whoever else is at work on this machine would decide it by the clock on the wall.
+            found |= {"ours": found["our cpu"], "theirs": found["their cpu"], "ratio": found["cpu"]}
             note = f"{told:.1%} of the time is accounted for, {TOLD:.0%} are to be"
             rows.append(row(work, "without", found, goal=MOST, note=note))
     return rows, versions
