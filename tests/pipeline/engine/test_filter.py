@@ -243,7 +243,7 @@ def test_exactly_one_upstream():
 
 def test_halves_are_timed():
     stats = serve(Source(), Idle()).profiling_stats
-    names = {("Source", None), ("Idle", "prepare"), ("Idle", "process")}
+    names = {("Source", None), ("Idle", "prepare"), ("Idle", "process"), ("Engine", "between")}
     assert set(stats.get_timing_summaries()) == names
 
 
