@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.segmentation.volumes import NEIGHBORHOODS, blocks_of, cells, noise, same_partition
-from voxflow.segmentation import Components, Lookup, MutexWatershed, Watershed, segment
+from voxflow.segmentation import Components, MutexWatershed, Watershed, segment
 from voxflow.segmentation.segments import segment_ids
-from voxflow.segmentation.tree import gather
+from voxflow.segmentation.volume_graph import Graphs
 
 SHAPES = {1: (40,), 2: (13, 17), 3: (7, 9, 10)}
 
@@ -50,9 +50,8 @@ def blockwise(affinities, neighborhood, size, method, mask=None, min_size=0):
             strict=True,
         )
     )
-    found = gather(counts, graphs.__getitem__, method)
-    ids = segment_ids(found.graph.fragments, found.graph.sizes, method.join(found.graph), min_size)
-    return Lookup(found.fragments, ids(found.became))(fragments)
+    joined = method.join(Graphs(tuple(counts), lambda at, name: getattr(graphs[at], name)))
+    return segment_ids(*joined, min_size)(fragments)
 
 
 @settings(max_examples=25, deadline=None)

@@ -9,37 +9,39 @@ import numpy as np
 import numpy.typing as npt
 
 from voxflow.pipeline.compiled import kernel
-from voxflow.segmentation.cluster_graph import as_ids, ends_of
 from voxflow.segmentation.hashing import slot_of
+from voxflow.segmentation.volume_graph import Joined, Numbering, named
 
 if TYPE_CHECKING:
-    from voxflow.segmentation.region_graph import RegionGraph
+    from voxflow.segmentation.volume_graph import Graphs
 
 __all__ = ["agglomerate", "join_by_mean"]
 
 
-def join_by_mean(graph: RegionGraph, threshold: float) -> npt.NDArray[np.uint64]:
+def join_by_mean(graphs: Graphs, threshold: float) -> Joined:
     """Join fragments while the mean weight between two of them is above a threshold.
 
     Parameters
     ----------
-    graph
-        Its totals and counts say what the mean is.
+    graphs
+        Of blocks: each edge in one of them; their totals and counts say what the mean is.
     threshold
-        In units of the graph's totals.
-
-    Returns
-    -------
-    numpy.ndarray
-        For each fragment, the id of its segment: the smallest one of its fragments.
+        In units of the graphs' totals.
     """
-    ends = ends_of(graph)
-    # However the graph was put together, of equal means that of the first pair counts.
-    order = np.lexsort((ends[:, 1], ends[:, 0]))
-    parent = agglomerate(
-        len(graph.fragments), ends[order], graph.totals[order], graph.counts[order], threshold
-    )
-    return as_ids(parent, graph.fragments)
+    places = list(np.ndindex(*graphs.counts))
+    numbering = Numbering(graphs, places)
+    # However the volume was cut, of equal means that of the first pair counts.
+    rank = np.empty_like(numbering.order)
+    rank[numbering.order] = np.arange(len(rank))
+    ends = rank[np.concatenate([numbering.ends(place) for place in places])].astype(np.uint64)
+    pairs, which = np.unique((ends[:, 0] << np.uint64(32)) | ends[:, 1], return_inverse=True)
+    totals, counts = np.zeros((2, len(pairs)), np.int64)
+    np.add.at(totals, which, np.concatenate([graphs.read(place, "totals") for place in places]))
+    np.add.at(counts, which, np.concatenate([graphs.read(place, "counts") for place in places]))
+    ends = np.stack([pairs >> np.uint64(32), pairs & np.uint64(0xFFFFFFFF)], axis=1)
+    parent = agglomerate(len(rank), ends.astype(np.int64), totals, counts, threshold)
+    ids, sizes = numbering.ids[numbering.order], numbering.sizes[numbering.order]
+    return Joined(ids, sizes, named(parent, ids))
 
 
 def agglomerate(

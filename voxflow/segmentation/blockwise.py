@@ -23,12 +23,10 @@ from voxflow.pipeline.data import ArrayKey, ArraySpec, BatchRequest
 from voxflow.pipeline.data.kinds import Affinities
 from voxflow.pipeline.engine.describe import describe
 from voxflow.pipeline.geometry import Coordinate, Roi
-from voxflow.segmentation.lookup import Lookup
 from voxflow.segmentation.methods import MutexWatershed
 from voxflow.segmentation.nodes import BlockGraph, Fragments, UseLookup, graph_path
-from voxflow.segmentation.region_graph import RegionGraph
 from voxflow.segmentation.segments import neighborhood_of, segment_ids
-from voxflow.segmentation.tree import gather
+from voxflow.segmentation.volume_graph import Graphs
 from voxflow.stores import OutputMismatch, open_dataset, read_geometry
 from voxflow.stores.base import parse_choice
 from voxflow.stores.disk import disk_errors
@@ -347,11 +345,9 @@ class _Job:
                 if str(file["job"]) == job and int(file["min_size"]) == self.min_size:
                     return path
         edges = open_dataset(self.folder / "edges.zarr", "edges")
-        gathered = gather(edges.shape, lambda at: self._load(at, edges.shape), self.method)
-        graph = gathered.graph
-        segments = self.method.join(graph)
-        ids = segment_ids(graph.fragments, graph.sizes, segments, self.min_size)
-        lookup = Lookup(gathered.fragments, ids(gathered.became))
+        counts = tuple(edges.shape)
+        joined = self.method.join(Graphs(counts, lambda at, name: self._load(at, counts, name)))
+        lookup = segment_ids(*joined, self.min_size)
         part = path.with_suffix(".part")
         with disk_errors(str(path), "written"), part.open("wb") as file:
             np.savez(
@@ -361,15 +357,16 @@ class _Job:
                 job=job,
                 min_size=self.min_size,
                 fragment_count=len(lookup),
-                edge_count=gathered.seen,
+                edge_count=int(edges.read().sum()),
                 segment_count=int(lookup.values.max()) if len(lookup) else 0,
             )
         part.replace(path)
         return path
 
-    def _load(self, place: tuple[int, ...], counts: tuple[int, ...]) -> RegionGraph:
+    def _load(self, place: tuple[int, ...], counts: tuple[int, ...], name: str) -> Any:
         number = int(np.ravel_multi_index(place, counts))
-        return RegionGraph.load(graph_path(self.folder / "graph", number))
+        with np.load(graph_path(self.folder / "graph", number)) as file:
+            return file[name]
 
     def _began(self, store: str, path: str) -> dict[str, Any]:
         record = output(_EDGES, self.folder / store, path).record

@@ -3,6 +3,10 @@
 A cluster is *open* where it may hold more than is seen here, as beyond the border of a block.
 Whether two clusters are kept apart can then depend on what is not seen, and they are only joined
 where it cannot.
+
+Which clusters are kept apart is looked up in a table of pairs. The partners of a cluster are listed
+too: where two are joined, the shorter list is walked, and where one becomes open, its own is, once.
+So nothing that is done for an edge takes longer where clusters have many partners.
 """
 
 from __future__ import annotations
@@ -13,41 +17,48 @@ import numpy as np
 import numpy.typing as npt
 
 from voxflow.pipeline.compiled import kernel
+from voxflow.segmentation.hashing import mixed
 
-__all__ = ["Clusters", "exclude", "join_if_certain", "new_clusters", "root", "see_outside"]
+__all__ = ["Clusters", "is_full", "is_open", "new_clusters", "root", "root_of", "take", "with_room"]
 
 _OPEN = 1
-_EXCLUDES_OUTSIDE = 2
+_EXCLUDES_UNSEEN = 2
+_OUTSIDE = 4
+_PARENT, _FIRST, _LENGTH, _FLAGS = range(4)
+_ROOM = 1 << 10
+_MOST = 2**31 - 1
 
 
 class Clusters(NamedTuple):
-    """A forest over the nodes, and for each root a list of those it must not be joined with."""
+    """A forest over the nodes, and the pairs of roots that must not be joined."""
 
-    parent: npt.NDArray[np.int32]
-    flags: npt.NDArray[np.uint8]
-    first: npt.NDArray[np.int32]
-    """Where the list of a root begins; -1: it is empty."""
-    last: npt.NDArray[np.int32]
-    length: npt.NDArray[np.int32]
+    nodes: npt.NDArray[np.int32]
+    """Shape (nodes, 4), so that what belongs together is read at once: the parent; of a root, where
+    the list of its partners begins (-1: it is empty), how long it is, and flags."""
     partner: npt.NDArray[np.int32]
     """Of each entry of a list, a node of the other cluster."""
     following: npt.NDArray[np.int32]
-    mark: npt.NDArray[np.int64]
+    pairs: npt.NDArray[np.uint64]
+    """A table of hashes, of both roots of each pair; 0: empty."""
     counters: npt.NDArray[np.int64]
-    """How many entries there are, and how often a list was walked."""
+    """How many entries were made, and how many pairs there are."""
+
+    @property
+    def parent(self) -> npt.NDArray[np.int32]:
+        """Of each node, another one of the same cluster; itself: it is the root."""
+        return self.nodes[:, _PARENT]
 
 
-def new_clusters(nodes: int, exclusions: int) -> Clusters:
-    """As many clusters as nodes, with room for that many calls of `exclude`."""
+def new_clusters(outside: npt.NDArray[np.bool_]) -> Clusters:
+    """A cluster for each node; of those outside it is only seen that there are edges to them."""
+    nodes = np.zeros((len(outside), 4), np.int32)
+    nodes[:, _PARENT], nodes[:, _FIRST] = np.arange(len(outside)), -1
+    nodes[:, _FLAGS] = outside * np.int32(_OUTSIDE)
     return Clusters(
-        np.arange(nodes, dtype=np.int32),
-        np.zeros(nodes, np.uint8),
-        np.full(nodes, -1, np.int32),
-        np.full(nodes, -1, np.int32),
-        np.zeros(nodes, np.int32),
-        np.empty(2 * exclusions, np.int32),
-        np.empty(2 * exclusions, np.int32),
-        np.zeros(nodes, np.int64),
+        nodes,
+        np.empty(_ROOM, np.int32),
+        np.empty(_ROOM, np.int32),
+        np.zeros(_ROOM, np.uint64),
         np.zeros(2, np.int64),
     )
 
@@ -62,102 +73,193 @@ def root(parent: Any, at: int) -> int:
 
 
 @kernel
-def exclude(clusters: Any, one: int, two: int) -> None:
-    """Keep the clusters of two nodes apart, if they are not joined yet."""
-    a, b = root(clusters.parent, one), root(clusters.parent, two)
-    if a != b and not _excluded(clusters, a, b):
-        _append(clusters, a, b)
-        _append(clusters, b, a)
+def root_of(clusters: Any, at: int) -> int:
+    """The root of the cluster of a node."""
+    return root(clusters.nodes[:, _PARENT], at)
 
 
 @kernel
-def _append(clusters: Any, a: int, node: int) -> None:
-    entry = clusters.counters[0]
-    clusters.counters[0] = entry + 1
-    clusters.partner[entry], clusters.following[entry] = node, -1
-    if clusters.first[a] < 0:
-        clusters.first[a] = entry
+def is_open(clusters: Any, at: int) -> bool:
+    """Whether the cluster of a root may hold more than is seen."""
+    return (clusters.nodes[at, _FLAGS] & (_OPEN | _OUTSIDE)) != 0
+
+
+@kernel
+def is_full(clusters: Any) -> bool:
+    """Whether there is no room to `take` an edge."""
+    entries, count = clusters.counters
+    return entries + 2 > clusters.partner.size or 2 * (count + 1) > clusters.pairs.size
+
+
+@kernel
+def with_room(clusters: Any) -> Any:
+    """The same clusters, with room for more pairs."""
+    entries, count = clusters.counters
+    partner, following, pairs = clusters.partner, clusters.following, clusters.pairs
+    if entries + 2 > partner.size:
+        if entries + 2 > _MOST:
+            raise ValueError("there are more than 2^30 pairs of clusters that are kept apart")
+        room = min(2 * entries, _MOST)
+        partner, following = np.empty(room, np.int32), np.empty(room, np.int32)
+        partner[:entries] = clusters.partner[:entries]
+        following[:entries] = clusters.following[:entries]
+    if 2 * (count + 1) > pairs.size:
+        pairs = np.zeros(2 * pairs.size, np.uint64)
+        for key in clusters.pairs:
+            if key:
+                _add(pairs, key)
+    return Clusters(clusters.nodes, partner, following, pairs, clusters.counters)
+
+
+@kernel
+def take(clusters: Any, one: int, two: int, attractive: bool) -> None:
+    """Take an edge, the strongest that is left; there has to be room (see `is_full`)."""
+    if clusters.nodes[one, _FLAGS] & _OUTSIDE:
+        _see_outside(clusters, two, attractive)
+    elif clusters.nodes[two, _FLAGS] & _OUTSIDE:
+        _see_outside(clusters, one, attractive)
+    elif attractive:
+        _join_if_certain(clusters, one, two)
     else:
-        clusters.following[clusters.last[a]] = entry
-    clusters.last[a] = entry
-    clusters.length[a] += 1
+        _exclude(clusters, one, two)
+
+
+@kernel
+def _exclude(clusters: Any, one: int, two: int) -> None:
+    """Keep the clusters of two nodes apart, if they are not joined yet."""
+    nodes, a, b = clusters.nodes, root_of(clusters, one), root_of(clusters, two)
+    if a == b or not _add(clusters.pairs, _key(a, b)):
+        return
+    entry = clusters.counters[0]
+    clusters.counters[0] += 2
+    clusters.counters[1] += 1
+    clusters.partner[entry], clusters.partner[entry + 1] = b, a
+    _put(clusters, a, entry)
+    _put(clusters, b, entry + 1)
+    if is_open(clusters, a):
+        nodes[b, _FLAGS] |= _EXCLUDES_UNSEEN
+    if is_open(clusters, b):
+        nodes[a, _FLAGS] |= _EXCLUDES_UNSEEN
+
+
+@kernel
+def _see_outside(clusters: Any, node: int, attractive: bool) -> None:
+    """Note that the cluster of a node may go on, or excludes something, that is not seen here."""
+    at = root_of(clusters, node)
+    if attractive:
+        _open(clusters, at)
+    else:
+        clusters.nodes[at, _FLAGS] |= _EXCLUDES_UNSEEN
+
+
+@kernel
+def _join_if_certain(clusters: Any, one: int, two: int) -> None:
+    """Join the clusters of two nodes, unless they are kept apart or may be by what is not seen."""
+    a, b = root_of(clusters, one), root_of(clusters, two)
+    if a == b or _excluded(clusters, a, b):
+        return
+    open_a, open_b = is_open(clusters, a), is_open(clusters, b)
+    certain = not (open_a and open_b)
+    if certain and (open_a or open_b):
+        # What the closed one excludes may belong to the open one.
+        certain = not clusters.nodes[b if open_a else a, _FLAGS] & _EXCLUDES_UNSEEN
+    if certain:
+        _join(clusters, a, b)
+    else:
+        _open(clusters, a)
+        _open(clusters, b)
 
 
 @kernel
 def _excluded(clusters: Any, a: int, b: int) -> bool:
-    """Whether two roots are kept apart; entries that have become the same are dropped."""
-    if clusters.length[a] > clusters.length[b]:
-        a, b = b, a
-    clusters.counters[1] += 1
-    stamp, before, at = clusters.counters[1], -1, clusters.first[a]
-    while at >= 0:
-        other = root(clusters.parent, clusters.partner[at])
-        after = clusters.following[at]
-        if other == b:
-            # To the front: it will soon be asked for again.
-            front = clusters.first[a]
-            clusters.partner[at], clusters.partner[front] = clusters.partner[front], b
-            return True
-        if clusters.mark[other] == stamp:
-            clusters.following[before] = after
-            clusters.length[a] -= 1
-            if after < 0:
-                clusters.last[a] = before
-        else:
-            clusters.mark[other] = stamp
-            before = at
-        at = after
-    return False
+    if clusters.nodes[a, _FIRST] < 0 or clusters.nodes[b, _FIRST] < 0:
+        return False
+    return clusters.pairs[_slot(clusters.pairs, _key(a, b))] != 0
 
 
 @kernel
-def see_outside(clusters: Any, node: int, attractive: bool) -> None:
-    """Note that the cluster of a node may go on, or excludes something, that is not seen here."""
-    clusters.flags[root(clusters.parent, node)] |= _OPEN if attractive else _EXCLUDES_OUTSIDE
-
-
-@kernel
-def join_if_certain(clusters: Any, one: int, two: int) -> None:
-    """Join the clusters of two nodes, unless they are kept apart or may be by what is not seen."""
-    a, b = root(clusters.parent, one), root(clusters.parent, two)
-    if a == b or _excluded(clusters, a, b):
+def _open(clusters: Any, a: int) -> None:
+    """Note that a cluster may hold more than is seen, also with those that are kept apart."""
+    nodes = clusters.nodes
+    if nodes[a, _FLAGS] & _OPEN:
         return
-    open_a, open_b = clusters.flags[a] & _OPEN, clusters.flags[b] & _OPEN
-    certain = not (open_a and open_b)
-    if certain and (open_a or open_b):
-        # What the closed one excludes may belong to the open one.
-        certain = not _excludes_unseen(clusters, b if open_a else a)
-    if certain:
-        _join(clusters, a, b)
-    else:
-        clusters.flags[a] |= _OPEN
-        clusters.flags[b] |= _OPEN
-
-
-@kernel
-def _excludes_unseen(clusters: Any, a: int) -> bool:
-    """Whether a root excludes something that may belong to another open cluster."""
-    if clusters.flags[a] & _EXCLUDES_OUTSIDE:
-        return True
-    at = clusters.first[a]
+    nodes[a, _FLAGS] |= _OPEN
+    at = nodes[a, _FIRST]
     while at >= 0:
-        if clusters.flags[root(clusters.parent, clusters.partner[at])] & _OPEN:
-            return True
+        nodes[root_of(clusters, clusters.partner[at]), _FLAGS] |= _EXCLUDES_UNSEEN
         at = clusters.following[at]
-    return False
 
 
 @kernel
 def _join(clusters: Any, a: int, b: int) -> None:
-    if clusters.length[a] > clusters.length[b]:
+    nodes = clusters.nodes
+    if is_open(clusters, a) or is_open(clusters, b):
+        _open(clusters, a)
+        _open(clusters, b)
+    if nodes[a, _LENGTH] > nodes[b, _LENGTH]:
         a, b = b, a
-    clusters.parent[a] = b
-    clusters.flags[b] |= clusters.flags[a]
-    if clusters.first[a] < 0:
-        return
-    if clusters.first[b] < 0:
-        clusters.first[b] = clusters.first[a]
-    else:
-        clusters.following[clusters.last[b]] = clusters.first[a]
-    clusters.last[b] = clusters.last[a]
-    clusters.length[b] += clusters.length[a]
+    nodes[a, _PARENT] = b
+    nodes[b, _FLAGS] |= nodes[a, _FLAGS]
+    at = nodes[a, _FIRST]
+    while at >= 0:
+        after = clusters.following[at]
+        other = root_of(clusters, clusters.partner[at])
+        # One that is listed twice, since it was two, has been moved already.
+        if _remove(clusters.pairs, _key(a, other)):
+            if _add(clusters.pairs, _key(b, other)):
+                _put(clusters, b, at)
+            else:
+                clusters.counters[1] -= 1
+        at = after
+
+
+@kernel
+def _put(clusters: Any, a: int, entry: int) -> None:
+    """Put an entry in front of the list of a root."""
+    clusters.following[entry] = clusters.nodes[a, _FIRST]
+    clusters.nodes[a, _FIRST] = entry
+    clusters.nodes[a, _LENGTH] += 1
+
+
+@kernel
+def _key(a: int, b: int) -> Any:
+    return (np.uint64(min(a, b)) << np.uint64(32)) | np.uint64(max(a, b))
+
+
+@kernel
+def _slot(pairs: Any, key: Any) -> int:
+    """Where a pair is in the table, or where it would be."""
+    end = pairs.size - 1
+    at = np.int64(mixed(key)) & end
+    while pairs[at] and pairs[at] != key:
+        at = (at + 1) & end
+    return at
+
+
+@kernel
+def _add(pairs: Any, key: Any) -> bool:
+    """Put a pair into the table; whether it was not there."""
+    at = _slot(pairs, key)
+    new = pairs[at] == 0
+    pairs[at] = key
+    return new
+
+
+@kernel
+def _remove(pairs: Any, key: Any) -> bool:
+    """Take a pair out of the table; whether it was there.
+
+    Those behind it move up, so that no gap lies before them (Knuth, The Art of Computer
+    Programming, volume 3, section 6.4, algorithm R).
+    """
+    end, gap = pairs.size - 1, _slot(pairs, key)
+    if not pairs[gap]:
+        return False
+    at = (gap + 1) & end
+    while pairs[at]:
+        home = np.int64(mixed(pairs[at])) & end
+        if (at - home) & end >= (at - gap) & end:
+            pairs[gap], gap = pairs[at], at
+        at = (at + 1) & end
+    pairs[gap] = 0
+    return True

@@ -10,11 +10,11 @@ import numpy.typing as npt
 from voxflow.pipeline.compiled import kernel
 from voxflow.segmentation.block import OUTSIDE, OWN
 from voxflow.segmentation.clusters import (
-    exclude,
-    join_if_certain,
+    is_full,
     new_clusters,
     root,
-    see_outside,
+    take,
+    with_room,
 )
 from voxflow.segmentation.order import strongest_first
 
@@ -55,12 +55,13 @@ def contract(block: Block, weights: npt.NDArray[np.float32]) -> npt.NDArray[np.u
     edges = np.empty(count, np.int32)
     _find_edges(flat, state, vectors, edges)
     if repulsive:
-        clusters = new_clusters(state.size, repulsive)
-        _cluster(clusters, flat, strongest_first(flat, edges), state, vectors)
+        clusters = new_clusters(state.reshape(-1) != OWN)
+        _cluster(clusters, strongest_first(flat, edges), _steps(state, vectors))
+        parent = clusters.parent
     else:
-        clusters = new_clusters(state.size, 0)
-        _unite(clusters.parent, edges, state, vectors)
-    return name_by_first(clusters.parent, block)
+        parent = np.arange(state.size, dtype=np.int32)
+        _unite(parent, edges, state, vectors)
+    return name_by_first(parent, block)
 
 
 def name_by_first(parent: npt.NDArray[np.int32], block: Block) -> npt.NDArray[np.uint64]:
@@ -128,20 +129,15 @@ def _steps(state: Any, vectors: Any) -> Any:
 
 
 @kernel
-def _cluster(clusters: Any, weights: Any, edges: Any, state: Any, vectors: Any) -> None:
-    steps, states = _steps(state, vectors), state.reshape(-1)
-    for edge in edges:
-        one = edge % states.size
-        two = one + steps[edge // states.size]
-        attractive = weights[edge] > 0
-        if states[one] != OWN:
-            see_outside(clusters, two, attractive)
-        elif states[two] != OWN:
-            see_outside(clusters, one, attractive)
-        elif attractive:
-            join_if_certain(clusters, one, two)
-        else:
-            exclude(clusters, one, two)
+def _cluster(clusters: Any, edges: Any, steps: Any) -> None:
+    voxels = len(clusters.nodes)
+    for code in edges:
+        attractive = code >= 0
+        edge = code if attractive else ~code
+        one = edge % voxels
+        if is_full(clusters):
+            clusters = with_room(clusters)
+        take(clusters, one, one + steps[edge // voxels], attractive)
 
 
 @kernel

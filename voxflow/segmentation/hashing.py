@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from voxflow.pipeline.compiled import kernel
 
-__all__ = ["find", "number_ids", "pair_slots", "slot_of", "table_of"]
+__all__ = ["find", "mixed", "number_ids", "pair_slots", "slot_of", "table_of"]
 
 _ROOM = 1 << 10
 
@@ -52,7 +52,8 @@ def _room_for(count: int) -> int:
 
 
 @kernel
-def _mixed(key: Any) -> Any:
+def mixed(key: Any) -> Any:
+    """A key, its bits mixed well."""
     key = (key ^ (key >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
     key = (key ^ (key >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
     return key ^ (key >> np.uint64(33))
@@ -62,7 +63,7 @@ def _mixed(key: Any) -> Any:
 def slot_of(keys: Any, places: Any, key: Any) -> int:
     """Where a key is in a table, or where it would be."""
     end = keys.size - 1
-    at = np.int64(_mixed(key)) & end
+    at = np.int64(mixed(key)) & end
     while places[at] and keys[at] != key:
         at = (at + 1) & end
     return int(at)

@@ -10,15 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from voxflow.segmentation.block import as_unit, direct_channels
-from voxflow.segmentation.cluster_graph import cluster_by_strongest
 from voxflow.segmentation.contract import contract
 from voxflow.segmentation.region_graph import between_fragments
+from voxflow.segmentation.tree import join_by_strongest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from voxflow.segmentation.block import Block
     from voxflow.segmentation.region_graph import RegionGraph
+    from voxflow.segmentation.volume_graph import Graphs, Joined
 
 __all__ = ["Components", "Method", "MutexWatershed"]
 
@@ -80,19 +81,12 @@ class Method(ABC):
     def graph(self, block: Block, fragments: npt.NDArray[np.uint64]) -> RegionGraph:
         """The edges between fragments that begin in the block's own part.
 
-        Where `shrink` is to be told what surely belongs together, also those that end there.
+        Where `join` asks for that, also those that end there.
         """
-
-    def shrink(self, graph: RegionGraph) -> npt.NDArray[np.uint64] | None:
-        """For each fragment of a part of a volume, what it surely belongs to; None: not known.
-
-        The graph has all edges that begin or end in the part.
-        """
-        return None
 
     @abstractmethod
-    def join(self, graph: RegionGraph) -> npt.NDArray[np.uint64]:
-        """For each fragment of a volume the id of its segment, the smallest of its fragments."""
+    def join(self, graphs: Graphs) -> Joined:
+        """Which segment each fragment of a volume belongs to, by the graphs of its blocks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,13 +109,9 @@ class _ByStrongest(Method):
         block, unit = self.prepared(block)
         return between_fragments(block, self.weights(unit, block), fragments, ending=True)
 
-    def shrink(self, graph: RegionGraph) -> npt.NDArray[np.uint64]:
-        """Take the edges, the strongest first, where nothing outside can change what they do."""
-        return cluster_by_strongest(graph, whole=False)
-
-    def join(self, graph: RegionGraph) -> npt.NDArray[np.uint64]:
+    def join(self, graphs: Graphs) -> Joined:
         """Take the edges, the strongest first."""
-        return cluster_by_strongest(graph)
+        return join_by_strongest(graphs)
 
 
 @dataclass(frozen=True, kw_only=True)

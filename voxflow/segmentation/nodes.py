@@ -263,7 +263,7 @@ class BlockGraph(_OfAffinities):
         )
         graph.save(graph_path(self.folder, int(number)))
         made = Batch()
-        made[self.edges] = Array(np.full((1,) * len(place), len(graph.pairs), np.uint64), spec)
+        made[self.edges] = Array(np.full((1,) * len(place), len(graph.ends), np.uint64), spec)
         return made
 
 

@@ -30,14 +30,21 @@ def strongest_first(
     edges
         The numbers of those to sort; overwritten.
 
+    Returns
+    -------
+    numpy.ndarray
+        The numbers; of weights below 0 the complement (``~``), so that a sign needs no look-up.
+
     Examples
     --------
     >>> weights = np.array([0.5, -2, 1, 2], np.float32)
     >>> strongest_first(weights, np.arange(4, dtype=np.int32)).tolist()
-    [1, 3, 2, 0]
+    [-2, 3, 2, 0]
     """
     # What is larger comes first: the bits of a magnitude, turned round.
-    keys = ~(weights.view(np.uint32)[edges] << np.uint32(1))
+    bits = weights.view(np.int32)[edges]
+    keys = ~(bits.view(np.uint32) << np.uint32(1))
+    edges ^= bits >> 31
     other, other_keys = np.empty_like(edges), np.empty_like(keys)
     for digit in range(_DIGITS):
         _sort_digit(keys, edges, other_keys, other, digit * _BITS)

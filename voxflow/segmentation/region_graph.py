@@ -10,14 +10,14 @@ import numpy.typing as npt
 from voxflow.pipeline.compiled import kernel
 from voxflow.segmentation.block import OWN, in_three
 from voxflow.segmentation.hashing import number_ids, pair_slots
+from voxflow.segmentation.order import strongest_first
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from voxflow.segmentation.block import Block
 
-__all__ = ["FIXED", "RegionGraph", "between_fragments", "united"]
+__all__ = ["FIXED", "RegionGraph", "between_fragments"]
 
 FIXED = 1 << 24
 """Weights are summed up as whole numbers of this part, so that the order does not matter."""
@@ -26,15 +26,18 @@ FIXED = 1 << 24
 class RegionGraph(NamedTuple):
     """Fragments of a part of a volume, and the edges between them.
 
-    A pair of fragments is there once, the one that begins first in front.
+    A pair of fragments is there once, the one that begins first in front. Pairs are in the order of
+    the strength of their weights, those of equal strength in that of their places.
     """
 
     fragments: npt.NDArray[np.uint64]
     """Ids, in rising order."""
     sizes: npt.NDArray[np.int64]
     """How many voxels each one has."""
-    pairs: npt.NDArray[np.uint64]
-    """Shape (edges, 2): ids."""
+    outside: npt.NDArray[np.uint64]
+    """Ids of fragments elsewhere that there are edges to."""
+    ends: npt.NDArray[np.int32]
+    """Shape (edges, 2): the how-manieth of `fragments`, followed by `outside`."""
     weights: npt.NDArray[np.float32]
     """The strongest (of largest magnitude) of the edges between two fragments."""
     places: npt.NDArray[np.uint64]
@@ -50,12 +53,6 @@ class RegionGraph(NamedTuple):
         with part.open("wb") as file:
             np.savez(file, **self._asdict())
         part.replace(path)
-
-    @classmethod
-    def load(cls, path: Path) -> RegionGraph:
-        """Read a file that `save` wrote."""
-        with np.load(path) as file:
-            return cls(**{name: file[name] for name in cls._fields})
 
 
 def between_fragments(
@@ -92,18 +89,36 @@ def between_fragments(
     # Where sums say nothing, they take no room.
     totals, counts = np.zeros((2, len(pairs)), np.int8 if ending else np.int64)
     _gather(weights.reshape(-1), edges, slots, strongest, totals, counts, ending)
-    ends = np.stack([pairs >> np.uint64(32), pairs & np.uint64(0xFFFFFFFF)], axis=1)
-    here = sizes > 0
-    order = np.argsort(ids[here])
+    places = _places(block, strongest)
+    weights = weights.reshape(-1)[strongest]
+    order = strongest_first(weights, np.argsort(places).astype(np.int32))
+    order = np.where(order < 0, ~order, order)
+    own, outside, ends = _ends(pairs[order], sizes > 0, ids)
     return RegionGraph(
-        ids[here][order],
-        sizes[here][order].astype(np.int64),
-        ids[ends.astype(np.int64) - 1] if len(ends) else np.empty((0, 2), np.uint64),
-        weights.reshape(-1)[strongest],
-        _places(block, strongest),
-        totals,
-        counts,
+        ids[own],
+        sizes[own].astype(np.int64),
+        ids[outside],
+        ends,
+        weights[order],
+        places[order],
+        totals[order],
+        counts[order],
     )
+
+
+def _ends(
+    pairs: npt.NDArray[np.uint64], here: npt.NDArray[np.bool_], ids: npt.NDArray[np.uint64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+    """The fragments that are here, the others that there are edges to, and the ends of edges."""
+    ends = np.stack([pairs >> np.uint64(32), pairs & np.uint64(0xFFFFFFFF)], axis=1)
+    ends = ends.astype(np.int64) - 1
+    elsewhere = np.zeros(len(ids), bool)
+    elsewhere[ends] = True
+    elsewhere &= ~here
+    own, outside = (which[np.argsort(ids[which])] for which in map(np.flatnonzero, (here, elsewhere)))
+    number = np.zeros(len(ids), np.int32)
+    number[own], number[outside] = np.arange(len(own)), len(own) + np.arange(len(outside))
+    return own, outside, number[ends]
 
 
 def _places(block: Block, edges: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
@@ -115,58 +130,6 @@ def _places(block: Block, edges: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64
     for extent, at in zip(shape, place, strict=True):
         number = number * np.uint64(extent) + at.astype(np.uint64)
     return number
-
-
-def united(graphs: Sequence[RegionGraph]) -> RegionGraph:
-    """The graph of a volume, of those of its parts.
-
-    Each voxel is in one of them, and each edge, but for graphs of which only the strongest edges
-    count; fragments may be in several.
-
-    Examples
-    --------
-    >>> one, two = np.uint64([1, 2]), np.int64([1, 1])
-    >>> part = RegionGraph(one, two, one[None], np.float32([0.5]), one[:1], two[:1], two[:1])
-    >>> united([part, part]).counts.tolist()
-    [2]
-    """
-    parts = [np.concatenate(column) for column in zip(*graphs, strict=True)]
-    fragments, node = np.unique(parts[0], return_inverse=True)
-    sizes = np.zeros(len(fragments), np.int64)
-    np.add.at(sizes, node, parts[1])
-    numbers, _ = number_ids(parts[2].reshape(-1))
-    keys = numbers[::2].astype(np.uint64) << np.uint64(32)
-    keys |= numbers[1::2].astype(np.uint64)
-    slots, keys = pair_slots(keys)
-    best = np.full(len(keys), -1, np.int64)
-    totals, counts = (np.zeros(len(keys), part.dtype) for part in parts[5:])
-    _unite(slots, parts[3], parts[4], parts[5], parts[6], best, totals, counts)
-    pairs, weights, places = (part[best] for part in parts[2:5])
-    return RegionGraph(fragments, sizes, pairs, weights, places, totals, counts)
-
-
-@kernel
-def _unite(
-    slots: Any,
-    weights: Any,
-    places: Any,
-    some_totals: Any,
-    some_counts: Any,
-    best: Any,
-    totals: Any,
-    counts: Any,
-) -> None:
-    for edge in range(slots.size):
-        slot = slots[edge]
-        other = best[slot]
-        totals[slot] += some_totals[edge]
-        counts[slot] += some_counts[edge]
-        if other >= 0:
-            one, two = abs(weights[edge]), abs(weights[other])
-            # Of equally strong ones, that which comes first in the volume.
-            if one < two or (one == two and places[edge] >= places[other]):
-                continue
-        best[slot] = edge
 
 
 @kernel

@@ -13,6 +13,7 @@ from voxflow.segmentation.block import whole_block
 from voxflow.segmentation.hashing import number_ids
 from voxflow.segmentation.lookup import Lookup
 from voxflow.segmentation.methods import MutexWatershed
+from voxflow.segmentation.volume_graph import Graphs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,8 +112,8 @@ def segment_block(method: Method, block: Block, min_size: int = 0) -> npt.NDArra
         numbers, ids = number_ids(fragments.reshape(-1))
         sizes = np.bincount(numbers, minlength=len(ids) + 1)[1:]
         return segment_ids(ids, sizes, ids, min_size)(fragments)
-    graph = method.graph(block, fragments)
-    return segment_ids(graph.fragments, graph.sizes, method.join(graph), min_size)(fragments)
+    joined = method.join(Graphs.of_one(method.graph(block, fragments)))
+    return segment_ids(*joined, min_size)(fragments)
 
 
 def segment_ids(

@@ -1,91 +1,204 @@
-"""The graph of a volume from those of its blocks, two halves at a time."""
+"""Fragments of a volume into segments, by the strongest edges, part by part.
+
+A volume is cut into halves along each axis until they are blocks. Where parts are put together,
+what lay beyond the faces between them is seen, and fragments there become fewer. So what is held is
+not much more than the edges at the faces of the larger parts.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import product
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from voxflow.segmentation.lookup import Lookup
-from voxflow.segmentation.region_graph import RegionGraph, united
+from voxflow.pipeline.compiled import kernel
+from voxflow.segmentation.clusters import (
+    is_full,
+    is_open,
+    new_clusters,
+    root,
+    root_of,
+    take,
+    with_room,
+)
+from voxflow.segmentation.volume_graph import Joined, Numbering, named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterator
 
-    from voxflow.segmentation.methods import Method
+    from voxflow.segmentation.volume_graph import Graphs
 
-__all__ = ["Gathered", "gather"]
+__all__ = ["join_by_strongest"]
 
-
-class Gathered(NamedTuple):
-    """The graph of a part of a volume, in which fragments that surely belong together are one."""
-
-    graph: RegionGraph
-    fragments: npt.NDArray[np.uint64]
-    """The ids of all fragments there were."""
-    became: npt.NDArray[np.uint64]
-    """What each of them is called in the graph."""
-    seen: int
-    """How many edges were read in all."""
+_Box = tuple[range, ...]
 
 
-def gather(
-    counts: Sequence[int], load: Callable[[tuple[int, ...]], RegionGraph], method: Method
-) -> Gathered:
-    """Put the graphs of all blocks together.
+class _Edges(NamedTuple):
+    """Edges of a part of a volume, the strongest first; of equally strong ones the first."""
 
-    A volume is cut into halves until they are blocks. Where two halves are put together, what lay
-    beyond the face between them is seen, and fragments there become fewer. So what is held is not
-    much more than what lies at the faces of the larger parts.
+    ends: npt.NDArray[np.int32]
+    """Shape (edges, 2): the numbers of fragments."""
+    weights: npt.NDArray[np.float32]
+    places: npt.NDArray[np.uint64]
+
+    def __len__(self) -> int:  # of edges, not of arrays
+        return len(self.weights)
+
+
+def join_by_strongest(graphs: Graphs) -> Joined:
+    """Join fragments as the mutex watershed of the volume does.
 
     Parameters
     ----------
-    counts
-        How many blocks there are along each axis.
-    load
-        Reads the graph of a block, given its place.
-    method
-        Says which fragments surely belong together.
+    graphs
+        Of blocks: all edges that begin or end there, the strongest of each pair of fragments.
     """
-    return _gather(tuple(range(count) for count in counts), load, method)
+    whole = tuple(range(count) for count in graphs.counts)
+    join = _Join(graphs, whole)
+    edges = join.edges_of(whole)
+    if len(join.numbering.span) == 1:
+        join.shrink(edges, 0, len(join.parent))
+    ids = join.numbering.ids
+    return Joined(ids, join.numbering.sizes, named(join.parent, ids))
 
 
-def _gather(
-    box: tuple[range, ...], load: Callable[[tuple[int, ...]], RegionGraph], method: Method
-) -> Gathered:
-    axis = max(range(len(box)), key=lambda number: len(box[number]))
-    if len(box[axis]) == 1:
-        graph = load(tuple(part.start for part in box))
-        return Gathered(graph, graph.fragments, graph.fragments, len(graph.pairs))
-    half = len(box[axis]) // 2
-    parts = [
-        _gather((*box[:axis], part, *box[axis + 1 :]), load, method)
-        for part in (box[axis][:half], box[axis][half:])
-    ]
-    found, fragments, became, seen = zip(*parts, strict=True)
-    graphs = list(found)
-    del parts, found  # what is not needed any more is let go, as it is large
-    names, now = np.concatenate(fragments), np.concatenate(became)
-    # Edges that came from beyond the face between the halves still bear the names from before.
-    lookup = Lookup(names, now)
-    for number, graph in enumerate(graphs):
-        graphs[number] = _renamed(graph, lookup)
-    graph = united(graphs)
-    graphs.clear()
-    joined = method.shrink(graph)
-    if joined is not None:
-        lookup = Lookup(graph.fragments, joined)
-        graph, now = _renamed(graph, lookup), lookup(now)
-        graph = united([graph])
-    return Gathered(graph, names, now, sum(seen))
+class _Join:
+    """What was joined so far: a forest of all fragments of a volume."""
+
+    def __init__(self, graphs: Graphs, whole: _Box) -> None:
+        self._read = graphs.read
+        self.numbering = Numbering(graphs, list(_blocks(whole)))
+        self.parent = np.arange(len(self.numbering.ids), dtype=np.int32)
+        self._number = np.full(len(self.parent), -1, np.int32)
+
+    def edges_of(self, box: _Box) -> _Edges:
+        """Join what is certain in a part of the volume; the edges that are left."""
+        first, last = (tuple(axis[at] for axis in box) for at in (0, -1))
+        if first == last:
+            weights, places = self._read(first, "weights"), self._read(first, "places")
+            return _Edges(self.numbering.ends(first), weights, places)
+        # Two at a time, so that few are held at once.
+        parts: list[_Edges] = []
+        for count, part in enumerate(_parts(box), 1):
+            parts.append(self.edges_of(part))
+            while count % 2 == 0:
+                count //= 2
+                parts[-2:] = [_merged(*parts[-2:])]
+        span = self.numbering.span
+        return self.shrink(parts.pop(), span[first][0], span[last][1])
+
+    def shrink(self, edges: _Edges, begin: int, end: int) -> _Edges:
+        """Take the edges where nothing outside can change what they do; those that are left.
+
+        The part has the fragments from a number to another one, since blocks are numbered in the
+        order of `_blocks`.
+        """
+        local = np.empty_like(edges.ends)
+        nodes = np.empty(min(edges.ends.size, len(self.parent)), np.int32)
+        nodes = nodes[: _number(edges.ends, self.parent, self._number, nodes, local)]
+        self._number[nodes] = -1
+        clusters = new_clusters((nodes < begin) | (nodes >= end))
+        _cluster(clusters, local, edges.weights)
+        left = _left(clusters, local)
+        _adopt(clusters, nodes, self.parent)
+        return _Edges(nodes[local[left]], edges.weights[left], edges.places[left])
 
 
-def _renamed(graph: RegionGraph, lookup: Lookup) -> RegionGraph:
-    """The graph with other names, of which several may be the same."""
-    ends = lookup(graph.pairs, missing="keep")
-    pairs = np.stack([ends.min(axis=1), ends.max(axis=1)], axis=1)
-    apart = pairs[:, 0] != pairs[:, 1]
-    edges = [part[apart] for part in graph[3:]]
-    fragments = lookup(graph.fragments, missing="keep")
-    return RegionGraph(fragments, graph.sizes, pairs[apart], *edges)
+def _parts(box: _Box) -> Iterator[_Box]:
+    """Halves of a box along each axis."""
+    halves = [(axis[: len(axis) // 2], axis[len(axis) // 2 :]) for axis in box]
+    return product(*([half for half in pair if len(half)] for pair in halves))
+
+
+def _blocks(box: _Box) -> Iterator[tuple[int, ...]]:
+    """The places of all blocks; those of each part lie together."""
+    if all(len(axis) == 1 for axis in box):
+        yield tuple(axis.start for axis in box)
+    else:
+        for part in _parts(box):
+            yield from _blocks(part)
+
+
+def _merged(one: _Edges, two: _Edges) -> _Edges:
+    """The edges of two parts, in their order; one that both have is there once."""
+    out = _Edges(*(np.concatenate(column) for column in zip(one, two, strict=True)))
+    count = _merge(one, two, out)
+    return _Edges(*(column[:count] for column in out))
+
+
+@kernel
+def _merge(one: Any, two: Any, out: Any) -> int:
+    i, j, count = 0, 0, 0
+    while i < one.weights.size or j < two.weights.size:
+        first = j == two.weights.size
+        if i < one.weights.size and not first:
+            a, b = abs(one.weights[i]), abs(two.weights[j])
+            same = a == b and one.places[i] == two.places[j]
+            j += same
+            first = same or a > b or (a == b and one.places[i] < two.places[j])
+        edges, at = (one, i) if first else (two, j)
+        i, j = (i + 1, j) if first else (i, j + 1)
+        out.ends[count, 0], out.ends[count, 1] = edges.ends[at, 0], edges.ends[at, 1]
+        out.weights[count], out.places[count] = edges.weights[at], edges.places[at]
+        count += 1
+    return count
+
+
+@kernel
+def _number(ends: Any, parent: Any, number: Any, nodes: Any, local: Any) -> int:
+    """Number the roots of fragments anew, from 0; how many there are."""
+    count = 0
+    for edge in range(len(ends)):
+        for side in range(2):
+            at = root(parent, ends[edge, side])
+            if number[at] < 0:
+                number[at], nodes[count] = count, at
+                count += 1
+            local[edge, side] = number[at]
+    return count
+
+
+@kernel
+def _cluster(clusters: Any, ends: Any, weights: Any) -> None:
+    for edge in range(weights.size):
+        if is_full(clusters):
+            clusters = with_room(clusters)
+        if ends[edge, 0] != ends[edge, 1]:
+            take(clusters, ends[edge, 0], ends[edge, 1], weights[edge] > 0)
+
+
+@kernel
+def _adopt(clusters: Any, nodes: Any, parent: Any) -> None:
+    for node in range(nodes.size):
+        parent[nodes[node]] = nodes[root_of(clusters, node)]
+
+
+@kernel
+def _left(clusters: Any, ends: Any) -> Any:
+    """Which edges can still matter: the strongest of two clusters that may both grow.
+
+    A cluster that is not open is a segment: its edges would join it with what it is kept apart
+    from. The ends become roots.
+    """
+    left = np.zeros(len(ends), np.bool_)
+    begin = np.zeros(len(clusters.nodes) + 1, np.int64)
+    for edge in range(len(ends)):
+        one, two = root_of(clusters, ends[edge, 0]), root_of(clusters, ends[edge, 1])
+        ends[edge, 0], ends[edge, 1] = min(one, two), max(one, two)
+        left[edge] = one != two and is_open(clusters, one) and is_open(clusters, two)
+        begin[min(one, two) + 1] += left[edge]
+    begin = np.cumsum(begin)
+    by_node = np.empty(begin[-1], np.int32)
+    for edge in range(len(ends)):
+        if left[edge]:
+            node = ends[edge, 0]
+            by_node[begin[node]] = edge
+            begin[node] += 1
+    seen = np.full(len(clusters.nodes), -1, np.int32)
+    for edge in by_node:
+        node, other = ends[edge]
+        left[edge] = seen[other] != node
+        seen[other] = node
+    return left

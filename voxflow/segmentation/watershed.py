@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from voxflow.segmentation.block import Block
     from voxflow.segmentation.region_graph import RegionGraph
+    from voxflow.segmentation.volume_graph import Graphs, Joined
 
 __all__ = ["Watershed", "seeded_watershed"]
 
@@ -228,9 +229,9 @@ class Watershed(Method):
         block = replace(block, neighborhood=block.neighborhood[direct])
         return between_fragments(block, np.ascontiguousarray(unit[direct]), fragments)
 
-    def join(self, graph: RegionGraph) -> npt.NDArray[np.uint64]:
+    def join(self, graphs: Graphs) -> Joined:
         """Join while the mean affinity is above the threshold."""
-        return join_by_mean(graph, (1 + self.threshold) * FIXED)
+        return join_by_mean(graphs, (1 + self.threshold) * FIXED)
 
 
 def _each(sizes: int | tuple[int, ...], dims: int, name: str) -> tuple[int, ...]:
