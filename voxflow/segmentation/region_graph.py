@@ -115,7 +115,8 @@ def _ends(
     elsewhere = np.zeros(len(ids), bool)
     elsewhere[ends] = True
     elsewhere &= ~here
-    own, outside = (which[np.argsort(ids[which])] for which in map(np.flatnonzero, (here, elsewhere)))
+    own, outside = np.flatnonzero(here), np.flatnonzero(elsewhere)
+    own, outside = own[np.argsort(ids[own])], outside[np.argsort(ids[outside])]
     number = np.zeros(len(ids), np.int32)
     number[own], number[outside] = np.arange(len(own)), len(own) + np.arange(len(outside))
     return own, outside, number[ends]
