@@ -178,9 +178,28 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1])
     segment_blockwise(
         (folder / "a.zarr", "affinities"), (folder / "out.zarr", "segments"),
-        block=(24, 24, 24), num_workers=int(sys.argv[2]),
+        block=(int(sys.argv[3]),) * 3, num_workers=int(sys.argv[2]),
     )
 """
+
+
+def started(folder, workers, side):
+    """A process that segments the affinities in a folder."""
+    (folder / "program.py").write_text(PROGRAM)
+    command = [sys.executable, folder / "program.py", folder, workers, side]
+    environment = {**os.environ, "PYTHONPATH": str(Path(gp.__file__).parents[1])}
+    return subprocess.Popen(
+        list(map(str, command)),
+        env=environment,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def kill(process):
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    time.sleep(1)
 
 
 @pytest.mark.slow
@@ -191,22 +210,15 @@ def test_killed_at_any_time_and_gone_on_with(tmp_path, workers):
     affinities = cells(shape, NEIGHBORHOOD, 30)[1]
     attrs = {"affinity_neighborhood": NEIGHBORHOOD}
     put(tmp_path / "a.zarr", "affinities", affinities, attrs=attrs)
-    (tmp_path / "program.py").write_text(PROGRAM)
-    command = [sys.executable, str(tmp_path / "program.py"), str(tmp_path), str(workers)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(gp.__file__).parents[1])}
     kills = 0
     for seconds in (3, 5, 7, 9, 11, 13, None):
-        process = subprocess.Popen(
-            command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True
-        )
+        process = started(tmp_path, workers, 24)
         try:
             assert process.wait(seconds) == 0
             break
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            kill(process)
             kills += 1
-            time.sleep(1)
     assert kills
     whole = segment(affinities, neighborhood=NEIGHBORHOOD)
     assert (open_dataset(tmp_path / "out.zarr", "segments").read() == whole).all()
@@ -233,6 +245,28 @@ def test_a_large_volume_for_three_sizes_of_blocks_and_two_numbers_of_workers(tmp
                 block=(side,) * 3, min_size=20, num_workers=workers, **QUIET,
             )  # fmt: skip
             assert (open_dataset(*target).read() == whole).all()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_large_volume_killed_in_each_pass_and_gone_on_with(tmp_path, workers):
+    shape = (256, 256, 256)
+    neighborhood = [[-1, 0, 0], [0, -1, 0], [0, 0, -1], [0, -5, 0], [0, 0, -5]]
+    affinities = large(shape, neighborhood)
+    attrs = {"affinity_neighborhood": neighborhood}
+    put(tmp_path / "a.zarr", "affinities", affinities, attrs=attrs)
+    kept = tmp_path / "out.zarr.segments.segmentation"
+    for made, many in (("fragments.zarr/**/*", 20), ("graph/*.npz", 20), ("../out.zarr/**/*", 20)):
+        process = started(tmp_path, workers, 64)
+        while process.poll() is None and sum(path.is_file() for path in kept.glob(made)) < many:
+            time.sleep(0.1)
+        assert process.poll() is None, "it was done before it was killed"
+        kill(process)
+    process = started(tmp_path, workers, 64)
+    assert process.wait() == 0
+    whole = segment(affinities, neighborhood=neighborhood)
+    assert (open_dataset(tmp_path / "out.zarr", "segments").read() == whole).all()
 
 
 def large(shape, neighborhood):

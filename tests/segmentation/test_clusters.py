@@ -80,6 +80,8 @@ def test_an_open_cluster_is_not_joined_with_what_may_be_kept_apart_from_it():
     assert not joined((0, 3, True), (1, 3, False), (0, 1, True))
     assert not joined((0, 3, True), (1, 2, False), (2, 3, True), (0, 1, True))
     assert not joined((0, 3, True), (2, 3, True), (1, 2, False), (0, 1, True))
+    for pair in ((1, 2), (2, 1)):  # what is excluded by a part is excluded by the whole
+        assert not joined((2, 3, False), (*pair, True), (0, 3, True), (0, 1, True))
 
 
 def test_as_many_pairs_as_there_are_take_room():
