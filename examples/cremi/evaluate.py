@@ -9,6 +9,7 @@ watershed of smoothed raw and, if the data have them, the `volumes/labels/fragme
 
 import argparse
 import json
+from math import isnan
 from pathlib import Path
 
 from common import (
@@ -50,7 +51,9 @@ def evaluate(data, files):
     for path in files:
         scores[path.stem] = score((path, SEGMENTATION), labels)
         affinities = path, AFFINITIES
-        scores[path.stem]["auc"] = auc_of_affinities(affinities, labels, suited.neighborhood)
+        auc = auc_of_affinities(affinities, labels, suited.neighborhood)
+        if not isnan(auc):  # without two objects that touch, there is none
+            scores[path.stem]["auc"] = auc
     region = load(files[0], SEGMENTATION).spec.roi.intersect(load(data, LABELS).spec.roi)
     if FRAGMENTS in list_datasets(data):
         scores["fragments"] = score(load(data, FRAGMENTS).crop(region), labels)

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     from voxflow.evaluation import Evaluation, ImagesEvaluation, ScoreEvaluation, Sweep
     from voxflow.pipeline.geometry import Roi
+    from voxflow.training.run_evaluation import RunEvaluation
 
-    Found = Evaluation | ImagesEvaluation | ScoreEvaluation | Sweep
+    Found = Evaluation | ImagesEvaluation | RunEvaluation | ScoreEvaluation | Sweep
 
 __all__ = ["evaluate"]
 
@@ -28,6 +29,7 @@ EACH = {
     "objects_truth": "objects",
     "objects_found": "found",
 }
+_NOT_OF_A_RUN = ("images", "mask", "ignore", "region", "scores", "channel", "sweep", "png")
 SWEPT = {
     "voi_split": "split",
     "voi_merge": "merge",
@@ -40,8 +42,10 @@ SWEPT = {
 
 
 @click.command()
-@click.argument("truth", metavar="GT")
-@click.argument("found", metavar="PRED")
+@click.argument("truth", metavar="GT", required=False)
+@click.argument("found", metavar="PRED", required=False)
+@click.option("--run", metavar="DIR", help="In place of GT and PRED: all images of a training.")
+@click.option("--checkpoint", help="With --run: a file or a name.  [default: the newest]")
 @click.option("--mask", help="A dataset: where it is 0, voxels do not count.")
 @click.option(
     "--ignore", type=int, multiple=True, help="An id of GT that says nothing; repeatable."
@@ -56,7 +60,9 @@ SWEPT = {
 @click.option("--region", help="Only this part of the world: BEGIN:END of each axis, with commas.")
 @click.option("--scores", is_flag=True, help="PRED is a map of scores, 0 to 1, or affinities.")
 @click.option("--channel", type=int, multiple=True, help="With --scores: which. Repeatable.")
-@click.option("--threshold", type=float, help="With --scores: where to count.  [default: the best]")
+@click.option(
+    "--threshold", type=float, help="With --scores, --run: where to count.  [default: the best]"
+)
 @click.option(
     "--sweep",
     metavar="threshold=BEGIN:END:STEP",
@@ -67,10 +73,13 @@ SWEPT = {
 @click.option("--json", "json_file", type=click.Path(dir_okay=False), help="Write this; - prints.")
 @click.option("--png", type=click.Path(dir_okay=False), help="Draw this.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-def evaluate(truth: str, found: str, **options: Any) -> None:
+def evaluate(truth: str | None, found: str | None, **options: Any) -> None:
     """Compare PRED with GT in the region of the world that both cover.
 
     Both are FILE or FILE:DATASET, of any format. Without --scores and --sweep they are labels.
+
+    With --run, the images of a training and of its validation are predicted and compared with their
+    labels, at the threshold that is best for those of the training.
     """
     kinds = [f"--{name}" for name in ("scores", "sweep", "images") if options[name]]
     if len(kinds) > 1:
@@ -78,11 +87,15 @@ def evaluate(truth: str, found: str, **options: Any) -> None:
     unused = [name for name in ("mask", "region", "png") if options["images"] and options[name]]
     if unused:
         raise click.UsageError(f"--{unused[0]} is not for --images")
+    if (truth is None) != (options["run"] is not None) or (truth is None) != (found is None):
+        raise click.UsageError("give GT and PRED, or --run DIR")
     from voxflow.stores.names import split_name
 
     with _errors_without_traceback():
-        if options["images"]:
-            result: Any = _of_images(truth, found, options)
+        if truth is None or found is None:
+            result: Found = _compare_run(options)
+        elif options["images"]:
+            result = _of_images(truth, found, options)
         else:
             result = _compare(split_name(truth), split_name(found), options)
         if options["json_file"] == "-":
@@ -104,7 +117,7 @@ def _errors_without_traceback() -> Iterator[None]:
 
     try:
         yield
-    except (ImportError, MemoryError, StoreError, TypeError, ValueError) as error:
+    except (OSError, ImportError, MemoryError, StoreError, TypeError, ValueError) as error:
         notes = getattr(error, "__notes__", [])
         raise click.ClickException("\n".join([str(error), *notes])) from error
 
@@ -174,6 +187,21 @@ def _of_images(truth: str, found: str, options: dict[str, Any]) -> ImagesEvaluat
     return evaluate_images(truth, found, ignore=options["ignore"], background=options["background"])
 
 
+def _compare_run(options: dict[str, Any]) -> RunEvaluation:
+    others = [f"--{name}" for name in _NOT_OF_A_RUN if options[name]]
+    if others:
+        raise click.UsageError(f"{', '.join(others)} is not for --run")
+    from voxflow.nodes.scanning.callback import ScanCallback
+    from voxflow.training.run_evaluation import evaluate_run
+
+    return evaluate_run(
+        options["run"],
+        checkpoint=options["checkpoint"],
+        threshold=options["threshold"],
+        progress=ScanCallback() if options["quiet"] else None,
+    )
+
+
 def _print(result: Found) -> None:
     try:
         from rich.console import Console
@@ -193,13 +221,16 @@ def _plain(text: str) -> str:
 
 
 def _tables(result: Found) -> Iterator[Any]:
-    from voxflow.evaluation import Evaluation, ImagesEvaluation, Sweep
+    from voxflow.evaluation import Evaluation, ImagesEvaluation, ScoreEvaluation, Sweep
 
     if isinstance(result, Sweep):
         yield _swept(result)
         return
     if isinstance(result, ImagesEvaluation):
         yield _each_image(result)
+    elif not isinstance(result, Evaluation | ScoreEvaluation):
+        yield _of_run(result)
+        return
     table = _table("score", "value", "best")
     for name, value in result.scores.items():
         table.add_row(name, _number(value), _best(name))
@@ -220,6 +251,15 @@ def _swept(result: Sweep) -> Any:
     for number, (threshold, row) in enumerate(zip(result.thresholds, result.scores, strict=True)):
         style = "bold green" if number == result.best else ""
         table.add_row(f"{threshold:g}", *(_number(row[name]) for name in SWEPT), style=style)
+    return table
+
+
+def _of_run(result: RunEvaluation) -> Any:
+    table = _table(f"{result.checkpoint.stem}, step {result.step}", *result.scores, "best")
+    table.add_row("threshold", *(_number(result.threshold) for _ in result.scores), "")
+    for name in result.scores["training"]:
+        values = (_number(row[name]) for row in result.scores.values())
+        table.add_row(name, *values, _best(name))
     return table
 
 

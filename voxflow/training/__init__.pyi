@@ -44,6 +44,7 @@ from .recorder import Recorder
 from .region_validation import RegionValidation
 from .result import RunReport, StepResult
 from .run_dir import NoRunDir, RunDir, RunDirTaken
+from .run_evaluation import evaluate_run, RunEvaluation
 from .scheduled import Scheduled
 from .schedules import (
     Decay,
@@ -81,6 +82,7 @@ __all__ = [
     "describe_model",
     "EarlyStopping",
     "ema",
+    "evaluate_run",
     "Event",
     "EventLog",
     "Every",
@@ -114,6 +116,7 @@ __all__ = [
     "Reply",
     "RunDir",
     "RunDirTaken",
+    "RunEvaluation",
     "RunReport",
     "ScalarLogger",
     "Schedule",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     Source = tuple[str, str]
 
-__all__ = ["make_regions"]
+__all__ = ["WholeImage", "make_regions", "whole_image"]
 
 LABELS = ArrayKey("LABELS")
 
@@ -51,39 +52,75 @@ def make_regions(config: Config, feed: Feed, model: torch.nn.Module) -> dict[str
     return regions
 
 
-def _region(
-    config: Config, feed: Feed, model: torch.nn.Module, source: Source, pair: PairSection | None
-) -> PreviewRegion:
+@dataclass(frozen=True)
+class WholeImage:
+    """An image that a network can predict, and how."""
+
+    pipeline: Any
+    """Gives the image as the network takes it, and its labels if it has some."""
+    image: ArraySpec
+    labels: ArraySpec | None
+    context: Coordinate
+    """How much the network needs on each side, in world units."""
+    block: Coordinate
+    """What it predicts at once, in voxels."""
+
+
+def whole_image(
+    config: Config,
+    feed: Feed,
+    model: torch.nn.Module,
+    source: Source,
+    pair: PairSection | None,
+    named: str,
+) -> WholeImage:
+    """An image, made ready for the network; `named` says where the configuration names it.
+
+    Raises
+    ------
+    ValueError
+        If it does not fit the network.
+    """
     raw, place = next(iter(feed.inputs.values())), ":".join(source)
     pipeline, image, labels = _image(config, source, raw, pair)
     size, shape = image.voxel_size, open_dataset(*source).shape
     patch = feed.request[raw].region.shape / size
     if len(shape) - patch.dims not in (0, 1):
         raise ValueError(
-            f"previews.sources: {place} has the shape {tuple(shape)}; an image has {patch.dims} "
+            f"{named}: {place} has the shape {tuple(shape)}; an image has {patch.dims} "
             "axes, or one more of channels before them"
         )
     channels = shape[0] if len(shape) > patch.dims else None
     geometry = analyse(model, 1 if channels is None else channels, patch.dims)
     if any(step != 1 for step in geometry.stride):
         raise ValueError(
-            f"previews.sources: the network's output has voxels of {geometry.stride} voxels of its "
-            "input, which are not put together here; leave previews.sources out"
+            f"{named}: the network's output has voxels of {geometry.stride} voxels of its "
+            f"input, which are not put together here; leave {named} out"
         )
-    block = geometry.fit(patch)[1]
-    shown = _shown(config, place, image.region, size, geometry.context * size, block)
     if config.data.normalize is not None:
         pipeline += called("data.normalize", voxflow.Normalize, raw, **config.data.normalize)
     for _ in range(2 if channels is None else 1):  # channels, samples
         pipeline += voxflow.Unsqueeze([raw])
+    context, block = geometry.context * size, geometry.fit(patch)[1]
+    return WholeImage(pipeline, image, labels, context, block)
+
+
+def _region(
+    config: Config, feed: Feed, model: torch.nn.Module, source: Source, pair: PairSection | None
+) -> PreviewRegion:
+    raw = next(iter(feed.inputs.values()))
+    whole = whole_image(config, feed, model, source, pair, "previews.sources")
+    size = whole.image.voxel_size
+    place, region = ":".join(source), whole.image.region
+    shown = _shown(config, place, region, size, whole.context, whole.block)
     keys = [raw, *feed.outputs.values()]
-    if labels is not None and labels.region.contains(shown):
+    if whole.labels is not None and whole.labels.region.contains(shown):
         keys.insert(1, LABELS)
     request, reference = BatchRequest(), BatchRequest()
     for key in keys:
         request[key] = ArraySpec(shown)
-        reference[key] = ArraySpec(Roi(shown.offset, block * size))
-    return PreviewRegion(pipeline, request, geometry.context * size, reference)
+        reference[key] = ArraySpec(Roi(shown.offset, whole.block * size))
+    return PreviewRegion(whole.pipeline, request, whole.context, reference)
 
 
 def _image(
