@@ -81,7 +81,8 @@ def test_affinities_fit_into_the_labels_however_they_are_turned(scripts, trained
 def test_the_method_with_the_best_score_is_chosen(scripts, capsys):
     choose, neighborhood = scripts["choose"], scripts["common"].THICK.neighborhood
     labels = np.repeat(np.uint64([1, 2]), 512).reshape(16, 8, 8)
-    clean = affinities_of(labels, neighborhood, np.float32)
+    around = np.pad(labels, ((2, 0), (9, 0), (9, 0)), mode="edge")
+    clean = affinities_of(around, neighborhood, np.float32)
     spec = vf.ArraySpec(roi=vf.Roi((0, 0, 0), (640, 32, 32)), voxel_size=(40, 4, 4))
     methods = [Components(threshold=threshold) for threshold in (-0.1, 0.4, 0.9)]
     affinities = vf.Array(0.5 * clean, spec)
