@@ -16,6 +16,8 @@ from voxflow.torch import load_checkpoint
 from voxflow.training import NoRunDir, evaluate_run, train
 from voxflow.training.config import load_config
 
+pytestmark = pytest.mark.slow  # a training, and two images
+
 SHAPES = {"train": (40, 54), "validation": (44, 40)}
 NET = "{in_channels: 1, out_channels: 2, fmaps: 2, fmap_factor: 2, downsample: [[2, 2]]}"
 CONFIG = f"""

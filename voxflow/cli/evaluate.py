@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from voxflow.pipeline.geometry import Roi
     from voxflow.training.run_evaluation import RunEvaluation
 
-    Found = Evaluation | ImagesEvaluation | RunEvaluation | ScoreEvaluation | Sweep
+    Compared = Evaluation | ScoreEvaluation | Sweep
+    Found = Compared | ImagesEvaluation | RunEvaluation
 
 __all__ = ["evaluate"]
 
@@ -107,7 +108,7 @@ def evaluate(truth: str | None, found: str | None, **options: Any) -> None:
         if options["png"]:
             from voxflow.evaluation import plot_evaluation
 
-            plot_evaluation(result, options["png"])
+            plot_evaluation(cast("Compared", result), options["png"])  # of a run there is none
 
 
 @contextmanager
