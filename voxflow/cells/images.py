@@ -48,8 +48,8 @@ class CellImage:
         fits = channels in (None, 1, has) or (has == 1 and plane.pages > 1)
         if not fits:
             raise StoreUnusable(
-                f"{plane.name} has {has} channels and {plane.pages} pages; for {channels} channels, "
-                f"images have {channels}, or they are pages of stacks in gray"
+                f"{plane.name} has {has} channels and {plane.pages} pages; for {channels} "
+                f"channels, images have {channels}, or they are pages of stacks in gray"
             )
         height, width = plane.shape[-2:]
         self.shape = (height, width) if channels is None else (channels, height, width)

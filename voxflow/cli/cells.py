@@ -63,7 +63,7 @@ def train_cells(args_load_path: str | None, resume: bool, **given: Any) -> None:
     import voxflow.cells
 
     hint = "go on with --resume, or begin anew with another --model"
-    with errors_of_runs(hint), _errors_of_files(), messages_above_the_line():
+    with _errors_of_files(), errors_of_runs(hint), messages_above_the_line():
         report = voxflow.cells.train_cells(options, resume=resume)
     click.echo(f"{report.step} steps, {report.active_seconds:.0f} s: {report.reason}")
     click.echo(f"weights: {options.model}; options: {options.yaml}")
@@ -103,7 +103,13 @@ def predict() -> None:
     help="How objects that touch come apart: see segment_maps.",
 )
 @click.option("--threshold", type=float, default=0.5, show_default=True, help="Inside: above this.")
-@click.option("--min-size", type=int, default=0, show_default=True, help="Pixels of an object.")
+@click.option(
+    "--min-size",
+    type=int,
+    default=10,
+    show_default=True,
+    help="Objects of fewer pixels, without their boundary, are left out.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, mps or cuda:N.")
 def predict_cells(
     config: str,

@@ -109,7 +109,7 @@ def load_config(
     variables = os.environ if environment is None else environment
     mistakes: list[Mistake] = []
     layers = list(_read([file, *more], assignments, user, variables, mistakes))
-    unread = file is not None and all(layer.name != str(file) for layer in layers)
+    unread = file is not None and all(layer.name != str(Path(file)) for layer in layers)
     merged, origins = _merged(layers, variables, mistakes)
     if file is not None and "name" not in merged:
         merged["name"] = Path(file).stem
