@@ -15,7 +15,7 @@ from voxflow.cells.network import Probabilities, make_network
 from voxflow.cells.options import PERIODS, parts
 from voxflow.cells.training import checkpoints, network_of, weights
 from voxflow.pipeline.data import ArrayKey, ArraySpec, BatchRequest
-from voxflow.segmentation import segment_maps
+from voxflow.segmentation import fill_holes, segment_maps
 from voxflow.stores import image_planes
 from voxflow.torch import Predict, load_checkpoint
 from voxflow.torch.devices import choose_device
@@ -44,7 +44,7 @@ class CellPrediction:
     boundaries: NDArray[np.float32]
     """Probability of being boundary."""
     labels: NDArray[np.int64]
-    """The number of an object, counted from 1; 0: none."""
+    """The number of an object, counted from 1, without holes; 0: none."""
 
 
 def load_network(options: CellOptions, which: str = "best-val-loss") -> Probabilities:
@@ -89,6 +89,7 @@ def predict_cells(
     *,
     weights: str = "best-val-loss",
     device: str = "auto",
+    grow: float = 2.0,
     **segmentation: Any,
 ) -> Iterator[CellPrediction]:
     """Predict the images of a folder, one after another.
@@ -103,8 +104,12 @@ def predict_cells(
         See `load_network`.
     device
         Of the network.
+    grow
+        By how many pixels an object grows back over its boundary, at the size that was trained on.
+        Boundaries are one pixel on each side, but weigh more than the rest, so that they are found
+        thicker.
     segmentation
-        Options of `voxflow.segmentation.segment_maps`.
+        More options of `voxflow.segmentation.segment_maps`.
 
     Raises
     ------
@@ -116,6 +121,7 @@ def predict_cells(
     size = options.im_dim if options.trim_method == "resize" else None
     images = cell_images(planes, options.channels, size)
     chosen = choose_device(device)
+    segmentation["grow"] = grow
     return (_predicted(image, options, network, chosen, segmentation) for image in images)
 
 
@@ -143,8 +149,7 @@ def _predicted(
         request[_MAPS] = ArraySpec(pipeline.spec[_MAPS].roi)
         objects, boundaries = pipeline.request_batch(request)[_MAPS].data
     if options.trim_method == "resize":
-        # As many voxels as one of the boundary that was learned has here.
-        scale = max(n / options.im_dim for n in image.shape[-2:])
-        segmentation = {"grow": max(1.0, scale), **segmentation}
-    labels = segment_maps(objects, boundaries, **segmentation)
+        scale = max(1.0, max(n / options.im_dim for n in image.shape[-2:]))
+        segmentation = {**segmentation, "grow": segmentation["grow"] * scale}
+    labels = fill_holes(segment_maps(objects, boundaries, **segmentation))
     return CellPrediction(image, objects, boundaries, labels)

@@ -110,6 +110,13 @@ def predict() -> None:
     show_default=True,
     help="Objects of fewer pixels, without their boundary, are left out.",
 )
+@click.option(
+    "--grow",
+    type=float,
+    default=2.0,
+    show_default=True,
+    help="By how many pixels objects grow back over their boundary.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, mps or cuda:N.")
 def predict_cells(
     config: str,

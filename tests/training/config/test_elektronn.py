@@ -124,7 +124,14 @@ def test_arguments_of_clb(read):
         "optimizer": {"lr": 0.001},
         "seed": 48,
     }
-    assert {note.partition(":")[0] for note in notes} == {"epochs", "augments", "tb_dir", "model"}
+    assert {note.partition(":")[0] for note in notes} == {
+        "architecture",
+        "epochs",
+        "augments",
+        "tb_dir",
+        "model",
+    }
+    assert "voxflow train cells --args-load-path FILE" in notes[0]
 
 
 @pytest.mark.parametrize("name", OLD_KEYS)
@@ -142,8 +149,8 @@ def test_values_that_are_none_are_told(read):
         read("n_steps = 'many'")
     with pytest.raises(ConfigError, match="names 2 images, and l_files 1 labels"):
         read("d_files = [('a', 'b'), ('c', 'd')]\nl_files = [('a', 'b')]")
-    with pytest.raises(ConfigError, match="'dcan' is not there"):
-        read("architecture: dcan", "args.yaml")
+    with pytest.raises(ConfigError, match="'resnet' is not there"):
+        read("architecture: resnet", "args.yaml")
 
 
 def test_an_old_key_in_a_new_file_is_explained(tmp_path):

@@ -90,9 +90,10 @@ def _schedule(value: Any) -> dict[str, Any]:
 
 
 def _architecture(value: Any) -> str:
-    if str(value).lower() != "unet":
+    known = {"unet": "UNet", "dcan": "DCAN"}
+    if str(value).lower() not in known:
         raise ValueError(f"{value!r} is not there; give what makes it, as module:name")
-    return "UNet"
+    return known[str(value).lower()]
 
 
 _PATHS = "give data.pairs: [{raw: [file, dataset], labels: [file, dataset]}, ...]"
@@ -186,7 +187,11 @@ OLD_KEYS: Mapping[str, Old] = {
     "gradnet_schedule": Old(None, _RETIRED),
     "sequence_training": Old(None, _RETIRED),
     # clb
-    "architecture": Old("model.name", convert=_architecture),
+    "architecture": Old(
+        "model.name",
+        "voxflow train cells --args-load-path FILE takes all of such a file as it is",
+        _architecture,
+    ),
     "epochs": Old(None, "stop.steps: batches in an epoch, times epochs"),
     "batch": Old("data.batch_size", convert=int),
     "augments": Old(None, "data.augment says how; stop.steps for how long"),
