@@ -62,7 +62,8 @@ class CellImage:
         return {name: value for name, value in self.__dict__.items() if name != "pixels"}
 
     def __getitem__(self, region: Any) -> NDArray[Any]:
-        return self.pixels[region]
+        found: NDArray[Any] = self.pixels[region]
+        return found
 
     @cached_property
     def pixels(self) -> NDArray[Any]:

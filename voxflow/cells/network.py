@@ -104,7 +104,7 @@ class CellLoss(nn.Module):
             target = torch.stack([classes == 1, classes == 2], 1).to(prediction.dtype)
             found: Tensor = self.maps(prediction, target, *(() if mask is None else (mask,)))
             return found
-        weight: Tensor = self.weight.to(prediction.dtype)  # type: ignore[assignment, operator]
+        weight: Tensor = self.weight.to(prediction.dtype)  # type: ignore[assignment]
         each = nn.functional.cross_entropy(prediction, classes, weight, reduction="none")
         counts = weight[classes]
         if mask is not None:

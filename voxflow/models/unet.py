@@ -100,11 +100,10 @@ class UNet(nn.Module):
 
         self.period = tuple(math.prod(column) for column in zip(*factors, strict=True))
         self.equivariant = equivariant and padding == "valid"
-        self.down = nn.ModuleList(
-            _convolve(before[n], widths[n], stacks[n], padding, batch_norm) for n in levels
-        )
+        down = [_convolve(before[n], widths[n], stacks[n], padding, batch_norm) for n in levels]
         if dropout:
-            self.down[-1].append(nn.Dropout(dropout))
+            down[-1].append(nn.Dropout(dropout))
+        self.down = nn.ModuleList(down)
         self.pool = nn.ModuleList(_POOL[dims - 1](factor, factor) for factor in factors)
         self.upsample = nn.ModuleList(
             _UP[dims - 1](widths[n + 1], widths[n], factors[n], factors[n])
