@@ -19,6 +19,7 @@ PEERS = {
     "monai": ["torch==2.13.0", "monai==1.6.1"],
     "batchgeneratorsv2": ["torch==2.13.0", "batchgeneratorsv2==0.3.6"],
     "albumentations": ["albumentations==2.0.8"],
+    "albumentations-torch": ["torch==2.13.0", "albumentations==2.0.8"],
 }
 
 #: Malloc keeps what it once had: how much a first touch of memory costs belongs to the machine, and

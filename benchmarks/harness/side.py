@@ -26,16 +26,24 @@ class Side:
         the name of a file in ``benchmarks/programs``.
     environment
         variables, besides those that make libraries quiet.
+    home
+        the environment of the library, if it is not the one of its name.
     **options
         what the program is started with.
     """
 
     def __init__(
-        self, library: str, program: str, environment: dict[str, str] | None = None, **options: Any
+        self,
+        library: str,
+        program: str,
+        environment: dict[str, str] | None = None,
+        *,
+        home: str | None = None,
+        **options: Any,
     ) -> None:
         self.library = library
         self._process = subprocess.Popen(
-            [python_of(library), "-W", "ignore", PROGRAMS / f"{program}.py"],
+            [python_of(home or library), "-W", "ignore", PROGRAMS / f"{program}.py"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=None if os.environ.get("VOXFLOW_BENCH_VERBOSE") else subprocess.DEVNULL,
