@@ -27,6 +27,7 @@ def drawn():
 def voxflow(library, workers):
     """What `voxflow train cells` is fed with."""
     import imageio.v3 as imageio
+
     from voxflow.cells import training_feed
     from voxflow.pipeline.data import RunPosition
 

@@ -192,8 +192,8 @@ def _normalization(image: CellImage, normalize: Normalize) -> dict[str, Any]:
 
 def _targets(blobs: Blobs) -> Any:
     """What turns labels into classes."""
-    mask = {"mask": MASK} if blobs == "ignore" else {}
-    made: Any = voxflow.HandleBlobs(LABELS, blobs, raw=RAW, **mask)
+    mask = MASK if blobs == "ignore" else None
+    made: Any = voxflow.HandleBlobs(LABELS, blobs, raw=RAW, mask=mask)
     made += voxflow.LabelsToClasses(LABELS, CLASSES)
     return made + voxflow.AsType(CLASSES, np.int64)
 

@@ -80,7 +80,8 @@ def _saved(predictions: Iterable[CellPrediction], folder: Path, plot: bool) -> I
 
 
 def _as_bytes(probability: NDArray[Any]) -> NDArray[np.uint8]:
-    return np.rint(probability.clip(0, 1) * 255).astype(np.uint8)
+    made: NDArray[np.uint8] = np.rint(probability.clip(0, 1) * 255).astype(np.uint8)
+    return made
 
 
 def _as_labels(pages: list[NDArray[np.int64]], name: str) -> list[NDArray[Any]]:
