@@ -1,6 +1,11 @@
 # The face of the room: each public name and the file it comes from.
 
-from . import commands, config
+from . import (
+    commands,
+    config,
+    launching,
+    tuning,
+)
 from .attach import (
     attach_to,
     Attached,
@@ -90,6 +95,7 @@ __all__ = [
     "history",
     "Improvement",
     "Keeper",
+    "launching",
     "Linear",
     "load_newest_checkpoint",
     "Loggers",
@@ -134,6 +140,7 @@ __all__ = [
     "to_csv",
     "TorchSchedule",
     "train",
+    "tuning",
     "UnknownTarget",
     "Updates",
     "Validation",

@@ -137,6 +137,17 @@ def test_trials_that_break_are_told_and_others_go_on(tmp_path):
     assert report.trials[2].reason == "RuntimeError: something else"
 
 
+def test_values_that_do_not_go_together_are_a_failed_trial(tmp_path):
+    every = {
+        "checkpoints.last.steps": Choice((5, None)),
+        "checkpoints.last.hours": Choice((1, None)),
+    }
+    stages = [Stage(every, 2, "each")]
+    report = tune(loads(tmp_path), stages, tmp_path / "t", train=Objective())
+    assert [t.state for t in report.trials] == ["finished", "failed"]
+    assert "give steps or hours" in report.trials[1].reason
+
+
 def test_what_can_never_work_ends_the_tuning_and_leaves_nothing_in_the_way(tmp_path):
     def wrong(number, config):
         if config.model.options.get("fmpas"):

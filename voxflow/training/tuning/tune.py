@@ -31,6 +31,8 @@ __all__ = ["TuneReport", "tune"]
 
 logger = logging.getLogger(__name__)
 
+_GRACE = 4  # the first part of its steps, in which no trial is pruned
+
 # What changes nothing of what is found: another machine may go on.
 _ELSEWHERE = ("name", "device", "run", "log", "previews", "checkpoints")
 _ELSEWHERE_OF_DATA = ("workers", "cache", "cache_size")
@@ -101,7 +103,8 @@ def tune(
     seed
         Of the values that are drawn.
     prune
-        Whether a trial ends early if, at the same step, half of the others were better.
+        Whether a trial ends early if, at the same step, half of the others were better; not in the
+        first quarter of its steps.
     keep_all
         Whether checkpoints of all trials are kept, and not only those of the best one.
     scripts
@@ -214,13 +217,18 @@ class _Tuning:
                 _free_memory()
         return None
 
+    def _settings(self, trial: Trial) -> Settings:
+        stage = self._stages[trial.stage]
+        return self._load(stage.assignments(trial.values, self._load(()).config))
+
     def _made(self, trial: Trial, watch: Watch) -> tuple[Ended | None, Exception | None]:
         """Train; how it ended, or None if it was interrupted; and an error that ends all."""
         folder = self._study.run_dir(trial.number)
-        own = self._stages[trial.stage].assignments(trial.values, self._load(()).config)
         try:
+            settings = self._settings(trial)
+            watch.grace = (settings.config.stop.steps or 0) // _GRACE
             self._train(
-                self._load(own),
+                settings,
                 run_dir=folder,
                 resume=(folder / MARKER).is_file(),
                 hooks=[watch],

@@ -23,6 +23,8 @@ class Watch:
     report
         Called with the number of steps that are done and the value; returns whether the run is to
         end, as others were better by then.
+    grace
+        Before so many steps, it does not end: what is good in the end may be slow to begin.
 
     Attributes
     ----------
@@ -32,15 +34,19 @@ class Watch:
         Why somebody else has asked the run to end, if so.
     """
 
-    def __init__(self, metric: str, report: Callable[[int, float], bool]) -> None:
+    def __init__(self, metric: str, report: Callable[[int, float], bool], grace: int = 0) -> None:
         self.metric = metric
         self._report = report
+        self.grace = grace
         self.pruned = False
         self.broken_off: str | None = None
 
     def after_step(self, session: Session, step: StepResult) -> None:
         """Report the value, if there is one."""
-        if self.metric in step.metrics and self._report(step.number, step.metrics[self.metric]):
+        if self.metric not in step.metrics:
+            return
+        worse = self._report(step.number, step.metrics[self.metric])
+        if worse and step.number >= self.grace:
             self.pruned = True
             session.request_stop("it was pruned", save=False)
 
