@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -168,10 +169,11 @@ def _tuned(
         raise click.UsageError(f"{error} (--folder)") from error
     except NotTunable as error:
         raise click.UsageError(str(error)) from error
-    _finish(report, file, direction)
+    layers = [part for layer in more for part in ("--with", layer)]
+    _finish(report, [file, *assignments, *layers], direction)
 
 
-def _finish(report: TuneReport, file: str, direction: str) -> None:
+def _finish(report: TuneReport, given: list[str], direction: str) -> None:
     from voxflow.training.tuning.pictures import draw_tuning
 
     # What was found is in files: that tables or pictures cannot be made is no failure.
@@ -187,7 +189,7 @@ def _finish(report: TuneReport, file: str, direction: str) -> None:
         )
     if report.best is None:
         raise click.ClickException(f"no trial has a value; see {report.folder / 'trials.csv'}")
-    click.echo(f"voxflow train {file} --with {report.best_file}")
+    click.echo(shlex.join(["voxflow", "train", *given, "--with", str(report.best_file)]))
 
 
 def _print(report: TuneReport, direction: str) -> None:

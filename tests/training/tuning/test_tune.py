@@ -244,7 +244,7 @@ def test_processes_share_the_trials_and_one_that_is_killed_leaves_its_own_to_oth
             other.close()
 
         assert one.next(stages, say) == others
-        assert said == ["waiting for 1 trials that other processes make"]
+        assert said == ["waiting for trials that other processes make: 1"]
     with study() as one:  # and is killed as well
         assert one.next(stages, print) == others
     with study() as one:

@@ -162,7 +162,7 @@ class Study:
             if not isinstance(made, int):
                 return made
             if not waited:
-                say(f"waiting for {made} trials that other processes make")
+                say(f"waiting for trials that other processes make: {made}")
                 waited = True
             time.sleep(_SECONDS)
 
