@@ -14,6 +14,7 @@ import pytest
 from tests.training.tuning.objectives import GOOD
 from voxflow.training.config import ConfigError
 from voxflow.training.launching import Place, launch, load_tasks
+from voxflow.training.launching.launch import _Launcher
 
 PYTHON = sys.executable
 
@@ -95,6 +96,20 @@ def test_no_more_than_there_are_places_run_at_a_time_and_two_launchers_share(wri
     assert 1 < most <= 4
     begun = [o for outcomes in found for o in outcomes if o.state == "done" and not o.earlier]
     assert sorted(outcome.task for outcome in begun) == [f"t{n}" for n in range(6)]
+
+
+def test_what_another_launcher_has_ended_meanwhile_is_not_run_again(write, tmp_path):
+    text = "{command: [sh, -c, 'echo once >> notes; exit 3']}"
+    listed = load_tasks(write(f"tasks: {{a: {text}}}"))
+    listed.folder.mkdir()
+    one, other = _Launcher(listed), _Launcher(listed)
+    for launcher in (one, other):
+        launcher.work(listed.places[0])
+    assert (tmp_path / "notes").read_text() == "once\n"
+    assert [(o.outcomes["a"].code, o.outcomes["a"].earlier) for o in (one, other)] == [
+        (3, False),
+        (3, True),
+    ]
 
 
 def test_what_is_wrong_is_told_with_its_line_before_anything_begins(write, tmp_path):
