@@ -171,8 +171,10 @@ tasks: {a: {command: [sh, -c, 'echo "$CUDA_VISIBLE_DEVICES in $(pwd)"; cat']}}
 LAUNCH = "import sys; from voxflow.training.launching import *; launch(load_tasks(sys.argv[1]))"
 LONG = """
 import os, pathlib, sys, time
-pathlib.Path(sys.argv[1]).write_text(str(os.getpid()))
 try:
+    written = pathlib.Path(sys.argv[1] + ".part")
+    written.write_text(str(os.getpid()))
+    written.rename(sys.argv[1])
     time.sleep(100)
 except KeyboardInterrupt:
     pathlib.Path(sys.argv[1]).with_suffix(".ended").touch()
