@@ -52,8 +52,8 @@ def launch(tasks: TaskList) -> list[Outcome]:
     tasks.folder.mkdir(parents=True, exist_ok=True)
     launcher = _Launcher(tasks)
     with ThreadPoolExecutor(len(tasks.places)) as pool:
-        working = [pool.submit(launcher.work, place) for place in tasks.places]
         try:
+            working = [pool.submit(launcher.work, place) for place in tasks.places]
             for worker in working:
                 worker.result()
         except KeyboardInterrupt:
