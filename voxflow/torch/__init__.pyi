@@ -24,7 +24,12 @@ from .step_options import StepOptions
 from .tensors import to_tensor
 from .to_device import ToDevice
 from .train import Train
-from .warm_start import freeze, load_weights, LoadReport, unfreeze
+from .warm_start import (
+    freeze,
+    load_weights,
+    LoadReport,
+    unfreeze,
+)
 
 __all__ = [
     "absolute_deviation",
@@ -33,7 +38,6 @@ __all__ = [
     "Checkpoint",
     "ContourAwareLoss",
     "freeze",
-    "unfreeze",
     "gaussian_nll",
     "latest_checkpoint",
     "lazy_nll",
@@ -53,4 +57,5 @@ __all__ = [
     "to_tensor",
     "ToDevice",
     "Train",
+    "unfreeze",
 ]
