@@ -40,7 +40,7 @@ _BOXES = 3
 class SourceMap:
     """How often each part of an array of a source was read.
 
-    Attributes
+    Parameters
     ----------
     source
         The label of the source.
@@ -206,7 +206,7 @@ def _grown(left: NDArray[np.bool_]) -> tuple[slice, ...]:
 class Branch:
     """An input of a `RandomProvider`.
 
-    Attributes
+    Parameters
     ----------
     node
         The label of the node.
@@ -228,7 +228,7 @@ class Branch:
 class Covered:
     """Where a training has looked.
 
-    Attributes
+    Parameters
     ----------
     maps
         One for each array of each source.
