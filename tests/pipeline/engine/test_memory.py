@@ -156,6 +156,19 @@ def test_what_is_expected_is_what_is_taken(tmp_path, nodes):
         assert expected == pytest.approx(measured(pipeline, request), rel=0.2, abs=2e5)
 
 
+def test_the_node_is_named_that_has_voxels_made(tmp_path):
+    pipeline = (
+        volume(tmp_path, (4, 4), (1500, 1400), (), True)
+        + gp.ElasticAugment((40, 40), (2, 2), (0, 0), spatial_dims=2)
+        + gp.AddAffinities([(0, 1)], RAW, OUT)
+    )
+    with gp.build(pipeline, seed=1):
+        told = pipeline.explain(gp.BatchRequest({OUT: gp.Roi((1000, 1000), (3600, 3600))}))
+    assert told.memory.node == "AddAffinities"  # which has what was deformed beside what it is of
+    assert told.nodes[0].held == told.memory.expected
+    assert told.nodes[1].held == told.nodes[2].held < told.memory.expected
+
+
 def test_several_inputs_and_repetitions(tmp_path):
     image = np.zeros((800, 900), np.float32)
     spec = gp.ArraySpec(voxel_size=(4, 4))

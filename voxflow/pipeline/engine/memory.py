@@ -125,7 +125,7 @@ def scan_memory(
 def memory_of(plan: NodePlan) -> Memory:
     """What one request takes, see `NodePlan.memory`."""
     served = _Served.of(plan)
-    served.make()
+    served.make(plan.label)
     most = served.most + served.most // 8 + _BESIDES
     return Memory(most, served.node, tuple(dict.fromkeys(served.assumed)), served.most)
 
@@ -149,6 +149,7 @@ def format_size(size: float) -> str:
 class _Served:
     """What serving a request takes, and what the batch then holds, by array."""
 
+    label: str = ""
     most: int = 0
     node: str = ""
     working: int = 0
@@ -162,7 +163,7 @@ class _Served:
 
     @classmethod
     def of(cls, visit: NodePlan) -> _Served:
-        served = cls(node=visit.label)
+        served = cls(visit.label, node=visit.label)
         inputs = served._inputs(visit)
         sizes = {
             key: served._size(visit, key, spec, inputs)
@@ -188,18 +189,22 @@ class _Served:
                 served.unmade[key] = size
         return served
 
-    def make(self) -> None:
-        """Make what is not made yet, as when the batch is handed over."""
-        self._look(self, None, set(self.unmade))
+    def make(self, label: str) -> None:
+        """Make what is not made yet, as when the batch is handed over by its last node."""
+        self._make(self, label, set(self.unmade))
 
-    def _look(self, served: _Served, visit: NodePlan | None, touched: set[Any]) -> None:
-        """Make what a node looks at, one array after the other; their recipes are then gone."""
-        looked = {key for key in self.unmade if visit is None or _is_looked_at(visit, key, touched)}
+    def _look(self, served: _Served, visit: NodePlan, touched: set[Any]) -> None:
+        """Make what a node looks at."""
+        looked = {key for key in self.unmade if _is_looked_at(visit, key, touched)}
         if touched and not looked:
             looked = set(self.unmade)
-        for key in sorted(looked, key=str):
+        self._make(served, visit.label, looked)
+
+    def _make(self, served: _Served, label: str, keys: set[Any]) -> None:
+        """Make arrays, one after the other; their recipes are then gone."""
+        for key in sorted(keys, key=str):
             size = self.unmade.pop(key)
-            served._reaches(sum(self.held.values()) + size, served.node)
+            served._reaches(sum(self.held.values()) + size, label)
             self.held[key] = size
 
     def _works(self, visit: NodePlan, given: dict[Any, int], made: dict[Any, int]) -> None:
@@ -210,8 +215,7 @@ class _Served:
             work = visit.node.working_bytes(visit.request, given, made)
             if work is None:
                 work = max(there, new)
-        self.working = there + new + (work or 0)
-        self._reaches(self.working, visit.label)
+        self._reaches(there + new + (work or 0), visit.label)
 
     def _inputs(self, visit: NodePlan) -> _Served:
         """What a node is given, all of it held while the last of it is made."""
@@ -233,6 +237,8 @@ class _Served:
         return given
 
     def _reaches(self, size: int, node: str) -> None:
+        if node == self.label:
+            self.working = max(self.working, size)
         if size > self.most:
             self.most, self.node = size, node
 
