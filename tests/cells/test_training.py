@@ -145,6 +145,7 @@ def test_the_same_seed_is_the_same_training_with_and_without_workers(trained, tm
     assert losses(other.run_dir) != expected
 
 
+@pytest.mark.slow
 def test_a_training_goes_on(trained, tmp_path):
     made, _ = trained
     shutil.copytree(made.run_dir.parent, tmp_path / "models")
