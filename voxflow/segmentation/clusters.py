@@ -81,14 +81,14 @@ def root_of(clusters: Any, at: int) -> int:
 @kernel
 def is_open(clusters: Any, at: int) -> bool:
     """Whether the cluster of a root may hold more than is seen."""
-    return (clusters.nodes[at, _FLAGS] & (_OPEN | _OUTSIDE)) != 0
+    return bool(clusters.nodes[at, _FLAGS] & (_OPEN | _OUTSIDE))
 
 
 @kernel
 def is_full(clusters: Any) -> bool:
     """Whether there is no room to `take` an edge."""
     entries, count = clusters.counters
-    return entries + 2 > clusters.partner.size or 2 * (count + 1) > clusters.pairs.size
+    return bool(entries + 2 > clusters.partner.size or 2 * (count + 1) > clusters.pairs.size)
 
 
 @kernel
@@ -174,7 +174,7 @@ def _join_if_certain(clusters: Any, one: int, two: int) -> None:
 def _excluded(clusters: Any, a: int, b: int) -> bool:
     if clusters.nodes[a, _FIRST] < 0 or clusters.nodes[b, _FIRST] < 0:
         return False
-    return clusters.pairs[_slot(clusters.pairs, _key(a, b))] != 0
+    return bool(clusters.pairs[_slot(clusters.pairs, _key(a, b))])
 
 
 @kernel
@@ -233,14 +233,14 @@ def _slot(pairs: Any, key: Any) -> int:
     at = np.int64(mixed(key)) & end
     while pairs[at] and pairs[at] != key:
         at = (at + 1) & end
-    return at
+    return int(at)
 
 
 @kernel
 def _add(pairs: Any, key: Any) -> bool:
     """Put a pair into the table; whether it was not there."""
     at = _slot(pairs, key)
-    new = pairs[at] == 0
+    new = not pairs[at]
     pairs[at] = key
     return new
 

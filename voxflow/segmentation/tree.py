@@ -43,9 +43,6 @@ class _Edges(NamedTuple):
     weights: npt.NDArray[np.float32]
     places: npt.NDArray[np.uint64]
 
-    def __len__(self) -> int:  # of edges, not of arrays
-        return len(self.weights)
-
 
 def join_by_strongest(graphs: Graphs) -> Joined:
     """Join fragments as the mutex watershed of the volume does.
@@ -123,9 +120,13 @@ def _blocks(box: _Box) -> Iterator[tuple[int, ...]]:
 
 def _merged(one: _Edges, two: _Edges) -> _Edges:
     """The edges of two parts, in their order; one that both have is there once."""
-    out = _Edges(*(np.concatenate(column) for column in zip(one, two, strict=True)))
+    out = _Edges(
+        np.concatenate([one.ends, two.ends]),
+        np.concatenate([one.weights, two.weights]),
+        np.concatenate([one.places, two.places]),
+    )
     count = _merge(one, two, out)
-    return _Edges(*(column[:count] for column in out))
+    return _Edges(out.ends[:count], out.weights[:count], out.places[:count])
 
 
 @kernel
