@@ -8,7 +8,6 @@ from hypothesis.extra.numpy import arrays
 
 from voxflow.segmentation import Lookup, relabel, remove_small
 from voxflow.segmentation.hashing import number_ids
-from voxflow.segmentation.order import strongest_first
 
 IDS = st.sampled_from([0, 1, 7, 2**31, 2**32 + 7, 2**63, 2**64 - 1])
 
@@ -53,10 +52,3 @@ def test_small_objects_are_removed():
     assert remove_small(labels, 2).tolist() == [[7, 7, 7], [0, 0, 0]]
     assert remove_small(labels, 2).dtype == labels.dtype
     assert remove_small(labels, 1).tolist() == labels.tolist()
-
-
-@settings(max_examples=30, deadline=None)
-@given(arrays(np.float32, st.integers(0, 200), elements=st.floats(-1024, 1024, width=32)))
-def test_edges_are_sorted_by_magnitude_and_ties_stay(weights):
-    found = strongest_first(weights, np.arange(weights.size, dtype=np.int32))
-    assert found.tolist() == np.argsort(-np.abs(weights), kind="stable").tolist()

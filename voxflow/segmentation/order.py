@@ -33,7 +33,7 @@ def strongest_first(
     Returns
     -------
     numpy.ndarray
-        The numbers; of weights below 0 the complement (``~``), so that a sign needs no look-up.
+        The numbers; of weights with a minus the complement (``~``): a sign needs no look-up.
 
     Examples
     --------
