@@ -68,3 +68,23 @@ def test_a_prediction_tells_it():
     assert memory.expected == given + 16 * between + made + 16 * between
     assert memory.node == "Predict"
     assert model.training
+
+
+def test_a_model_keeps_nothing_of_it():
+    class Keeps(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.grid = torch.nn.Conv1d(1, 1, 1), None
+            self.seen = []
+            self.inner.register_forward_hook(lambda *found: self.seen.append(found))
+
+        def forward(self, x):
+            if self.grid is None or self.grid.shape != x.shape:
+                self.grid = torch.ones_like(x)
+            return self.inner(x + self.grid)
+
+    model = Keeps()
+    assert held_at_most(model, [torch.empty((1, 1, 10), device="meta")], {}) > 0
+    assert model.grid is None
+    assert model.seen == []
+    assert model(torch.zeros(1, 1, 10)).device.type == "cpu"

@@ -224,3 +224,13 @@ def test_without_a_run_directory_it_counts_and_writes_nothing(tmp_path, monkeypa
     assert [of.visits for of in coverage.covered.maps] == [3, 3]
     assert list(itertools.chain(tmp_path.iterdir())) == []
     assert OUT not in coverage._classes
+
+
+def test_another_run_of_a_session_goes_on_counting():
+    coverage = Coverage()
+    one = session(hooks=[coverage], stop_after=2)
+    one.run()
+    one.stop_rules[0].steps = 5
+    one.run()
+    assert coverage.covered.steps == 5
+    assert [of.visits for of in coverage.covered.maps] == [5, 5]

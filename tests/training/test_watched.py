@@ -82,6 +82,7 @@ def test_a_short_run_is_complete(train, tmp_path):
     assert found.Tags()["graph"]
     assert len(found.Tags()["histograms"]) == len(list(torch_names(run)))
     assert sorted(p.name for p in (run / "plots").iterdir()) == [
+        "coverage.png",
         "iterations_per_second.png",
         "loss.png",
         "lr.png",

@@ -77,18 +77,21 @@ class Scene:
             name = prefix + (array.name or "array")
             self.state.layers.append(name=name, layer=layer, visible=visible and over not in taken)
             taken.add(over)
+        unit = next((units[0] for units in map(units_of, arrays) if units), None)
         for graph in read_graphs(container):
-            self.add_graph(graph, prefix, visible)
+            self.add_graph(graph, prefix, visible, unit)
 
-    def add_graph(self, graph: dict[str, Any], prefix: str = "", visible: bool = True) -> None:
-        """Add a graph, as `voxflow.inspect.graphs.read_graphs` gives it."""
+    def add_graph(
+        self, graph: dict[str, Any], prefix: str = "", visible: bool = True, unit: Any = None
+    ) -> None:
+        """Add a graph, as `voxflow.inspect.graphs.read_graphs` gives it, in a unit of its file."""
         if not graph["points"]:
             return
         if graph["leftOut"]:
             self.notes.append(f"{graph['name']}: {graph['leftOut']} of the nodes are not shown.")
         dims = len(graph["points"][0])
         axes = self._axes if len(self._axes) == dims else _names(dims)
-        scale = float(self.unit or 1)
+        scale = float(unit or self.unit or 1)
         space = ng.CoordinateSpace(names=axes, scales=[scale] * dims, units=self._unit_name)
         layer = graph_layer(graph, space)
         self.state.layers.append(name=prefix + graph["name"], layer=layer, visible=visible)

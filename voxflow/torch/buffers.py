@@ -33,6 +33,7 @@ class KeptBuffers:
         self._kept: list[torch.Tensor] = []
         self.keep()
 
+    @torch.no_grad()
     def keep(self) -> None:
         """Keep them as they are now."""
         buffers = self._buffers()

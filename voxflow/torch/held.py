@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import weakref
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -41,19 +41,28 @@ def held_at_most(
 
     Examples
     --------
-    >>> model = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.MaxPool1d(2))
+    >>> model = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.AvgPool1d(2))
     >>> held_at_most(model, [torch.empty((1, 1, 100), device="meta")], {})
     600
     """
-    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    empty = {name: tensor.detach().to("meta") for name, tensor in tensors.items()}
     try:
+        apart = _without_values(model)
         with torch.no_grad(), _Held() as held:
-            functional_call(model, empty, tuple(positional), dict(named))
+            apart(*positional, **named)
     except Exception:
         return None  # it looks at values, or makes tensors elsewhere
     most: int = held.most
     return most
+
+
+def _without_values(model: torch.nn.Module) -> torch.nn.Module:
+    """A copy that has no values: a model may keep what it makes of its input."""
+    tensors = [*model.parameters(), *model.buffers()]
+    copied = copy.deepcopy(model, {id(t): t.detach().to("meta") for t in tensors})
+    for module in copied.modules():
+        module._forward_hooks.clear()
+        module._forward_pre_hooks.clear()
+    return copied
 
 
 class _Held(TorchDispatchMode):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from voxflow.torch.aggregate import Aggregate
 from voxflow.torch.averages import Averages
 from voxflow.torch.buffers import KeptBuffers
 from voxflow.torch.draws import drawing_from
@@ -75,6 +74,8 @@ class Step:
         self._scaler: torch.amp.GradScaler | None = None
         self._kept: KeptState | None = None
         self._buffers: KeptBuffers | None = None
+        self._looked_at: Any = None
+        self._has_parts = False
 
     def begin(self, ranks: Ranks | None = None) -> None:
         """Get ready, once model and optimizer are where they are to be, and loaded; or again.
@@ -296,10 +297,12 @@ class Step:
         return total / len(batches), passed
 
     def _add_parts(self, parts: dict[str, float], count: int) -> None:
-        if isinstance(self.loss, Aggregate):
-            for name, part in self.loss.parts.items():
-                share = float(self._ranks.mean(part)) / count
-                parts[f"loss.{name}"] = parts.get(f"loss.{name}", 0.0) + share
+        if self._looked_at is not self.loss:
+            # Looked for once: a module that has none takes its time to say so.
+            self._looked_at, self._has_parts = self.loss, hasattr(self.loss, "parts")
+        for name, part in self.loss.parts.items() if self._has_parts else ():
+            share = float(self._ranks.mean(part)) / count
+            parts[f"loss.{name}"] = parts.get(f"loss.{name}", 0.0) + share
 
     def _exchanging(self, last: bool) -> AbstractContextManager[Any]:
         # Gradients of all processes meet once a step.

@@ -68,6 +68,8 @@ class Coverage:
 
     def begin(self, session: Session) -> None:
         """Find the sources, and go on with what was counted."""
+        if session.step and not self._state:
+            self._state = self.state_dict()  # another run of this very session
         maps = list(_maps(session.pipeline))
         branches = list(_branches(session.pipeline.output))
         self.covered = Covered(maps, branches, {}, 0)

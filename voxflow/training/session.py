@@ -373,19 +373,26 @@ class Session:
     def unfreeze(self, *patterns: str) -> list[str]:
         """Let parameters be trained again whose names match, or all; before `run`, or between two.
 
-        Those that the optimizer has not yet become a group of it, with the options of the first.
-
         Returns
         -------
         list[str]
             The names of those that were frozen.
+
+        Raises
+        ------
+        ValueError
+            If the optimizer has not all of them; nothing was changed.
         """
         found = unfreeze(self.model, patterns or "*")
         parameters, groups = dict(self.model.named_parameters()), self.optimizer.param_groups
         known = {id(p) for group in groups for p in group["params"]}
-        new = [parameters[name] for name in found if id(parameters[name]) not in known]
-        if new:
-            self.optimizer.add_param_group({**groups[0], "params": new})
+        strange = [name for name in found if id(parameters[name]) not in known]
+        if strange:
+            freeze(self.model, found)
+            raise ValueError(
+                f"the optimizer does not have {', '.join(strange)}; give it all parameters when it "
+                "is made: it leaves those alone that are frozen"
+            )
         return found
 
     # -- a run ----------------------------------------------------------------------------------

@@ -95,7 +95,7 @@ def served(
     several = available_cpus() > 1
     if threads and (serving.foreign or (service.num_workers == 1 and not (sinks and several))):
         if sinks and several and not any(map(is_foreign, sinks)):
-            yield from _written_aside(serving, sinks, blocks, numbers, service)
+            yield from _written_aside(upstream, serving, sinks, blocks, numbers, service)
         else:
             yield from _one_by_one(upstream, blocks, numbers)
         return
@@ -111,8 +111,8 @@ def served(
         delivered = _Delivered(head, pool.result)
         top = _over(delivered, sinks)
         # Several workers do not know which of them is next.
-        alone = threads and service.num_workers == 1
-        to_come = _in_line(blocks, numbers) if alone else ((n, blocks.request(n)) for n in numbers)
+        alone = threads and service.num_workers == 1 and _reads_no_output(upstream)
+        to_come = _in_line(blocks, numbers, alone)
         ordered: deque[tuple[int, BatchRequest]] = deque()
         while True:
             for number, block in itertools.islice(to_come, service.ahead - len(ordered)):
@@ -129,11 +129,12 @@ def served(
 def _one_by_one(
     upstream: Any, blocks: ScanBlocks, numbers: Iterable[int]
 ) -> Generator[Outcome, None, None]:
-    for number, block in _announced(Serving(upstream), blocks, numbers):
+    for number, block in _announced(upstream, Serving(upstream), blocks, numbers):
         yield number, _outcome(upstream.request_batch, block)
 
 
 def _written_aside(
+    upstream: Any,
     serving: Serving,
     sinks: list[Sink],
     blocks: ScanBlocks,
@@ -157,7 +158,7 @@ def _written_aside(
         return number, future.result()
 
     with ThreadPoolExecutor(1, "voxflow-scan") as thread:
-        for number, block in _announced(serving, blocks, numbers):
+        for number, block in _announced(upstream, serving, blocks, numbers):
             made.append(_outcome(serving, _seen_by(serving.provider, top, block)))
             writing.append((number, thread.submit(write, block)))
             while len(writing) >= ahead or (writing and writing[0][1].done()):
@@ -175,25 +176,40 @@ def _take(made: deque[Batch | Exception]) -> Batch:
 
 
 def _announced(
-    serving: Serving, blocks: ScanBlocks, numbers: Iterable[int]
+    upstream: Any, serving: Serving, blocks: ScanBlocks, numbers: Iterable[int]
 ) -> Iterator[tuple[int, BatchRequest]]:
     """Blocks, each after the one that follows was announced."""
-    for this, following in itertools.pairwise(itertools.chain(_in_line(blocks, numbers), [None])):
+    coming = _in_line(blocks, numbers, _reads_no_output(upstream))
+    for this, following in itertools.pairwise(itertools.chain(coming, [None])):
         if following is not None:
             serving.announce(following[1])
         if this is not None:
             yield this
 
 
-def _in_line(blocks: ScanBlocks, numbers: Iterable[int]) -> Iterator[tuple[int, BatchRequest]]:
-    """Blocks that know how far it is to the one that follows."""
+def _in_line(
+    blocks: ScanBlocks, numbers: Iterable[int], told: bool
+) -> Iterator[tuple[int, BatchRequest]]:
+    """Blocks that are told, if they are to be, how far it is to the one that follows."""
     for number, following in itertools.pairwise(itertools.chain(numbers, [None])):
         if number is None:
             return
         block = blocks.request(number)
-        if following is not None:
+        if told and following is not None:
             block.following = blocks.way(number, following)
         yield number, block
+
+
+def _reads_no_output(upstream: Any) -> bool:
+    """Whether no block may be meant to read what the one before has written."""
+    nodes = upstream_of(upstream)
+    read = {_store(node) for node in nodes if isinstance(node, DatasetSource)}
+    return not any(isinstance(node, DatasetWrite) and _store(node) in read for node in nodes)
+
+
+def _store(node: DatasetSource | DatasetWrite) -> Any:
+    is_path = isinstance(node.store, str | os.PathLike)
+    return os.path.realpath(node.store) if is_path else id(node.store)
 
 
 def _outcome(serve: Callable[[BatchRequest], Batch], block: BatchRequest) -> Batch | Exception:

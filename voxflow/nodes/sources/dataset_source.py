@@ -144,7 +144,7 @@ class DatasetSource(BatchProvider):
 
     def _read_ahead(self, request: BatchRequest, way: Coordinate) -> None:
         for key, asked in request.array_specs.items():
-            if asked.roi is not None:
+            if asked.roi is not None and asked.roi.dims == len(way):
                 self._opened[key].read_ahead(asked.roi + way)
 
     def values_per_voxel(self, key: Any, upstream: Mapping[Any, int]) -> int | None:

@@ -310,9 +310,10 @@ class ProfilingStats:
         """
         for key, spec in request.items():
             roi = spec.roi
-            if roi is not None and not spec.placeholder and not roi.unbounded:
-                begin, end = tuple(map(float, roi.begin)), tuple(map(float, roi.end))
-                self._reads.append((source, str(key), begin, end))
+            if roi is None or spec.placeholder or roi.empty or roi.unbounded:
+                continue
+            begin, end = tuple(map(float, roi.begin)), tuple(map(float, roi.end))
+            self._reads.append((source, str(key), begin, end))
 
     def get_reads(self) -> list[Read]:
         """What sources were asked for of all that is in the batch, in the order of its coming."""
