@@ -100,6 +100,15 @@ def test_a_folder_with_a_plus_in_its_name_is_one(tmp_path):
     assert options.folders("train_data") == [str(tmp_path / "a+b")]
 
 
+def test_files_beside_the_model_have_its_name():
+    """Models whose names differ have files that differ."""
+    made = [
+        read_cell_options(given={**REQUIRED, "model": f"/m/unet-lr{lr}.pt"}) for lr in (0.01, 0.001)
+    ]
+    assert [str(one.yaml) for one in made] == ["/m/unet-lr0.01.yaml", "/m/unet-lr0.001.yaml"]
+    assert [str(one.run_dir) for one in made] == ["/m/unet-lr0.01", "/m/unet-lr0.001"]
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -108,6 +117,10 @@ def test_a_folder_with_a_plus_in_its_name_is_one(tmp_path):
         ({"architecture": "dcan", "im_dim": 72}, "a dcan takes .* of 32; got 72, take 96"),
         ({"dropout": 1.0}, "dropout: .*less than 1"),
         ({"obj_weight": 0, "bnd_weight": 0}, "nothing would be learned"),
+        *[
+            ({"model": f"m/{name}"}, f"model: the name of .* such as .pt, not .yaml, got .*{name}'")
+            for name in ("cells", "unet-lr0.001", "cells.", "cells.yaml", "a.b/cells")
+        ],
         ({"batchsize": 3}, "batchsize: is no option; did you mean batch?"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -79,6 +80,15 @@ class CellOptions(Section):
     def _path(cls, text: str | None) -> str | None:
         return None if text is None else _absolute(text)
 
+    @field_validator("model")
+    @classmethod
+    def _names_of_files(cls, text: str) -> str:
+        # All that lies beside the weights has their name and another suffix, or none.
+        suffix = Path(text).suffix
+        if not re.fullmatch(r"\.[A-Za-z]\w*", suffix) or suffix.lower() == ".yaml":
+            raise ValueError("the name of the weights ends with a suffix such as .pt, not .yaml")
+        return text
+
     @model_validator(mode="after")
     def _size(self) -> Self:
         period = PERIODS[self.architecture]
@@ -100,7 +110,7 @@ class CellOptions(Section):
     @property
     def yaml(self) -> Path:
         """Beside the weights."""
-        return self.run_dir.with_suffix(".yaml")
+        return Path(self.model).with_suffix(".yaml")
 
     def folders(self, of: Literal["train_data", "val_data"]) -> list[str]:
         """The folders of data, one by one."""
