@@ -80,7 +80,9 @@ def test_blobs(tmp_path):
     assert not found["ignore"][MASK].data[blob].any()
     assert (found["ignore"][MASK].data == 0).sum() == 64
     assert not found["remove"][RAW].data[0][blob].any()
-    assert not found["remove"][CLASSES].data[0, 2:14, 2:14].any()
+    for blobs in ("ignore", "remove"):
+        assert not found[blobs][CLASSES].data[0, 2:14, 2:14].any()
+    assert (found["ignore"][RAW].data[0][blob] > 0).all()
     assert (found["object"][CLASSES].data[blob] == 1).all()
     assert MASK not in found["object"]
     for batch in found.values():

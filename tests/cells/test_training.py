@@ -235,6 +235,20 @@ def _one_image(path):
         (path / part / "cell_1.png").unlink()
 
 
+@pytest.mark.parametrize("blobs", ["ignore", "remove", "object"])
+@pytest.mark.parametrize("data", ["train_data", "val_data"])
+def test_masks_of_0_and_1_have_no_object_but_what_is_too_hard(tmp_path, data, blobs):
+    train, masks = folder(tmp_path / "train", 2), folder(tmp_path / "masks", 2)
+    for file in (tmp_path / "masks" / "labels").iterdir():
+        imageio.imwrite(file, (imageio.imread(file) > 0).astype(np.uint8))
+    made = options(tmp_path, train, blobs=blobs, **{data: masks})
+    if blobs == "object":
+        assert cell_settings(made).config.stop.steps == 1
+        return
+    with pytest.raises(StoreUnusable, match="no label of .*masks is above 1, .* --blobs object"):
+        train_cells(made)
+
+
 @pytest.mark.parametrize("change", [_one_empty_label, _sixteen_bits, _one_image])
 def test_odd_folders_work(tmp_path, change):
     train = folder(tmp_path / "train", 2, ((33, 40), (48, 40)))

@@ -194,6 +194,9 @@ def _targets(blobs: Blobs) -> Any:
     """What turns labels into classes."""
     mask = MASK if blobs == "ignore" else None
     made: Any = voxflow.HandleBlobs(LABELS, blobs, raw=RAW, mask=mask)
+    if blobs == "ignore":
+        # Around them would be boundaries otherwise, where the loss looks.
+        made += voxflow.HandleBlobs(LABELS, "remove")
     made += voxflow.LabelsToClasses(LABELS, CLASSES)
     return made + voxflow.AsType(CLASSES, np.int64)
 

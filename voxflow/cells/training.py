@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from voxflow.cells.epochs import EpochTable
 from voxflow.cells.images import cell_pairs
+from voxflow.stores import StoreUnusable
 from voxflow.torch.checkpoint import link_checkpoint
 from voxflow.training.config import Config, Settings
 
@@ -109,6 +110,12 @@ def network_of(options: CellOptions) -> dict[str, Any]:
 def _counted(options: CellOptions) -> tuple[int, int]:
     """How many images there are, for training and for validation."""
     pairs = [cell_pairs(options.folders(of), options.channels) for of in ("train_data", "val_data")]
+    for given, there in zip((options.train_data, options.val_data), pairs, strict=True):
+        if options.blobs != "object" and not any(labels.pixels.max() > 1 for _, labels in there):
+            raise StoreUnusable(
+                f"no label of {given} is above 1, and 1 is what is too hard to annotate: give each "
+                "object a number from 2 on, or --blobs object"
+            )
     return len(pairs[0]), len(pairs[1])
 
 
