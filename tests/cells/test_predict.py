@@ -1,5 +1,6 @@
 """What is predicted of a folder: maps and instances, of the size and name of each image."""
 
+import re
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -7,10 +8,12 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from click.testing import CliRunner
 
 from tests.cells.drawn import cells, folder, options
 from voxflow.cells import load_network, make_network, plot_cells, predict_cells, save_cells
 from voxflow.cells.training import network_of
+from voxflow.cli.app import app
 from voxflow.segmentation import fill_holes, segment_maps
 from voxflow.stores import StoreUnusable
 from voxflow.torch.checkpoint import Checkpoint, save_checkpoint
@@ -82,6 +85,25 @@ def test_files_have_the_name_of_the_image(tmp_path, trained):
     assert imageio.imread(tmp_path / "out" / "labels" / "one.png").dtype == np.uint16
     with pytest.raises(FileExistsError, match="nothing is written over"):
         save_cells(made, tmp_path / "out")
+
+
+def test_images_of_one_name_are_not_written_over_each_other(tmp_path, trained, monkeypatch):
+    """Of two folders; where they are saved, before any is predicted."""
+    chosen, both = trained(), "+".join(folder(tmp_path / name, 1) for name in ("a", "b"))
+    made = list(predict_cells(chosen, both, device="cpu"))
+    said = "a/images/cell_0.png and .*b/images/cell_0.png have one name"
+    saved = save_cells(made, tmp_path / "out")
+    assert len(next(saved)) == 3
+    with pytest.raises(ValueError, match=said):
+        next(saved)
+    file = str(chosen.yaml)
+    Path(file).write_text(chosen.dump())
+    monkeypatch.setattr("voxflow.cells.predict._predicted", None)
+    words = ["predict", "cells", "--config", file, "--test-data", both, "--device", "cpu"]
+    done = CliRunner().invoke(app, [*words, "--output", str(tmp_path / "other")])
+    assert done.exit_code == 1
+    assert re.search(said, done.output)
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_figure_has_six_panels_with_the_truth_where_there_is_one(tmp_path, trained):

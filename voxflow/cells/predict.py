@@ -13,6 +13,7 @@ from voxflow.cells.feed import RAW, fitted
 from voxflow.cells.images import CellImage, cell_images
 from voxflow.cells.network import Probabilities, make_network
 from voxflow.cells.options import PERIODS, parts
+from voxflow.cells.saving import refuse_same_names
 from voxflow.cells.training import checkpoints, network_of, weights
 from voxflow.pipeline.data import ArrayKey, ArraySpec, BatchRequest
 from voxflow.segmentation import fill_holes, segment_maps
@@ -90,6 +91,7 @@ def predict_cells(
     weights: str = "best-val-loss",
     device: str = "auto",
     grow: float = 2.0,
+    distinct: bool = False,
     **segmentation: Any,
 ) -> Iterator[CellPrediction]:
     """Predict the images of a folder, one after another.
@@ -108,6 +110,8 @@ def predict_cells(
         By how many pixels an object grows back over its boundary, at the size that was trained on.
         Boundaries are one pixel on each side, but weigh more than the rest, so that they are found
         thicker.
+    distinct
+        Whether images of the same name are refused: they cannot be saved into one folder.
     segmentation
         More options of `voxflow.segmentation.segment_maps`.
 
@@ -118,6 +122,8 @@ def predict_cells(
     """
     network = load_network(options, weights)
     planes = [plane for one in parts(folder) for plane in _planes(one)]
+    if distinct:
+        refuse_same_names(plane.file for plane in planes)
     size = options.im_dim if options.trim_method == "resize" else None
     images = cell_images(planes, options.channels, size)
     chosen = choose_device(device)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from voxflow.cells.predict import CellPrediction
 
-__all__ = ["plot_cells", "save_cells"]
+__all__ = ["plot_cells", "refuse_same_names", "save_cells"]
 
 KINDS = ("objects", "boundaries", "labels")
 
@@ -51,7 +51,7 @@ def save_cells(
     FileExistsError
         If the folder is not empty.
     ValueError
-        If a PNG file would need more than 65535 labels.
+        If a PNG file would need more than 65535 labels, or images have the same name.
     """
     place = Path(folder)
     if place.exists() and any(place.iterdir()):
@@ -59,8 +59,33 @@ def save_cells(
     return _saved(predictions, place, plot)
 
 
+def refuse_same_names(files: Iterable[str]) -> None:
+    """Raise where files would be written over each other; those of pages follow one another.
+
+    Raises
+    ------
+    ValueError
+        If names are the same but for the folder and the suffix.
+    """
+    seen: dict[str, str] = {}
+    for file, _ in groupby(files):
+        _once(file, seen)
+
+
+def _once(file: str, seen: dict[str, str]) -> None:
+    name = Path(file).stem
+    if name in seen:
+        raise ValueError(
+            f"{seen[name]} and {file} have one name, and what is predicted of them would have one, "
+            "too: rename one of them, or predict their folders into one each"
+        )
+    seen[name] = file
+
+
 def _saved(predictions: Iterable[CellPrediction], folder: Path, plot: bool) -> Iterator[list[Path]]:
+    seen: dict[str, str] = {}
     for file, group in groupby(predictions, key=lambda made: made.image.plane.file):
+        _once(file, seen)
         pages = list(group)
         name = Path(file).stem + (Path(file).suffix if is_tiff(file) else ".png")
         arrays = {

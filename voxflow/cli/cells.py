@@ -143,7 +143,8 @@ def predict_cells(
     import voxflow.cells
 
     with _errors_of_files():
-        made = voxflow.cells.predict_cells(options, test_data, **how)
+        distinct = output is not None
+        made = voxflow.cells.predict_cells(options, test_data, distinct=distinct, **how)
         if output is None:
             count = sum(1 for _ in made)
             click.echo(f"{count} images were predicted; nothing is written without --output")
