@@ -64,12 +64,15 @@ def test_explicit_options_win_over_a_file(tmp_path):
 
 
 def test_what_is_dumped_reads_back_as_the_same(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     given = {**REQUIRED, "dropout": 0.25, "elastic": True, "tb_dir": "a ${b} c", "workers": 2}
     options = read_cell_options(given=given)
-    (tmp_path / "run.yaml").write_text(options.dump())
-    monkeypatch.chdir(tmp_path)
-    assert read_cell_options("run.yaml") == options
+    options.yaml.parent.mkdir()
+    options.yaml.write_text(options.dump())
+    assert read_cell_options("models/cells.yaml") == options
     assert "lr: 0.001" in options.dump()
+    (tmp_path / "models").rename(tmp_path / "moved")
+    assert read_cell_options("moved/cells.yaml").model == str(tmp_path / "moved" / "cells.pt")
 
 
 def test_the_file_of_clb_loads(tmp_path):

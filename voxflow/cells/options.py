@@ -117,8 +117,9 @@ class CellOptions(Section):
         return parts(getattr(self, of))
 
     def dump(self) -> str:
-        """All options as YAML, which reads back as the same."""
+        """All options as YAML, which reads back as the same beside the model, wherever that is."""
         values = {name: value for name, value in self.model_dump().items() if value is not None}
+        values["model"] = Path(self.model).name
         return write_yaml(
             {k: v.replace("${", "$${") if isinstance(v, str) else v for k, v in values.items()}
         )
