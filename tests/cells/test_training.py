@@ -93,10 +93,21 @@ def test_tensorboard_has_numbers_pictures_and_the_graph(trained):
     assert [image.step for image in seen.Images(pictures[0])] == [STEPS, 2 * STEPS]
 
 
-def test_a_model_is_not_written_over(trained):
-    made, _ = trained
-    with pytest.raises(RunDirTaken, match="is there, and is a run directory"):
+@pytest.mark.parametrize(
+    "name", ["cells.pt", "cells.yaml", "cells-objects-iou.pt", "log.csv", "cells"]
+)
+def test_what_is_beside_a_model_is_not_written_over(tmp_path, name):
+    made = options(tmp_path, csv_log=str(tmp_path / "models" / "log.csv"))
+    place = made.run_dir.parent / name
+    place.parent.mkdir()
+    if name == "cells":
+        place.mkdir()
+        place /= "something"
+    place.write_text("dear")
+    with pytest.raises(RunDirTaken, match=f"write over .*{name}|{name} is there"):
         train_cells(made)
+    assert place.read_text() == "dear"
+    assert [path.name for path in made.run_dir.parent.iterdir()] == [name]
 
 
 def test_the_other_architecture_and_its_folders(tmp_path):

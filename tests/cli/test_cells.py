@@ -77,9 +77,14 @@ def test_train_and_predict(data):
         assert done.exit_code in (1, 2)
         assert said in done.stderr
 
-    done = run("train", "cells", *flags(TRAIN), *SMALL)
-    assert done.exit_code == 2
-    assert "go on with --resume" in done.stderr
+    for words, said in (
+        ([*flags(TRAIN), *SMALL], "would write over"),
+        (["--args-load-path", "models/cells.yaml"], "is where the options of"),
+    ):
+        done = run("train", "cells", *words)
+        assert done.exit_code == 2
+        assert said in done.stderr
+        assert "go on with --resume" in done.stderr
 
 
 @pytest.mark.parametrize("missing", TRAIN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from voxflow.cells.images import cell_pairs
 from voxflow.stores import StoreUnusable
 from voxflow.torch.checkpoint import link_checkpoint
 from voxflow.training.config import Config, Settings
+from voxflow.training.run_dir import RunDirTaken
 
 if TYPE_CHECKING:
     from voxflow.cells.options import CellOptions
@@ -162,15 +164,29 @@ def train_cells(options: CellOptions, *, resume: bool = False) -> RunReport:
     StoreNotFound, StoreUnusable
         If images cannot be trained on.
     RunDirTaken
-        If there was a run of this name, and it is not resumed.
+        If there was a run of this name, or a file that it writes, and it is not resumed.
     """
     import voxflow.training
 
+    if not resume and int(os.environ.get("RANK", "0")) == 0:  # of several processes, one writes
+        _refuse_what_is_there(options)
     settings = cell_settings(options)
     table = options.run_dir / "log.csv" if options.csv_log is None else Path(options.csv_log)
     steps = settings.config.checkpoints.last
     hooks = [_Written(options), EpochTable(table, steps.steps)]  # type: ignore[union-attr, arg-type]
     return voxflow.training.train(settings, resume=resume, run_dir=options.run_dir, hooks=hooks)
+
+
+def _refuse_what_is_there(options: CellOptions) -> None:
+    places = [options.yaml, *(weights(options, name) for name in checkpoints(options))]
+    if options.csv_log is not None:
+        places.append(Path(options.csv_log))
+    there = [str(place) for place in dict.fromkeys(places) if place.exists()]
+    if there:
+        raise RunDirTaken(
+            f"a training of {options.model} would write over {', '.join(there)}; nothing was "
+            "changed. Give another name, or take away what is there"
+        )
 
 
 class _Written:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
@@ -59,6 +60,15 @@ def train_cells(args_load_path: str | None, resume: bool, **given: Any) -> None:
     object. The weights are written as MODEL, everything else beside it.
     """
     options = read_cell_options(args_load_path, {n: v for n, v in given.items() if v is not None})
+    if (
+        args_load_path
+        and not resume
+        and os.path.realpath(args_load_path) == os.path.realpath(options.yaml)
+    ):
+        raise click.UsageError(
+            f"{args_load_path} is where the options of {options.model} are written: go on with "
+            "--resume, or give another --model, or the file another name"
+        )
     # Not before: mistakes are told at once, and torch takes its time.
     import voxflow.cells
 
