@@ -14,8 +14,9 @@ from tests.cells.drawn import cells, folder, options
 from voxflow.cells import load_network, make_network, plot_cells, predict_cells, save_cells
 from voxflow.cells.training import network_of
 from voxflow.cli.app import app
+from voxflow.evaluation import evaluate_images
 from voxflow.segmentation import fill_holes, segment_maps
-from voxflow.stores import StoreUnusable
+from voxflow.stores import StoreUnusable, image_planes
 from voxflow.torch.checkpoint import Checkpoint, save_checkpoint
 
 SHAPES = ((48, 40), (31, 37))
@@ -85,6 +86,29 @@ def test_files_have_the_name_of_the_image(tmp_path, trained):
     assert imageio.imread(tmp_path / "out" / "labels" / "one.png").dtype == np.uint16
     with pytest.raises(FileExistsError, match="nothing is written over"):
         save_cells(made, tmp_path / "out")
+
+
+def test_pages_of_several_sizes_have_those_of_the_image(tmp_path, trained, monkeypatch):
+    """Also where pages of a size do not follow one another, and under labels of such pages."""
+    test = tmp_path / "test"
+    for part, kind in (("images", 0), ("labels", 1)):
+        (test / part).mkdir(parents=True)
+        with tifffile.TiffWriter(test / part / "s.tif") as writer:
+            for shape in (SHAPES[0], SHAPES[1], SHAPES[1], SHAPES[0]):
+                writer.write(cells(shape)[kind], photometric="minisblack", metadata=None)
+    chosen = trained()
+    made = list(predict_cells(chosen, str(test), device="cpu"))
+    monkeypatch.setattr("voxflow.cells.saving.plot_cells", lambda made, file: None)
+    (files,) = save_cells(made, tmp_path / "out", plot=True)
+    names = ["s-0-0", "s-0-1", "s-1-0", "s-1-1"]
+    assert [file.stem for file in files if file.parent.name == "plots"] == names
+    planes = image_planes(tmp_path / "out" / "labels")
+    assert [(p.path, p.page) for p in planes] == [("0", 0), ("0", 1), ("1", 0), ("1", 1)]
+    for plane, one in zip(planes, made, strict=True):
+        np.testing.assert_array_equal(plane[(slice(None),) * 2], one.labels)
+    assert len(evaluate_images(test, tmp_path / "out").images) == 4
+    shown = {axes.get_title(): bool(axes.images) for axes in plot_cells(made[-1]).axes}
+    assert shown["truth"]
 
 
 def test_images_of_one_name_are_not_written_over_each_other(tmp_path, trained, monkeypatch):

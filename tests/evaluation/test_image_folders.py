@@ -68,6 +68,20 @@ def test_pages_are_images(tmp_path):
     ]
 
 
+def test_pages_of_several_sizes_are_images(tmp_path):
+    made = [[blocks(shape) for shape in ((3, 3), (2, 5), (4, 1))] for _ in range(2)]
+    for part, pages in zip(("one", "two"), made, strict=True):
+        (tmp_path / part).mkdir()
+        with tifffile.TiffWriter(tmp_path / part / "s.tif") as writer:
+            for page in pages:
+                writer.write(page, photometric="minisblack")
+    found = evaluate_images(tmp_path / "one", tmp_path / "two").images
+    assert found == {
+        f"s, image {number}": evaluate(*pair).scores
+        for number, pair in enumerate(zip(*made, strict=True))
+    }
+
+
 def test_what_cannot_be_compared_is_told_at_once(folders):
     truth, found, _ = folders
     (found / "b.tif").unlink()

@@ -94,12 +94,15 @@ def _saved(predictions: Iterable[CellPrediction], folder: Path, plot: bool) -> I
             "labels": _as_labels([page.labels for page in pages], name),
         }
         written = []
+        parts = [page.image.plane.path for page in pages]
         for kind in KINDS:
             written.append(folder / kind / name)
-            _write(folder / kind / name, arrays[kind])
+            _write(folder / kind / name, arrays[kind], parts)
         for page in pages if plot else ():
-            number = "" if page.image.plane.page is None else f"-{page.image.plane.page}"
-            written.append(folder / "plots" / f"{Path(file).stem}{number}.png")
+            plane = page.image.plane
+            which = [plane.path.replace("/", "-")] if plane.path else []
+            which += [] if plane.page is None else [str(plane.page)]
+            written.append(folder / "plots" / f"{'-'.join([Path(file).stem, *which])}.png")
             plot_cells(page, written[-1])
         yield written
 
@@ -116,16 +119,19 @@ def _as_labels(pages: list[NDArray[np.int64]], name: str) -> list[NDArray[Any]]:
     return [page.astype(np.uint16 if most <= 65535 else np.uint32) for page in pages]
 
 
-def _write(file: Path, pages: list[NDArray[Any]]) -> None:
-    """Write an image, whole or not at all; a page each where there are several."""
+def _write(file: Path, pages: list[NDArray[Any]], parts: list[str]) -> None:
+    """Write an image, whole or not at all; pages of TIFF in the same parts, each of one size."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f".{file.stem}.{os.getpid()}.part{file.suffix}")
     try:
         if is_tiff(file.name):
             import tifffile
 
-            data = np.stack(pages) if len(pages) > 1 else pages[0]
-            tifffile.imwrite(partial, data, photometric="minisblack", compression="zlib")
+            with tifffile.TiffWriter(partial) as writer:
+                for _, group in groupby(zip(parts, pages, strict=True), key=lambda pair: pair[0]):
+                    part = [page for _, page in group]
+                    data = np.stack(part) if len(part) > 1 else part[0]
+                    writer.write(data, photometric="minisblack", compression="zlib")
         else:
             need_imageio().imwrite(partial, pages[0], plugin="pillow")
         partial.replace(file)
@@ -184,13 +190,16 @@ def plot_cells(prediction: CellPrediction, file: str | Path | None = None) -> An
 
 def _truth(prediction: CellPrediction) -> NDArray[Any] | None:
     """Labels of the same name, if there are any, in the folder beside that of the images."""
-    from voxflow.stores import ImagePlane
+    from voxflow.stores import DatasetNotFound, ImagePlane
 
     plane = prediction.image.plane
     folder = Path(plane.file).parent.parent / "labels"
     found = next(folder.glob(f"{Path(plane.file).stem}.*"), None) if folder.is_dir() else None
     if found is None:
         return None
-    labels = ImagePlane(str(found), page=plane.page)
+    try:
+        labels = ImagePlane(str(found), plane.path, plane.page)
+    except DatasetNotFound:
+        return None
     same = labels.shape == plane.shape[-2:]
     return labels[(slice(None), slice(None))] if same else None

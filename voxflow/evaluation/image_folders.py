@@ -85,8 +85,7 @@ def _by_name(folder: str | os.PathLike[str]) -> dict[str, ImagePlane]:
         check_labels(plane.dtype, plane.name)
         if plane.channels is not None:
             raise StoreUnusable(f"{plane.name} has {plane.channels} channels: labels have none")
-        page = "" if plane.page is None else f", page {plane.page}"
-        found[Path(plane.file).stem + page] = plane
+        found[Path(plane.file).stem + plane.name.removeprefix(plane.file)] = plane
     return found
 
 
