@@ -96,3 +96,15 @@ def test_what_is_wrong_is_told_before_anything_begins(refused):
 def test_a_package_that_is_missing_is_named(refused, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     assert 'pip install "voxflow[tune]"' in refused("batch", "toy.yaml", code=1)
+
+
+def test_a_stage_without_a_value_is_said_in_a_line(refused, tmp_path, monkeypatch):
+    def never(settings, **options):
+        raise FloatingPointError("the loss is nan")
+
+    monkeypatch.setattr("voxflow.training.configured.train", never)
+    stages = ["--stage", "1:10%", "--stage", "1:100%"]
+    done = CliRunner().invoke(app, ["tune", "lr", "toy.yaml", *stages])
+    assert done.exit_code == 2
+    assert "no trial of stage 1 is finished with a value" in done.stderr
+    assert f"{tmp_path}/runs/toy-tune-lr/trials.csv" in done.stderr

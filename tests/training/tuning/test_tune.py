@@ -18,6 +18,7 @@ from tests.training.tuning.objectives import Objective, loads
 from voxflow.training.config import ConfigError, load_config
 from voxflow.training.tuning import (
     Choice,
+    NotTunable,
     OtherStudy,
     Range,
     Stage,
@@ -135,6 +136,16 @@ def test_trials_that_break_are_told_and_others_go_on(tmp_path):
     assert [t.state for t in report.trials] == ["finished", "pruned", "failed", "finished"]
     assert report.trials[1].reason == "the loss is nan"
     assert report.trials[2].reason == "RuntimeError: something else"
+
+
+def test_a_stage_without_a_value_ends_the_tuning(tmp_path):
+    def never(number, config):
+        raise FloatingPointError("the loss is nan")
+
+    stages = [Stage(SPACE, 2), Stage(SPACE, 1)]
+    with pytest.raises(NotTunable, match="no trial of stage 1 is finished with a value"):
+        tune(loads(tmp_path), stages, tmp_path / "t", train=Objective(before=never))
+    assert [row["state"] for row in rows(tmp_path / "t")] == ["pruned"] * 2
 
 
 def test_values_that_do_not_go_together_are_a_failed_trial(tmp_path):

@@ -25,7 +25,7 @@ _LR_STAGES: tuple[tuple[int, Length], ...] = ((20, "10%"), (10, "50%"), (5, "100
 
 
 class NotTunable(ValueError):
-    """A configuration lacks what tuning needs."""
+    """A configuration lacks what tuning needs, or the next stage of it."""
 
 
 @dataclass(frozen=True)

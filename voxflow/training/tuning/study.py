@@ -13,6 +13,7 @@ from voxflow.pipeline.data.seeds import derive_seed
 from voxflow.stores.file_lock import lock_file
 from voxflow.training.config.settings import said
 from voxflow.training.tuning.parameters import Choice, Range
+from voxflow.training.tuning.stages import NotTunable
 from voxflow.training.tuning.trial import Ended, Trial, best_of, told
 
 if TYPE_CHECKING:
@@ -154,6 +155,11 @@ class Study:
             makes them.
         say
             Told if that has to be waited for.
+
+        Raises
+        ------
+        NotTunable
+            If no trial of a stage is finished with a value, and another one is to follow.
         """
         waited = False
         while True:
@@ -202,9 +208,10 @@ class Study:
     def _drawn(self, index: int, stage: Stage, count: int, place: int) -> Trial | None:
         best = self.best(index - 1) if index else None
         if index and best is None:
-            raise RuntimeError(
-                f"no trial of stage {index} has a value, so that stage {index + 1} has nothing to "
-                f"begin from; see {self.folder / 'trials.csv'}"
+            raise NotTunable(
+                f"no trial of stage {index} is finished with a value, so that stage {index + 1} "
+                f"has nothing to begin from; see {self.folder / 'trials.csv'}, and take another "
+                "folder for other values"
             )
         space = stage.space if best is None else stage.after(best.values)
         self._study.sampler = _sampler(stage, derive_seed(self._seed, count))

@@ -122,7 +122,8 @@ def tune(
     ConfigError
         If the schema does not take what is tuned; before the first trial.
     NotTunable
-        If no validation finds the metric.
+        If no validation finds the metric; or if no trial of a stage is finished with a value that
+        the next one could begin from.
     OtherStudy
         If the folder holds a tuning of something else.
     ImportError
