@@ -209,6 +209,25 @@ def test_a_trial_ends_early_if_half_of_the_others_were_better(tmp_path):
     assert report.best.number == 0
 
 
+def test_a_trial_whose_value_cannot_be_kept_is_gone_on_with(tmp_path, monkeypatch):
+    report, fails = Study.report, [True]
+
+    def once(study, number, step, value):
+        if number == 1 and step == 20 and fails.pop():
+            raise OSError("the database is locked")
+        return report(study, number, step, value)
+
+    monkeypatch.setattr(Study, "report", once)
+    load, stages, objective = loads(tmp_path), [Stage(SPACE, 2)], Objective()
+    with pytest.raises(OSError, match="the database is locked"):
+        tune(load, stages, tmp_path / "t", train=objective)
+    fails.append(False)
+    report_of_all = tune(load, stages, tmp_path / "t", train=objective)
+    assert [t.state for t in report_of_all.trials] == ["finished"] * 2
+    assert list(report_of_all.trials[1].found) == [10, 20, 30, 40]
+    assert objective.resumed == [False, False, True]
+
+
 def test_a_trial_that_somebody_stops_is_gone_on_with(tmp_path):
     objective, stopped = Objective(), []
 

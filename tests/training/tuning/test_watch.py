@@ -39,3 +39,15 @@ def test_a_session_that_somebody_ends_is_not_at_its_end():
     session(hooks=[watch], stop_after=1).run()
     assert watch.broken_off is None
     assert not watch.pruned
+
+
+def test_a_value_that_cannot_be_kept_ends_the_session(tmp_path):
+    def report(step, value):
+        raise OSError("the disk is full")
+
+    watch = Watch("validation.loss", report)
+    made = session(validation=validation(), hooks=[watch], run_dir=tmp_path, stop_after=9)
+    assert made.run().step == 2
+    assert str(watch.error) == "the disk is full"
+    # What goes on finds the value again: no checkpoint is after it.
+    assert list((tmp_path / "checkpoints").glob("*.pt")) == []

@@ -246,6 +246,8 @@ class _Tuning:
                 return Ended("failed", why, counts=False), error
             logger.warning("trial %d failed: %s", trial.number, why, exc_info=True)
             return Ended("failed", why), None
+        if watch.error is not None:
+            raise watch.error
         if watch.broken_off is not None:
             return None, None
         if watch.pruned:

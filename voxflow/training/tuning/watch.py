@@ -32,6 +32,8 @@ class Watch:
         Whether the run was ended for that.
     broken_off
         Why somebody else has asked the run to end, if so.
+    error
+        Why a value could not be reported, if so: the run ends, and is to be gone on with.
     """
 
     def __init__(self, metric: str, report: Callable[[int, float], bool], grace: int = 0) -> None:
@@ -40,12 +42,20 @@ class Watch:
         self.grace = grace
         self.pruned = False
         self.broken_off: str | None = None
+        self.error: Exception | None = None
 
     def after_step(self, session: Session, step: StepResult) -> None:
         """Report the value, if there is one."""
         if self.metric not in step.metrics:
             return
-        worse = self._report(step.number, step.metrics[self.metric])
+        try:
+            worse = self._report(step.number, step.metrics[self.metric])
+        except Exception as error:
+            # A session goes on without a hook that fails: the trial would lack the value.
+            self.error = error
+            # No checkpoint is after the step, so that whoever goes on with it finds it again.
+            session.request_stop("a value could not be kept", save=False)
+            return
         if worse and step.number >= self.grace:
             self.pruned = True
             session.request_stop("it was pruned", save=False)
