@@ -137,6 +137,8 @@ tasks:
         f"{file}:2: tasks.a: command line: optimizer.lrr: is no option; did you mean lr?",
         f"{file}:3: tasks.b.places: her is no place; did you mean here?",
     ]
+    with pytest.raises(ConfigError, match=r":1: places: name at least one, or leave it out"):
+        load_tasks(write("places: []\ntasks: {a: {command: x}}"))
     assert not (tmp_path / "tasks").exists()
 
 

@@ -64,7 +64,9 @@ class TasksSection(Section):
     """A list of tasks."""
 
     folder: str | None = option(None, "Where runs and logs are; by default the file's name.")
-    places: list[PlaceSection] = option(lambda: [PlaceSection()], "Where tasks are run.")
+    places: list[PlaceSection] = option(
+        lambda: [PlaceSection()], "Where tasks are run.", min_length=1
+    )
     tasks: dict[Name, TaskSection] = option(..., "What is run, by name.", "required")
 
 
@@ -238,5 +240,7 @@ def _told(error: Any, where: Any) -> Mistake:
         section = sections.get(place[0], TasksSection) if len(place) > 1 else TasksSection
         known = [field.alias or name for name, field in section.model_fields.items()]
         return Mistake(where(place), key, f"is no option{nearest(place[-1], known)}")
+    if error["type"] == "too_short":
+        return Mistake(where(place), key, "name at least one, or leave it out")
     text = error["msg"].removeprefix("Value error, ").replace("Input should", "should", 1)
     return Mistake(where(place), key, text)
