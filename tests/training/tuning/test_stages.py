@@ -1,6 +1,8 @@
 """What is tried, how often, and for how long."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.training.tuning.objectives import loads
 from voxflow.training.tuning import Choice, NotTunable, Range, Stage, batch_stages, lr_stages
@@ -19,6 +21,19 @@ def test_rates_are_looked_for_coarsely_and_then_ever_more_finely(tmp_path):
     assert found[0].high == pytest.approx(1e-2)
     assert found[1].high == pytest.approx(10**-2.9)
     assert lr_stages(config, stages=[(3, 7)])[0].steps == 7
+
+
+@given(
+    st.floats(1e-6, 1e-1), st.floats(1.01, 1e4), st.floats(0, 1), st.sampled_from([0.01, 0.1, 1])
+)
+@settings(max_examples=30)
+def test_what_is_tried_around_the_best_is_within_the_range(low, times, part, powers):
+    whole = Range(low, low * times, log=True)
+    best = min(max(low, low * times**part), whole.high)
+    found = whole.around(best, powers)
+    assert whole.low <= found.low <= best <= found.high <= whole.high
+    assert found.low == whole.low or found.low == pytest.approx(best / 10**powers)
+    assert found.high == whole.high or found.high == pytest.approx(best * 10**powers)
 
 
 def test_a_part_of_steps_that_are_not_said_is_refused(tmp_path):

@@ -59,12 +59,13 @@ class Range:
         return self.low, self.high
 
     def around(self, value: float, powers: float) -> Range:
-        """A range of so many powers of ten below and above a value.
+        """What of the range is up to so many powers of ten below and above a value of it.
 
-        >>> print(Range(1e-6, 0.1, log=True).around(0.01, 1))
-        0.001..0.1:log
+        >>> print(Range(1e-6, 0.05, log=True).around(0.01, 1))
+        0.001..0.05:log
         """
-        return Range(value / 10**powers, value * 10**powers, True, self.whole)
+        low, high = value / 10**powers, value * 10**powers
+        return Range(max(self.low, low), min(self.high, high), True, self.whole)
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ class Stage:
         The option that says how many samples are in a batch.
     around
         Of all ranges: how many powers of ten below and above the best value of the stage before are
-        tried; None: the range itself.
+        tried, as far as they are in the range; None: all of the range.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def lr_stages(
 
     Rates are drawn at random, each power of ten as likely as any other: in the first stage from all
     of the range, in the second up to a power of ten around the best of the first, in the third up
-    to a tenth of a power, and so on.
+    to a tenth of a power, and so on; never a rate that is not in the range.
 
     Parameters
     ----------
