@@ -24,6 +24,27 @@ def test_one_channel_is_the_largest_without_opacity(tmp_path, has, colors):
     assert image.shape == (1, 5, 7)
 
 
+@pytest.mark.parametrize(
+    ("has", "how", "colors"),
+    [
+        (4, {"photometric": "rgb"}, 3),
+        (4, {"photometric": "rgb", "extrasamples": ["assocalpha"]}, 3),
+        (4, {"photometric": "rgb", "extrasamples": ["unspecified"]}, 4),
+        (2, {"photometric": "minisblack", "extrasamples": ["unassalpha"]}, 1),
+        (4, {"photometric": "minisblack", "planarconfig": "contig"}, 4),
+        (3, {"photometric": "rgb"}, 3),
+    ],
+)
+def test_opacity_of_tiff_is_what_the_file_says(tmp_path, has, how, colors):
+    pixels = RNG.integers(0, 200, (5, 7, has)).astype(np.uint8)
+    if colors < has:
+        pixels[..., -1] = 255
+    tifffile.imwrite(tmp_path / "a.tif", pixels, **how)
+    plane = ImagePlane(str(tmp_path / "a.tif"))
+    assert plane.opacity == (colors < has)
+    np.testing.assert_array_equal(CellImage(plane)[ALL], pixels[None, ..., :colors].max(-1))
+
+
 def test_channels_of_the_image(tmp_path):
     pixels = RNG.integers(0, 200, (5, 7, 3)).astype(np.uint8)
     imageio.imwrite(tmp_path / "a.png", pixels)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from voxflow.stores import ImagePlane, StoreUnusable, paired_images
-from voxflow.stores.image_files import is_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,8 +73,7 @@ class CellImage:
             image = _read(self.plane)
             if image.ndim == 2:
                 return image[None]
-            # PNG files have opacity behind gray or colors.
-            colors = len(image) - (len(image) in (2, 4) and not is_tiff(self.plane.file))
+            colors = len(image) - self.plane.opacity
             largest: NDArray[Any] = image[:colors].max(axis=0, keepdims=True)
             return largest
         if self.plane.channels == self._channels:

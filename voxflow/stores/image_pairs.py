@@ -48,6 +48,8 @@ class ImagePlane:
         (channel, y, x), or (y, x) where the file has no channels.
     pages
         How many the dataset in the file has.
+    opacity
+        Whether that is what the last channel is.
     """
 
     def __init__(self, file: str, path: str = "", page: int | None = None) -> None:
@@ -59,6 +61,10 @@ class ImagePlane:
         self._order = [*([] if channels is None else [channels]), *plane]
         self.shape = tuple(dataset.shape[axis] for axis in self._order)
         self.dtype = dataset.dtype
+        # Others than TIFF have at most three colors.
+        self.opacity = bool(
+            dataset.attrs.get("opacity") if is_tiff(file) else self.channels in (2, 4)
+        )
         names = ["y", "x"] if channels is None else ["c^", "y", "x"]
         self.attrs: dict[str, Any] = {"axis_names": names, "resolution": [1, 1]}
 

@@ -17,11 +17,14 @@ __all__ = ["described"]
 _NAMES = {"Z": "z", "Y": "y", "X": "x", "C": "c^", "S": "c^", "T": "t"}
 _SPACE = ("z", "y", "x")
 _METRIC = {"µm": "um", "micron": "um", "\\u00B5m": "um", "μm": "um"}
+_OPACITY = (1, 2)  # of the tag ExtraSamples: colors are multiplied by it, or not
 _UNITS_OF_TAG = {2: Fraction(254, 100), 3: Fraction(1)}  # inch and centimetre, in cm
 
 
 def described(file: Any, series: Any) -> dict[str, Any]:
     """Attributes of a series: ``resolution``, ``units``, ``offset``, ``axis_names``, where told.
+
+    Also ``opacity``, if that is what the last channel is.
 
     Parameters
     ----------
@@ -40,6 +43,8 @@ def described(file: Any, series: Any) -> dict[str, Any]:
     if len(axes) == 3 and series.axes[0] in "QI" and "z" not in axes:
         # Pages that nothing is said of: sections.
         attrs["axis_names"] = ["z", *axes[1:]]
+    if "S" in series.axes and page.extrasamples and page.extrasamples[-1] in _OPACITY:
+        attrs["opacity"] = True
     sizes, units = _ome(file.ome_metadata) if file.is_ome else _imagej(file, page)
     spatial = [name for name in attrs.get("axis_names", ()) if name in _SPACE]
     if spatial and all(name in sizes for name in spatial):
