@@ -51,3 +51,14 @@ def test_what_is_wrong_is_said_in_a_line(launched, tmp_path):
     done = launched()
     assert done.exit_code == 2
     assert done.stderr == "tasks.yaml:1: tasks.a: give config or command, and not both\n"
+
+
+def test_a_task_without_a_place_that_is_reached_is_still_to_be_run(launched, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))  # no ssh
+    (tmp_path / "tasks.yaml").write_text("places: [{host: far}]\n" + TASKS)
+    done = launched()
+    assert done.exit_code == 1
+    assert words(done.stdout)[:2] == [["one", "waiting"], ["two", "waiting"]]
+    last = "two is still to be run: the same command goes on"
+    assert done.stdout.splitlines()[-1] == last
+    assert "far is not reached, and gets no more tasks" in done.stderr

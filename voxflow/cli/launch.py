@@ -28,7 +28,7 @@ INTERRUPTED = 130
 def launch(tasks: str, dry_run: bool) -> None:
     """Run the tasks that are listed in TASKS, and are not done yet.
 
-    The exit status is 1 if one has failed.
+    The exit status is 1 if one has failed, or no place for it was reached.
     """
     listed = load_tasks(tasks)
     try:
@@ -44,6 +44,8 @@ def launch(tasks: str, dry_run: bool) -> None:
     for outcome in outcomes:
         if outcome.state == "failed":
             click.echo(f"{outcome.task} failed: see {logs[outcome.task]}")
+        elif outcome.state == "waiting":
+            click.echo(f"{outcome.task} is still to be run: the same command goes on")
     states = {outcome.state for outcome in outcomes}
     if "interrupted" in states:
         raise click.exceptions.Exit(INTERRUPTED)

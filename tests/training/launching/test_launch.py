@@ -153,13 +153,25 @@ def test_a_training_that_was_begun_goes_on(write, tmp_path):
     assert task.command[-1] == "--resume"
 
 
-def test_other_machines_are_reached_by_ssh(write, tmp_path, monkeypatch):
+@pytest.fixture
+def ssh(tmp_path, monkeypatch):
+    """Put a program in the place of ssh, that does here what would be done there."""
     folder = tmp_path / "programs"
     folder.mkdir()
-    ssh = folder / "ssh"  # does here what would be done there
-    ssh.write_text('#!/bin/sh\nshift 3\necho "to $1"\nexec sh -c "$2"\n')
-    ssh.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+    def written(text):
+        (folder / "ssh").write_text(text)
+        (folder / "ssh").chmod(0o755)
+
+    return written
+
+
+SSH = '#!/bin/sh\nshift 3\necho "to $1"\ntest "$1" = dead && exit 255\nexec sh -c "$2"\n'
+
+
+def test_other_machines_are_reached_by_ssh(write, tmp_path, ssh):
+    ssh(SSH)
     file = write("""
 places: [{host: me@far, gpus: [3]}]
 tasks: {a: {command: [sh, -c, 'echo "$CUDA_VISIBLE_DEVICES in $(pwd)"; cat']}}
@@ -168,6 +180,43 @@ tasks: {a: {command: [sh, -c, 'echo "$CUDA_VISIBLE_DEVICES in $(pwd)"; cat']}}
     lines = (tmp_path / "tasks" / "a.log").read_text().splitlines()
     assert lines[1:] == ["to me@far", f"3 in {tmp_path}"]
     assert Place("x", gpu=1).command(("a",), tmp_path) == ["env", "CUDA_VISIBLE_DEVICES=1", "a"]
+
+
+def test_a_machine_that_is_not_reached_gets_no_more_tasks_and_fails_none(write, tmp_path, ssh):
+    ssh(SSH)
+    here = "{command: [sh, -c, 'echo once >> notes; sleep 0.1']}"
+    file = write(f"""
+places: [{{host: dead, gpus: [0, 1]}}, {{host: far}}]
+tasks:
+  a: {here}
+  b: {here}
+  c: {here}
+  there: {{command: 'true', places: [dead]}}
+""")
+    assert told(launch(load_tasks(file))) == [
+        ("a", "done", "far", False),
+        ("b", "done", "far", False),
+        ("c", "done", "far", False),
+        ("there", "waiting", "", False),
+    ]
+    assert (tmp_path / "notes").read_text() == "once\n" * 3
+    assert not (tmp_path / "tasks" / "there.json").exists()
+
+
+def test_a_place_waits_for_a_task_that_another_may_give_back(write, tmp_path, ssh):
+    # The machine is found to be dead when the other place has nothing left to do.
+    wait = "while ! test -e {}; do sleep 0.01; done"
+    ssh(f"#!/bin/sh\ntouch begun; {wait.format('tasks/here.json')}; sleep 0.05; exit 255\n")
+    file = write(f"""
+places: [{{host: dead}}, {{}}]
+tasks:
+  here: {{command: [sh, -c, {wait.format("begun")!r}], places: [here]}}
+  there: {{command: 'true'}}
+""")
+    assert told(launch(load_tasks(file))) == [
+        ("here", "done", "here", False),
+        ("there", "done", "here", False),
+    ]
 
 
 LAUNCH = "import sys; from voxflow.training.launching import *; launch(load_tasks(sys.argv[1]))"

@@ -25,12 +25,18 @@ logger = logging.getLogger(__name__)
 # From asking a program to end until it is made to: a training writes a checkpoint meanwhile.
 _PATIENCE = 60.0
 
+# Of ssh itself, where the machine is not reached; None: it could not be started.
+_NOT_REACHED = (255, None)
+
 
 def launch(tasks: TaskList) -> list[Outcome]:
     """Run tasks, as many at a time as there are places.
 
     A task that is done is not run again; a training that was begun goes on from its last
     checkpoint. Several launchers may share a list: each task is started by one of them.
+
+    A place whose machine is not reached gets no more tasks, and the one that it had is for others;
+    without any it is "waiting" in the end.
 
     Ctrl-C ends what runs, and nothing more is started.
 
@@ -71,9 +77,10 @@ class _Launcher:
     def __init__(self, tasks: TaskList) -> None:
         self._home = tasks.home
         self._states = States(tasks.folder)
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()  # told when a task ends, or is given back
         self._stopped = False
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._handed_out: list[Task] = []
         self.outcomes: dict[str, Outcome] = {}
         # Another launcher may end a task, and is not to be done after.
         self._before = {task.name: self._states.read(task) for task in tasks.tasks}
@@ -87,36 +94,60 @@ class _Launcher:
         return True
 
     def work(self, place: Place) -> None:
-        """Run tasks in a place, until there is none left for it."""
+        """Run tasks in a place, until there is none left for it, or it is not reached."""
         while (taken := self._taken(place)) is not None:
             task, held = taken
+            outcome = None
             try:
                 outcome = self._run(task, place, held)
             finally:
+                # Before it is given back: whoever takes it is to hold it.
                 os.close(held)
-            self.outcomes[task.name] = outcome
+                self._back(task, outcome)
+            if outcome is None:
+                log = self._states.log(task)
+                logger.warning("%s is not reached, and gets no more tasks: %s", place.name, log)
+                return
             logger.info("%s %s", task.name, _said(outcome))
 
     def _taken(self, place: Place) -> tuple[Task, int] | None:
         with self._lock:
-            for task in list(self._left):
-                if self._stopped:
+            while not self._stopped:
+                found = self._next(place)
+                if found is not None:
+                    return found
+                # What another place has may be given back.
+                if not any(_fits(task, place) for task in self._handed_out):
                     return None
-                if task.places is not None and place.name not in task.places:
-                    continue
-                self._left.remove(task)
-                held = self._states.hold(task)
-                if held is None:
-                    self.outcomes[task.name] = Outcome(task.name, "elsewhere")
-                    continue
-                now = self._states.read(task)
-                if now == self._before[task.name]:
-                    return task, held
-                os.close(held)
-                self.outcomes[task.name] = _outcome(task, now or {})
+                self._lock.wait()
             return None
 
-    def _run(self, task: Task, place: Place, held: int) -> Outcome:
+    def _next(self, place: Place) -> tuple[Task, int] | None:
+        for task in [task for task in self._left if _fits(task, place)]:
+            self._left.remove(task)
+            held = self._states.hold(task)
+            if held is None:
+                self.outcomes[task.name] = Outcome(task.name, "elsewhere")
+                continue
+            now = self._states.read(task)
+            if now == self._before[task.name]:
+                self._handed_out.append(task)
+                return task, held
+            os.close(held)
+            self.outcomes[task.name] = _outcome(task, now or {})
+        return None
+
+    def _back(self, task: Task, outcome: Outcome | None) -> None:
+        with self._lock:
+            self._handed_out.remove(task)
+            if outcome is None:
+                self._left.insert(0, task)
+            else:
+                self.outcomes[task.name] = outcome
+            self._lock.notify_all()
+
+    def _run(self, task: Task, place: Place, held: int) -> Outcome | None:
+        """How a task has ended; None if the place was not reached."""
         command, log = place.command(task.command, self._home), self._states.log(task)
         logger.info("%s begins (%s): %s", task.name, place.name, log)
         began = time.monotonic()
@@ -128,6 +159,8 @@ class _Launcher:
             except OSError as error:
                 said.write(f"cannot be started: {error}\n".encode())
                 code = None
+        if place.host is not None and code in _NOT_REACHED and not self._stopped:
+            return None
         state = "interrupted" if self._stopped else "done" if code == 0 else "failed"
         seconds = round(time.monotonic() - began, 1)
         outcome = Outcome(task.name, state, place.name, code, seconds)  # type: ignore[arg-type]
@@ -160,6 +193,7 @@ class _Launcher:
         with self._lock:
             self._stopped = True
             running = list(self._running.values())
+            self._lock.notify_all()
         for process in running:
             _signal(process, signal.SIGINT)
         end = time.monotonic() + _PATIENCE
@@ -168,6 +202,10 @@ class _Launcher:
                 process.wait(max(0.0, end - time.monotonic()))
             except subprocess.TimeoutExpired:
                 _signal(process, signal.SIGKILL)
+
+
+def _fits(task: Task, place: Place) -> bool:
+    return task.places is None or place.name in task.places
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:

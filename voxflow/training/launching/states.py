@@ -29,7 +29,8 @@ class Outcome:
     task
         Its name.
     state
-        "done", "failed", "interrupted", "elsewhere": another launcher runs it, or "waiting".
+        "done", "failed", "interrupted", "elsewhere": another launcher runs it, or "waiting":
+        no place for it is left, or somebody has interrupted.
     place
         Where it was run.
     code
