@@ -219,6 +219,31 @@ tasks:
     ]
 
 
+TERMINAL = f"""#!{PYTHON} -S
+import os, pty, sys
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(["sh", "-c", sys.argv[-1]])))
+"""
+
+
+def test_an_interrupt_reaches_what_runs_elsewhere_before_the_connection_ends(write, tmp_path, ssh):
+    ssh(TERMINAL)
+    # With the connection, the terminal ends, and SIGHUP comes in place of SIGINT.
+    (tmp_path / "long.sh").write_text(
+        "trap 'touch ended; exit 3' INT\ntouch begun\nwhile :; do sleep 0.02; done\n"
+    )
+    listed = load_tasks(write("places: [{host: far}]\ntasks: {a: {command: sh long.sh}}"))
+    listed.folder.mkdir()
+    launcher = _Launcher(listed)
+    thread = threading.Thread(target=launcher.work, args=listed.places)
+    thread.start()
+    while not (tmp_path / "begun").exists():
+        time.sleep(0.01)
+    launcher.stop()
+    thread.join()
+    assert (tmp_path / "ended").exists()
+    assert (launcher.outcomes["a"].state, launcher.outcomes["a"].code) == ("interrupted", 3)
+
+
 LAUNCH = "import sys; from voxflow.training.launching import *; launch(load_tasks(sys.argv[1]))"
 LONG = """
 import os, pathlib, sys, time

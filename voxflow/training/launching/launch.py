@@ -155,7 +155,7 @@ class _Launcher:
             said.write(f"$ {shlex.join(command)}\n".encode())
             said.flush()
             try:
-                code = self._ended(task, command, said, held)
+                code = self._ended(task, place, command, said, held)
             except OSError as error:
                 said.write(f"cannot be started: {error}\n".encode())
                 code = None
@@ -167,11 +167,13 @@ class _Launcher:
         self._states.write(task, outcome)
         return outcome
 
-    def _ended(self, task: Task, command: list[str], said: Any, held: int) -> int:
+    def _ended(self, task: Task, place: Place, command: list[str], said: Any, held: int) -> int:
         process = subprocess.Popen(
             command,
             cwd=self._home,
-            stdin=subprocess.DEVNULL,
+            # What is typed into ssh goes to the terminal of what runs elsewhere.
+            stdin=subprocess.DEVNULL if place.host is None else subprocess.PIPE,
+            bufsize=0,
             stdout=said,
             stderr=subprocess.STDOUT,
             # Ctrl-C is passed on when it is due.
@@ -179,13 +181,14 @@ class _Launcher:
             # If this process is killed, what it started still holds the task.
             pass_fds=(held,),
         )
-        with self._lock:
-            self._running[task.name] = process
-            if self._stopped:
-                _signal(process, signal.SIGINT)
-        code = process.wait()
-        with self._lock:
-            del self._running[task.name]
+        with process:
+            with self._lock:
+                self._running[task.name] = process
+                if self._stopped:
+                    _interrupt(process)
+            code = process.wait()
+            with self._lock:
+                del self._running[task.name]
         return code
 
     def stop(self) -> None:
@@ -194,8 +197,8 @@ class _Launcher:
             self._stopped = True
             running = list(self._running.values())
             self._lock.notify_all()
-        for process in running:
-            _signal(process, signal.SIGINT)
+            for process in running:
+                _interrupt(process)
         end = time.monotonic() + _PATIENCE
         for process in running:
             try:
@@ -206,6 +209,15 @@ class _Launcher:
 
 def _fits(task: Task, place: Place) -> bool:
     return task.places is None or place.name in task.places
+
+
+def _interrupt(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is None:
+        _signal(process, signal.SIGINT)
+        return
+    # A signal would end ssh, and with it at once what runs elsewhere.
+    with contextlib.suppress(OSError):  # it has just ended
+        process.stdin.write(b"\x03")
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
