@@ -1,6 +1,8 @@
 """What is predicted of a folder: maps and instances, of the size and name of each image."""
 
+import gc
 import re
+import weakref
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -155,6 +157,18 @@ def test_neighbouring_pages_are_channels(tmp_path, trained):
     again = list(predict_cells(chosen, str(test), device="cpu"))
     differ = [not np.array_equal(a.objects, b.objects) for a, b in zip(whole, again, strict=True)]
     assert differ == [True, True, False, False]
+
+
+def test_images_are_not_held(tmp_path, trained):
+    made = predict_cells(trained(), folder(tmp_path / "test", 3), device="cpu")
+    seen = []
+    for one in made:
+        seen.append(weakref.ref(one.image))
+        del one
+        gc.collect()
+        held = sum(image() is not None for image in seen[:-1])
+        assert held == 0
+    assert len(seen) == 3
 
 
 def test_weights_are_chosen_by_name(tmp_path, trained):

@@ -1,17 +1,27 @@
 """A training on cells: what it writes, and that it is the same again."""
 
 import csv
+import os
 import shutil
 
 import imageio.v3 as imageio
 import numpy as np
 import pytest
 import tifffile
+import torch
 
 from tests.cells.drawn import folder, options
-from voxflow.cells import cell_settings, read_cell_options, train_cells
+from voxflow.cells import (
+    cell_settings,
+    load_network,
+    make_network,
+    read_cell_options,
+    train_cells,
+)
+from voxflow.cells.training import _Written, network_of
 from voxflow.stores import StoreUnusable
 from voxflow.torch import load_checkpoint
+from voxflow.torch.checkpoint import Checkpoint, save_checkpoint
 from voxflow.training import RunDirTaken, read_events
 
 EPOCHS, STEPS = 2, 4
@@ -138,6 +148,22 @@ def test_steps_of_clb(tmp_path, monkeypatch):
     monkeypatch.setattr("voxflow.cells.training._counted", lambda options: (50, 10))
     config = cell_settings(options(tmp_path, batch=6, augments=10, epochs=3)).config
     assert config.stop.steps == 3 * 92
+
+
+@pytest.mark.parametrize(("first", "then"), [("last", "final"), ("final", "last")])
+def test_the_weights_at_the_end_are_the_newest(tmp_path, first, then):
+    """Those of an interrupted training are final.pt; when it went on and broke off, last.pt."""
+    made = options(tmp_path)
+    folder = made.run_dir / "checkpoints"
+    for step, name in enumerate((first, then)):
+        net = make_network(**network_of(made))
+        save_checkpoint(folder / f"{name}.pt", Checkpoint(net.state_dict(), iteration=step))
+        os.utime(folder / f"{name}.pt", (step, step))
+    _Written(made).end(None)
+    assert load_checkpoint(made.model).iteration == 1
+    newest = net.state_dict().values()
+    for one, other in zip(load_network(made, "final").state_dict().values(), newest, strict=True):
+        assert torch.equal(one, other)
 
 
 @pytest.mark.slow

@@ -65,8 +65,7 @@ def load_network(options: CellOptions, which: str = "best-val-loss") -> Probabil
     ValueError
         If the weights are of another network.
     """
-    names = [which, *(["last"] if which == "final" else [])]
-    places = [checkpoints(options)[name] for name in names] + [weights(options, which)]
+    places = [checkpoints(options)[which], weights(options, which)]
     there = next((place for place in places if place.exists()), None)
     if there is None:
         raise FileNotFoundError(
@@ -125,10 +124,13 @@ def predict_cells(
     if distinct:
         refuse_same_names(plane.file for plane in planes)
     size = options.im_dim if options.trim_method == "resize" else None
-    images = cell_images(planes, options.channels, size)
+    images = cell_images(planes, options.channels, size)[::-1]
     chosen = choose_device(device)
     segmentation["grow"] = grow
-    return (_predicted(image, options, network, chosen, segmentation) for image in images)
+    # What was predicted is not held: its pixels are in memory.
+    return (
+        _predicted(images.pop(), options, network, chosen, segmentation) for _ in range(len(images))
+    )
 
 
 def _planes(folder: str) -> list[ImagePlane]:

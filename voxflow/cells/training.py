@@ -209,15 +209,21 @@ class _Written:
 
 
 def checkpoints(options: CellOptions) -> dict[str, Path]:
-    """The checkpoints in the run directory, by what they are the best of."""
+    """The checkpoints in the run directory, by what they are the best of; and the newest one."""
     folder = options.run_dir / "checkpoints"
     best = {name: folder / f"best-{metric}.pt" for metric, (_, name) in _BEST.items()}
-    return {**best, "final": folder / "final.pt", "last": folder / "last.pt"}
+    # The final one of an earlier part is older than the last one of a run that broke off.
+    newest = max((folder / "final.pt", folder / "last.pt"), key=_time_of)
+    return {**best, "final": newest}
+
+
+def _time_of(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else -1
 
 
 def weights(options: CellOptions, name: str) -> Path:
     """Where weights lie beside the model."""
     model = Path(options.model)
-    if name in ("final", "last"):
+    if name == "final":
         return model
     return model.with_name(f"{model.stem}-{name}{model.suffix}")
