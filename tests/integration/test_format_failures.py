@@ -211,7 +211,10 @@ def test_a_server_that_hangs_in_the_middle(tmp_path, monkeypatch, kind):
     np.testing.assert_array_equal(read(*target)[1], DATA)
 
 
-@pytest.mark.parametrize("kind", ["zarr", "n5", "precomputed"])
+@pytest.mark.parametrize(
+    "kind",
+    ["zarr", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("n5", "precomputed"))],
+)
 @pytest.mark.parametrize("where", ["reading", "writing"])
 def test_a_connection_that_is_lost_in_the_middle(s3_port, tmp_path, monkeypatch, kind, where):
     monkeypatch.setenv(VARIABLE, "2")

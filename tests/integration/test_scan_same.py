@@ -145,7 +145,7 @@ def whole(tmp_path_factory):
 @pytest.mark.parametrize(
     ("workers", "order", "blend"),
     [
-        (1, "shuffled", True),
+        pytest.param(1, "shuffled", True, marks=pytest.mark.slow),
         pytest.param(1, "shuffled", False, marks=pytest.mark.slow),
         pytest.param(2, "shuffled", False, marks=pytest.mark.slow),
         pytest.param(2, "shuffled", True, marks=pytest.mark.slow),

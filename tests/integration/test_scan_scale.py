@@ -144,7 +144,7 @@ def test_ten_thousand_blocks_leave_nothing(tmp_path, workers, chunks):
 @pytest.mark.parametrize(
     ("workers", "seeds"),
     [
-        (3, range(1)),
+        pytest.param(3, range(1), marks=pytest.mark.slow),
         pytest.param(8, range(1, 7), marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
     ],
 )

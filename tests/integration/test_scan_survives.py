@@ -147,7 +147,7 @@ def test_a_finished_scan_returns_at_once(tmp_path):
 @pytest.mark.parametrize(
     ("workers", "kind", "everyone"),
     [
-        (1, "zarr", True),
+        pytest.param(1, "zarr", True, marks=pytest.mark.slow),
         pytest.param(1, "zarr", False, marks=pytest.mark.slow),  # one is all
         pytest.param(2, "zarr", True, marks=pytest.mark.slow),
         (2, "zarr", False),

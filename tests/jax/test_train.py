@@ -213,7 +213,10 @@ def test_a_prediction_is_that_of_the_checkpoint(tmp_path):
     assert batch[Y].spec.voxel_size == (2, 2)
 
 
-@pytest.mark.parametrize("spawn", [False, True], ids=["here", "process"])
+@pytest.mark.parametrize(
+    "spawn",
+    [pytest.param(False, id="here"), pytest.param(True, id="process", marks=pytest.mark.slow)],
+)
 def test_a_prediction_without_a_checkpoint_follows_from_the_seed(spawn):
     def predicted(seed):
         predict = Predict(Line(False), {"x": RAW}, {"y": Y}, spawn_subprocess=spawn)
@@ -281,6 +284,7 @@ def on_two_devices(folder, count):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_two_devices_train_as_one_does(tmp_path):
     there, used, loss, errors, weights, told = on_two_devices(tmp_path / "two", 0)
     assert (there, used) == (2, 2)

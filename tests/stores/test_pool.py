@@ -95,3 +95,13 @@ def test_a_chunk_that_is_missing_ahead_is_told_when_it_is_read(tmp_path, arena):
         cached.read_ahead(PART)
         with pytest.raises(MissingChunk, match="are not stored"):
             cached.read(PART)
+
+
+def test_of_several_the_last_one_ends_it(arena):
+    one, other = arena.alone(), arena.alone()
+    one.__enter__()
+    other.__enter__()
+    one.__exit__(None, None, None)
+    assert arena.pool is not None
+    other.__exit__(None, None, None)
+    assert arena.pool is None

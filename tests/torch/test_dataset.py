@@ -171,7 +171,7 @@ def test_workers_give_the_run_of_the_pipeline(num_workers, ended):
 @pytest.mark.parametrize(
     ("num_workers", "method"),
     [
-        (1, "spawn"),
+        pytest.param(1, "spawn", marks=pytest.mark.slow),
         (2, "forkserver"),
         pytest.param(2, "spawn", marks=pytest.mark.slow),
         pytest.param(1, "forkserver", marks=pytest.mark.slow),
@@ -295,6 +295,7 @@ def one_of_three(monkeypatch):
     monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 3)
 
 
+@pytest.mark.slow
 def test_the_rank_is_that_of_torch_distributed_in_workers_too(one_of_three):
     for num_workers, method in ((0, None), (2, "fork"), (1, "spawn")):
         items = list(loaded(dataset(length=6), num_workers, method))
@@ -500,6 +501,7 @@ def test_writers_are_refused_in_workers(tmp_path):
     assert len(list(tmp_path.iterdir())) == 7
 
 
+@pytest.mark.slow
 def test_precache_with_workers_is_refused_in_workers_and_ranks():
     ahead = gp.PreCache(cache_size=2, num_workers=1)
     with pytest.raises(ValueError, match="PreCache has 1 workers"):

@@ -306,7 +306,7 @@ def test_submodules_of_a_compiled_model_are_refused():
         Predict(Counting(), {0: RAW}, {"net.0": OUT}, device="cpu", compile=True)
 
 
-@pytest.mark.parametrize("method", ["forkserver", "thread"])
+@pytest.mark.parametrize("method", [pytest.param("forkserver", marks=pytest.mark.slow), "thread"])
 def test_workers_of_a_scan_share_passes_and_predict_the_same(method):
     def pipeline():
         predict = Predict(

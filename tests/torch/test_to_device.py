@@ -207,7 +207,7 @@ def test_a_prediction_makes_nothing_on_the_cpu(no_cpu):
     np.testing.assert_allclose(batch[OUT].data, raw[2:12, 2:12] / 255, atol=1e-6)
 
 
-@pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.parametrize("inside", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_beside_workers(tmp_path, inside):
     nodes = [gp.PreCache(2, 1), ToDevice(device="cpu")]
     apart = losses(tmp_path, *(nodes[::-1] if inside else nodes))

@@ -134,7 +134,7 @@ def noisy(**options):
     [
         ((7, 5), 0, {}),
         ((20, 3), 5, {}),
-        ((7, 5), 5, {"num_workers": 2}),
+        pytest.param((7, 5), 5, {"num_workers": 2}, marks=pytest.mark.slow),
         ((7, 5), 5, {"num_workers": 2, "method": "thread"}),
     ],
 )

@@ -87,7 +87,7 @@ def whole(tmp_path_factory):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("order", ["forwards", "shuffled"])
+@pytest.mark.parametrize("order", [pytest.param("forwards", marks=pytest.mark.slow), "shuffled"])
 def test_any_order_and_any_workers_give_the_same_files(
     tmp_path, whole, monkeypatch, workers, order
 ):
@@ -289,7 +289,7 @@ def test_an_error_that_is_kept_keeps_no_thread(tmp_path):
     assert scan(pipeline(tmp_path)).done_before > 0
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_many_blocks_that_fail_here_and_there_are_all_told(tmp_path, workers):
     fails = tmp_path / "fails"
     fails.mkdir()

@@ -71,7 +71,9 @@ def test_what_no_worker_can_load_is_told_at_once(tmp_path):
     assert left_behind() == []
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
+@pytest.mark.parametrize(
+    "error", [pytest.param(ZeroDivisionError, marks=pytest.mark.slow), KeyboardInterrupt]
+)
 def test_a_callback_that_raises_stops_the_workers(tmp_path, error):
     class Bad(gp.ScanCallback):
         def update(self, num_processed):
@@ -88,6 +90,7 @@ def test_a_callback_that_raises_stops_the_workers(tmp_path, error):
     assert scan(tmp_path, Leave(tmp_path), num_workers=1).done_before > 3
 
 
+@pytest.mark.slow
 def test_only_workers_that_are_stopped_are_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(with_daisy, "_STOPPED", 0.2)
     (tmp_path / "slowly").touch()

@@ -226,7 +226,9 @@ class Reads:
         return os.getpid()
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn", "thread"])
+@pytest.mark.parametrize(
+    "method", ["forkserver", pytest.param("spawn", marks=pytest.mark.slow), "thread"]
+)
 def test_workers_fetch_each_chunk_once(counted, method):
     dataset = CachedDataset(counted, Arena(1 << 24))
     check(dataset, (slice(0, 8),))
@@ -241,7 +243,7 @@ def test_workers_fetch_each_chunk_once(counted, method):
     assert len(counted.fetched()) == 45
 
 
-@pytest.mark.parametrize("method", ["forkserver", "thread"])
+@pytest.mark.parametrize("method", [pytest.param("forkserver", marks=pytest.mark.slow), "thread"])
 def test_workers_read_the_truth_while_memory_is_short(counted, method):
     arena = Arena(6 * 4096)
     dataset = CachedDataset(counted, arena)

@@ -109,6 +109,7 @@ class Arena:
         self._members: weakref.WeakSet[Any] = weakref.WeakSet()
         self._limits: list[int] = []
         self.pool: ChunkPool | None = None
+        self._alone = 0
         self._numbers = self.map(0, PAGE).bytes.view(np.int64)
         _arenas.add(self)
 
@@ -181,12 +182,17 @@ class Arena:
 
         A chunk is then neither copied into shared memory, nor gathered from there.
         """
-        before = self.pool
-        self.pool = before or ChunkPool(self.room)
+        with self._lock:
+            self._alone += 1
+            self.pool = self.pool or ChunkPool(self.room)
         try:
             yield
         finally:
-            self.pool = before
+            # Scans of several threads end in any order: the last one ends it.
+            with self._lock:
+                self._alone -= 1
+                if not self._alone:
+                    self.pool = None
 
     def account(self, nbytes: int) -> None:
         """Say that chunks of so many bytes have been added (or, if negative, given up)."""
