@@ -24,20 +24,6 @@ SMALL = [
 
 
 @pytest.fixture
-def toy(tmp_path, monkeypatch):
-    """A folder with the example and its data."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", "/nowhere")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(EXAMPLE))
-    import make_data
-
-    make_data.make(tmp_path / "data")
-    (tmp_path / "toy.yaml").write_text((EXAMPLE / "toy.yaml").read_text())
-    yield tmp_path
-    sys.modules.pop("make_data")
-
-
-@pytest.fixture
 def refused(tmp_path, monkeypatch):
     """What is said to a command that does nothing."""
     monkeypatch.setenv("XDG_CONFIG_HOME", "/nowhere")
