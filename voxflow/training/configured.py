@@ -19,6 +19,7 @@ from voxflow.training.parts.feeds import make_feed
 from voxflow.training.parts.named import load_named
 from voxflow.training.parts.network import make_loss, make_model, make_optimizer
 from voxflow.training.parts.regions import make_regions
+from voxflow.training.parts.whole import whole_validation
 from voxflow.training.plateau import Plateau
 from voxflow.training.plotting import Plots
 from voxflow.training.previews import Previews
@@ -215,7 +216,10 @@ def _every(section: EverySection | None) -> Every | None:
 
 def _validation(config: Config, model: Any) -> Validation | None:
     section = config.validation
-    return None if section is None else _evaluation(config, section, section, model)
+    if section is None or not section.whole:
+        return None if section is None else _evaluation(config, section, section, model)
+    feed = make_feed(section, config.data, model, train=False)
+    return whole_validation(config, section.pairs[0], feed, model, **_measuring(config, section))
 
 
 def _monitors(config: Config, model: Any) -> list[Monitor]:
@@ -229,15 +233,17 @@ def _evaluation(
     config: Config, section: ValidationSection, source: SourceSection, model: Any
 ) -> Validation:
     feed = make_feed(source, config.data, model, train=False)
-    every = Every(**section.every.model_dump(), at_start=True)
-    return Validation(
-        feed.pipeline,
-        feed.request,
-        batches=section.batches,
-        every=every,
-        metrics={name.rpartition(":")[2]: _metric(name) for name in section.metrics},
-        seed=config.seed,
-    )
+    options = _measuring(config, section)
+    return Validation(feed.pipeline, feed.request, batches=section.batches, **options)
+
+
+def _measuring(config: Config, section: ValidationSection) -> dict[str, Any]:
+    """When, and what is measured beside the loss."""
+    return {
+        "every": Every(**section.every.model_dump(), at_start=True),
+        "metrics": {name.rpartition(":")[2]: _metric(name) for name in section.metrics},
+        "seed": config.seed,
+    }
 
 
 def _metric(name: str) -> Any:

@@ -197,6 +197,15 @@ class ValidationSection(SourceSection):
     training: bool = option(
         False, "Whether training data, not augmented, are evaluated as well, as training.loss."
     )
+    whole: bool = option(
+        False, "Whether the image of the one pair is predicted as a whole, in place of batches."
+    )
+
+    @model_validator(mode="after")
+    def _one_image(self) -> Self:
+        if self.whole and len(self.pairs) != 1:
+            raise ValueError(f"whole is for one image, given in pairs; there are {len(self.pairs)}")
+        return self
 
 
 class PlateauSection(Section):

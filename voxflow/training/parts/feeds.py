@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from voxflow.training.config.schema import DataSection, SourceSection
     from voxflow.training.previews import PreviewRegion
 
-__all__ = ["Feed", "make_feed"]
+__all__ = ["Feed", "make_feed", "targets_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -190,18 +190,19 @@ def _augment(name: str, options: dict[Any, Any], dims: int) -> Any:
 
 def _targets(data: DataSection, channels: int | None) -> Any:
     """What turns labels into what the loss wants, and patches into a batch."""
-    with_channels = [RAW] if channels is None else []
+    made = targets_of(data)
+    if channels is None:
+        made += voxflow.Unsqueeze([RAW])
+    return made + voxflow.Stack(data.batch_size)
+
+
+def targets_of(data: DataSection) -> Any:
+    """What turns labels into what the loss wants, of a patch or of a whole image."""
     if data.target == "affinities":
         made: Any = voxflow.AddAffinities(
             data.neighborhood or [], LABELS, AFFINITIES, dtype=np.float32
         )
-        if data.balance:
-            made += voxflow.BalanceLabels(AFFINITIES, WEIGHTS)
-    elif data.target == "values":
-        made = voxflow.AsType(LABELS, np.float32)
-        with_channels.append(LABELS)
-    else:
-        made = voxflow.AsType(LABELS, np.int64)
-    if with_channels:
-        made += voxflow.Unsqueeze(with_channels)
-    return made + voxflow.Stack(data.batch_size)
+        return made + voxflow.BalanceLabels(AFFINITIES, WEIGHTS) if data.balance else made
+    if data.target == "values":
+        return voxflow.AsType(LABELS, np.float32) + voxflow.Unsqueeze([LABELS])  # channels
+    return voxflow.AsType(LABELS, np.int64)
