@@ -33,9 +33,9 @@ class KeptBuffers:
         self._kept: list[torch.Tensor] = []
         self.keep()
 
-    @torch.no_grad()
     def keep(self) -> None:
         """Keep them as they are now."""
+        # Nothing here has a history, so that `torch.no_grad`, which takes its time, is not needed.
         buffers = self._buffers()
         # The same tensors as before need no look at each of them.
         if not (len(buffers) == len(self._known) and all(map(is_, buffers, self._known))):

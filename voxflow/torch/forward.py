@@ -77,12 +77,12 @@ class Forward:
         self.device = device
         self.who = who
         self._made = {key: name for name, key in self.outputs.items()}
+        wanted = [*self.inputs.values(), *self.loss_inputs.values()]
+        self._needed = [key for key in dict.fromkeys(wanted) if key not in self._made]
 
     def needed(self) -> list[ArrayKey]:
         """What has to be in a batch."""
-        made = {*self.outputs.values()}
-        wanted = [*self.inputs.values(), *self.loss_inputs.values()]
-        return [key for key in dict.fromkeys(wanted) if key not in made]
+        return list(self._needed)
 
     def __call__(
         self,
@@ -115,21 +115,18 @@ class Forward:
         """
         kept = list(seen)
         names = [*self.outputs, *kept]
+        # What the loss needs goes along, while a device is busy with the model or before it is.
+        tensors = {key: to_tensor(batch[key], self.device) for key in self._needed}
         with capturing(self.who(), model, names, run) as call:
-            tensors = {n: to_tensor(batch[key], self.device) for n, key in self.inputs.items()}
-            positional, named = arguments(tensors)
+            positional, named = arguments({n: tensors[key] for n, key in self.inputs.items()})
             outputs = call(*positional, **named)
             for name in kept:
                 self._keep_gradient(name, outputs)
-            values = self._loss_inputs(batch, outputs)
+            values = {
+                name: tensors[key] if key in tensors else outputs[self._made[key]]
+                for name, key in self.loss_inputs.items()
+            }
             return Passed(outputs, values, self._checked(loss, values))
-
-    def _loss_inputs(self, batch: Batch, outputs: Outputs) -> dict[Name, torch.Tensor]:
-        made = self._made
-        return {
-            name: outputs[made[key]] if key in made else to_tensor(batch[key], self.device)
-            for name, key in self.loss_inputs.items()
-        }
 
     def _checked(self, loss: Any, values: dict[Name, torch.Tensor]) -> torch.Tensor:
         positional, named = arguments(values)

@@ -168,13 +168,13 @@ class Step:
         """
         buffers = self._kept_buffers()
         self.optimizer.zero_grad()
-        passed = self._pass(batch, None, seen)
+        passed = self._pass(batch, None, seen=seen)
         try:
             self._check_finite(float(passed.loss.detach()), batch, number)
         except NonFiniteLoss:
             buffers.put_back()
+            self.optimizer.zero_grad()
             raise
-        passed.loss.backward()
         return passed
 
     def update(self) -> dict[str, float]:
@@ -216,11 +216,20 @@ class Step:
                     f"left as it was. {self.remedy}"
                 )
 
-    def _pass(self, batch: Batch, seed: int | None, seen: Iterable[Name] = ()) -> Passed:
+    def _pass(
+        self, batch: Batch, seed: int | None, count: int = 1, seen: Iterable[Name] = ()
+    ) -> Passed:
+        """Forward, loss and backward, one right after the other: a device has all at once to do.
+
+        What is not finite is seen afterwards, and its gradients are thrown away.
+        """
         device = self.forward.device
-        drawing = nullcontext() if seed is None else drawing_from(seed, device)
-        with drawing, casting(device, self.options.precision):
-            return self.forward(self.model, self.loss, batch, run=self._run, seen=seen)
+        with nullcontext() if seed is None else drawing_from(seed, device):
+            with casting(device, self.options.precision):
+                passed = self.forward(self.model, self.loss, batch, run=self._run, seen=seen)
+            part = passed.loss if count == 1 else passed.loss / count
+            (part if self._scaler is None else self._scaler.scale(part)).backward()
+        return passed
 
     def _check_finite(self, loss: float, batch: Batch, number: int) -> None:
         check_finite(loss, self.model, batch, number, self.forward.who(), self.remedy)
@@ -287,11 +296,10 @@ class Step:
         total = 0.0
         for i, (batch, seed) in enumerate(batches):
             with self._exchanging(i == len(batches) - 1):
-                passed = self._pass(batch, seed)
-                loss = float(self._ranks.mean(passed.loss))
-                if number is not None:
-                    self._check_finite(loss, batch, number)
-                self._backward(passed.loss, len(batches))
+                passed = self._pass(batch, seed, len(batches))
+            loss = float(self._ranks.mean(passed.loss))
+            if number is not None:
+                self._check_finite(loss, batch, number)
             total += loss
             self._add_parts(parts, len(batches))
         return total / len(batches), passed
@@ -308,10 +316,6 @@ class Step:
         # Gradients of all processes meet once a step.
         wrapped = getattr(self._run, "no_sync", None)
         return nullcontext() if last or wrapped is None else wrapped()
-
-    def _backward(self, loss: torch.Tensor, count: int) -> None:
-        part = loss if count == 1 else loss / count
-        (part if self._scaler is None else self._scaler.scale(part)).backward()
 
     def _searched(self, batches: list[tuple[Batch, int | None]], number: int) -> Stepped:
         """A step of an optimizer that asks for the loss again and again."""

@@ -173,8 +173,8 @@ class EventLog:
         self.close()
 
     def _add(self, step: int, values: Mapping[str, Any]) -> None:
-        active, time = round(self._clock.active_seconds, 6), round(self._clock.now(), 6)
-        begin = f'{{"step":{step},"active":{active},"time":{time},"name":'
+        active, time = self._clock.active_seconds, self._clock.now()
+        begin = f'{{"step":{step},"active":{active:.6f},"time":{time:.6f},"name":'
         lines = "".join(
             f'{begin}{_encode(name)},"value":{_text(value)}}}\n' for name, value in values.items()
         ).encode()
