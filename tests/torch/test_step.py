@@ -255,6 +255,7 @@ def test_stop_leaves_everything_and_keeps_the_batch():
         step([batch(3), bad], 2)
     assert info.value.batch is bad
     assert same(before, state(model))
+    assert all(p.grad is None for p in model.parameters())
     assert same(averages, step.averages.state_dict())
 
 

@@ -285,6 +285,7 @@ def test_a_loss_that_is_not_finite_leaves_the_model_and_can_be_replayed(tmp_path
         assert isinstance(error, gp.PipelineRequestError)
         # Running means of the normalisation are part of the model.
         assert torch.equal(weights(model), before)
+        assert all(p.grad is None for p in model.parameters())
         assert np.isnan(error.batch[RAW].data).all()
         assert pipeline.request_batch(request()).iteration == 3
         assert not torch.equal(weights(model), before)
