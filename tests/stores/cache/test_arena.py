@@ -116,3 +116,9 @@ def test_the_environment_says_the_size():
 
     assert run("4096").stdout == "4096\n"
     assert "VOXFLOW_CACHE_BYTES has to be a number of bytes, got '4 GiB'" in run("4 GiB").stderr
+
+
+def test_processes_that_do_the_same_share_the_budget_and_not_what_each_needs():
+    arena = Arena(1000)
+    with arena.limited(300):
+        assert [arena.share(count) for count in (1, 2, 3, 4)] == [300, 300, 300, 250]

@@ -233,11 +233,11 @@ class Scan(BatchFilter):
     def _forecast(self, job: Job, workers_write: bool) -> str:
         service, cache, where = self._service, default_arena().room, "this process"
         if workers_write and self.worker_command is not None:
-            service, cache = Service(self.label), cache // self.num_workers
+            service, cache = Service(self.label), default_arena().share(self.num_workers)
             where = f"each of {self.num_workers} workers"
         elif workers_write:
             service = self._alone
-            where += f", and less in each of {self.num_workers} workers that may follow"
+            where += f", and no more in each of {self.num_workers} workers that may follow"
         # A block that is made, those that wait, and one that is written.
         memory = scan_memory(self._planned(job.blocks), service.ahead + 1, cache, where)
         left = len(job.blocks) - job.done

@@ -122,12 +122,11 @@ def run_with_daisy(
     WorkerDied
         If workers end again and again.
     """
-    local = scan.worker_command is None
-    share = default_arena().room // scan.num_workers
-    if local and not job.done and _done_here(scan, job, serve, update):
+    share = default_arena().share(scan.num_workers)
+    if scan.worker_command is None and not job.done and _done_here(scan, job, serve, update):
         return
     with default_arena().limited(0):  # what is kept here is of no use to workers
-        _do_with_workers(scan, job, share if local else None, update)
+        _do_with_workers(scan, job, share, update)
 
 
 def _done_here(
@@ -147,10 +146,8 @@ def _done_here(
     return not pay.known
 
 
-def _do_with_workers(
-    scan: Scan, job: Job, share: int | None, update: Callable[[int], None]
-) -> None:
-    """Have workers do what is left; those of this machine have a share of its cache each."""
+def _do_with_workers(scan: Scan, job: Job, share: int, update: Callable[[int], None]) -> None:
+    """Have workers do what is left, each of which keeps so many bytes of decoded chunks."""
     job.begin()
     folder = job.recorded.folder / "work"
     shutil.rmtree(folder, ignore_errors=True)
@@ -160,11 +157,11 @@ def _do_with_workers(
     try:
         with disk_errors(str(folder), "written"):
             write_script(folder / "worker.sh", folder / "work")
-        caps = {} if share is None else _caps(scan.num_workers, share)
+        # The workers of one machine share its processors.
+        caps = thread_caps(scan.num_workers) if scan.worker_command is None else {}
         start = partial(start_worker, str(folder / "worker.sh"), scan.worker_command, caps)
-        _do_all(
-            partial(_run_round, scan, job, start=start, folder=folder, update=update), scan, job
-        )
+        write = partial(_write_work, scan, job, share, folder)
+        _do_all(partial(_run_round, scan, job, start=start, write=write, update=update), scan, job)
     finally:
         _end_workers(str(folder))
         shutil.rmtree(folder, ignore_errors=True)
@@ -187,11 +184,6 @@ def _do_all(run: Callable[[Groups], tuple[list[int], str]], scan: Scan, job: Job
         lost, error = run(_groups(scan, job, one_by_one=True))
     for number in lost:
         job.note_lost(number, f"its worker ended, or took too long, each time: {error}")
-
-
-def _caps(num_workers: int, share: int) -> dict[str, str]:
-    """What the workers of one machine share: its processors, and the memory for decoded chunks."""
-    return {**thread_caps(num_workers), "VOXFLOW_CACHE_BYTES": str(share)}
 
 
 def _end_workers(folder: str) -> None:
@@ -227,11 +219,11 @@ def _run_round(
     groups: Groups,
     *,
     start: Callable[..., Any],
-    folder: Path,
+    write: Callable[[Groups], None],
     update: Callable[[int], None],
 ) -> tuple[list[int], str]:
     """Do all blocks once: which were lost with their workers, and how."""
-    _write_work(scan, job, groups, folder)
+    write(groups)
     error = _run_blockwise(scan, job, groups, start, update)
     return [number for number in job.pending() if number not in job.failures], error
 
@@ -246,11 +238,12 @@ def _do_one(scan: Scan, job: Job) -> None:
                 return
 
 
-def _write_work(scan: Scan, job: Job, groups: Groups, folder: Path) -> None:
+def _write_work(scan: Scan, job: Job, cache_bytes: int, folder: Path, groups: Groups) -> None:
     from voxflow.nodes.scanning.worker import Work
 
     service = Service(scan.label, stall_timeout=scan.stall_timeout)
-    work = Work(scan.get_upstream_provider(), job.blocks, groups, job.policy, service)
+    upstream = scan.get_upstream_provider()
+    work = Work(upstream, job.blocks, groups, job.policy, service, cache_bytes)
     with disk_errors(str(folder), "written"):
         write_work(folder / "work", work)
 

@@ -50,6 +50,8 @@ class Work:
         What becomes of blocks that fail.
     service
         How blocks are served in a worker.
+    cache_bytes
+        How much a worker keeps of decoded chunks.
     """
 
     upstream: Any
@@ -57,6 +59,7 @@ class Work:
     groups: Groups
     policy: ScanPolicy
     service: Service
+    cache_bytes: int
 
 
 def work_off(path: Path) -> None:
@@ -71,7 +74,8 @@ def work_off(path: Path) -> None:
     cap_loaded_libraries()
     record = Record(path.parent.parent, work.blocks.total)
     job = Job(work.blocks, work.policy, record)
-    with borrowed_state(True), default_arena().alone():
+    arena = default_arena()
+    with borrowed_state(True), arena.limited(work.cache_bytes), arena.alone():
         _serve_daisy(partial(_done, work, job))
 
 

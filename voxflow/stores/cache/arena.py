@@ -155,6 +155,13 @@ class Arena:
         """Bytes that decoded chunks may take at present."""
         return min((self.budget, *self._limits))
 
+    def share(self, count: int) -> int:
+        """Bytes for each of several processes that keep chunks themselves and do the same work.
+
+        Each comes back to as much as one alone would; but all together keep to the budget.
+        """
+        return min(self.room, self.budget // count)
+
     @contextlib.contextmanager
     def limited(self, nbytes: int) -> Iterator[None]:
         """Keep no more than so much of the budget meanwhile, here and in workers that are started.
