@@ -8,6 +8,7 @@ import numpy as np
 
 import voxflow
 from voxflow.cells.images import CellImage, cell_pairs
+from voxflow.cells.parts import Copies, Parts
 from voxflow.nodes.values.fit_statistics import Statistics
 from voxflow.pipeline.data import ArrayKey, BatchRequest
 from voxflow.training.parts.feeds import Feed
@@ -71,16 +72,11 @@ def training_feed(
     StoreNotFound, StoreUnusable, ValueError
         If images cannot be trained on.
     """
-    pairs = _pairs(folders, im_dim, **how)
-    branches = [_placed(image) for image in _sources(pairs, im_dim, **how)]
-    repeats = [1] * len(branches)
-    for image in _sources(pairs, im_dim, **how) if augments else ():
-        for key in (RAW, LABELS):
-            image += voxflow.Pad(key, im_dim, mode="reflect")
-        warp = voxflow.Warp.imgaug(elastic=elastic)
-        branches.append(image + voxflow.RandomLocation() + warp)
-        repeats.append(augments)
-    pipeline = tuple(branches) + voxflow.EpochProvider(repeats, per_batch=batch)
+    sources = _sources(_pairs(folders, im_dim, **how), im_dim, **how)
+    parts = Parts((im_dim, im_dim), augments, per_batch=batch)
+    pipeline: Any = tuple(sources) + parts
+    if augments:
+        pipeline += Copies.imgaug(parts=parts, elastic=elastic)
     pipeline += _targets(how["blobs"]) + voxflow.Stack(batch)
     if workers:
         pipeline += voxflow.PreCache(2 * workers, workers)
@@ -91,16 +87,10 @@ def validation_feed(
     model: Any, folders: Sequence[str], *, im_dim: int, batch: int, **how: Any
 ) -> Feed:
     """Each image once, as it is, in their order; the same parts each time."""
-    pairs = _pairs(folders, im_dim, **how)
-    branches = [_placed(image) for image in _sources(pairs, im_dim, **how)]
-    pipeline = tuple(branches) + voxflow.EpochProvider(shuffle=False, per_batch=batch)
-    pipeline += _targets(how["blobs"]) + voxflow.Stack(batch)
+    sources = _sources(_pairs(folders, im_dim, **how), im_dim, **how)
+    parts = Parts((im_dim, im_dim), shuffle=False, per_batch=batch)
+    pipeline = tuple(sources) + parts + _targets(how["blobs"]) + voxflow.Stack(batch)
     return _feed(pipeline, im_dim, how["blobs"])
-
-
-def _placed(image: Any) -> Any:
-    """An image, or a part of it. Targets look at labels around it: the border is no boundary."""
-    return image + voxflow.Pad(LABELS, 1, mode="edge") + voxflow.RandomLocation()
 
 
 def _feed(pipeline: Any, im_dim: int, blobs: Blobs, regions: Any = None) -> Feed:
@@ -206,7 +196,7 @@ def _regions(folders: Sequence[str], im_dim: int, **how: Any) -> dict[str, Previ
     regions: dict[str, PreviewRegion] = {}
     pairs = _pairs(folders, im_dim, **how)[:_SHOWN] if folders else []
     for number, image in enumerate(_sources(pairs, im_dim, **how)):
-        image = _placed(image) + _targets(how["blobs"]) + voxflow.Stack(1)
+        image = (image,) + Parts((im_dim, im_dim)) + _targets(how["blobs"]) + voxflow.Stack(1)
         request = _request(RAW, CLASSES, PREDICTED, size=im_dim)
         regions[f"validation-{number}"] = PreviewRegion(image, request)
     return regions

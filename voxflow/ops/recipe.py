@@ -15,6 +15,7 @@ from voxflow.pipeline.data.deferred import Borrowed, Deferred
 from voxflow.pipeline.geometry import Coordinate, Roi
 
 from .maps import Affine, Compose, Map
+from .mirrored import mirrored
 from .resampling.resample import Order, check, finished, joint_order, resample
 from .values.changes import (
     Change,
@@ -190,6 +191,24 @@ class Recipe(Deferred):
             reflect=reflect if self.warp is None else self.reflect,
         )  # fmt: skip
 
+    def part(self, begin: Sequence[int], extent: Sequence[int], offset: Sequence[Any]) -> Recipe:
+        """The same of a region, mirrored at the borders where it reaches beyond.
+
+        Parameters
+        ----------
+        begin, extent
+            The region, in voxels of this one. The voxel at the border is not repeated.
+        offset
+            Where it is to lie (world).
+        """
+        if self.warp is not None or any(isinstance(c, Piecewise) for c in self.changes):
+            whole = Recipe(self.make(), True, self.place, None, self.offset, self.extent)
+            return whole.part(begin, extent, offset)
+        data = mirrored(self.data, begin, extent)
+        owned = not np.may_share_memory(data, self.data)
+        return replace(self, data=data, owned=owned, place=(offset, self.place[1]), offset=offset,
+                       extent=tuple(extent))  # fmt: skip
+
     def with_axis(self, axis: int) -> Recipe:
         """With one more axis of length 1, before the spatial ones."""
         changes = tuple(c.with_axis(axis) if isinstance(c, Piecewise) else c for c in self.changes)
@@ -317,16 +336,15 @@ class Recipe(Deferred):
         size = Coordinate(voxel_size)
         roi = Roi(self.offset, Coordinate(self.extent) * size)
         low, high = self.warp.source(roi, size, self.order)
-        lead = self.data.ndim - len(size)
-        pads = [(0, 0)] * lead
-        for axis, there in enumerate(self.data.shape[lead:]):
-            before = round(float((begin[axis] - low[axis]) / size[axis]))
-            after = round(float((high[axis] - begin[axis]) / size[axis])) - there
-            pads.append((max(before, 0), max(after, 0)))
-        if not any(any(pad) for pad in pads):
-            return self.data, begin
-        first = [b - p * v for b, (p, _), v in zip(begin, pads[lead:], size, strict=True)]
-        return np.pad(self.data, pads, mode="symmetric"), first
+        there = self.data.shape[self.data.ndim - len(size) :]
+        first, shape = [], []
+        for axis, n in enumerate(there):
+            before = max(round(float((begin[axis] - low[axis]) / size[axis])), 0)
+            after = max(round(float((high[axis] - begin[axis]) / size[axis])) - n, 0)
+            first.append(-before)
+            shape.append(before + n + after)
+        data = mirrored(self.data, first, shape, repeated=True)
+        return data, [b + f * v for b, f, v in zip(begin, first, size, strict=True)]
 
     def _resampled(
         self, changes: Sequence[Pointwise], dtype: np.dtype[Any], out: NDArray[Any] | None

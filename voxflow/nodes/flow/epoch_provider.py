@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from voxflow.nodes.flow.random_provider import RandomProvider
-from voxflow.nodes.locations.turns import Turns
-from voxflow.pipeline.data.seeds import generator
+from voxflow.nodes.locations.turns import Turns, shuffled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,11 +82,19 @@ class EpochProvider(RandomProvider):
         self._epoch = np.repeat(np.arange(number), each)
         self._turns = Turns(self.per_batch)
 
-    def draw(self, request: BatchRequest, rng: np.random.Generator) -> int:
+    def draw(self, request: BatchRequest, rng: np.random.Generator) -> Any:
         """The number of the input."""
-        epoch, turn = divmod(self._turns.of(request), len(self._epoch))
+        return int(self._epoch[self.turn(request)])
+
+    def turn(self, request: BatchRequest) -> int:
+        """Which turn of its epoch a request has, as they are before they are shuffled.
+
+        Requests that belong to no run are counted: each time that this is asked.
+        """
+        size = len(self._epoch)
+        epoch, turn = divmod(self._turns.of(request), size)
         if not self.shuffle:
-            return int(self._epoch[turn])
+            return turn
         position = request.position
-        order = generator(0 if position is None else position.seed, f"{self.label}, epoch {epoch}")
-        return int(order.permutation(self._epoch)[turn])
+        order = shuffled(size, 0 if position is None else position.seed, self.label, epoch)
+        return int(order[turn])

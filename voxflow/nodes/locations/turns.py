@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import threading
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from voxflow.pipeline.data.seeds import generator
+
 if TYPE_CHECKING:
+    import numpy as np
+
     from voxflow.pipeline.data import BatchRequest, RunPosition
 
 
@@ -50,3 +55,21 @@ class Turns:
 def _part_of_batch(position: RunPosition) -> int:
     """Which part of its batch a request is: the numbers that it was reseeded with, added up."""
     return sum(part for parts in position.path for part in parts if isinstance(part, int))
+
+
+@lru_cache(maxsize=16)
+def shuffled(size: int, seed: int, label: str, epoch: int) -> np.ndarray[Any, Any]:
+    """The order of an epoch of so many turns; it must not be changed.
+
+    Parameters
+    ----------
+    size
+        How many turns there are.
+    seed
+        Of the run.
+    label
+        Whose epochs these are.
+    epoch
+        The number of the epoch.
+    """
+    return generator(seed, f"{label}, epoch {epoch}").permutation(size)

@@ -146,6 +146,9 @@ class FitToSize(BatchFilter):
                 array, spec = batch[key], batch[key].spec.copy()
                 spec.roi, spec.voxel_size = self.spec[key].roi, self.spec[key].voxel_size
                 there, wanted = array.spec.region, spec.region
+                if there == wanted and array.spec.voxel_size == spec.voxel_size:
+                    made[key] = array.crop(request[key].region, copy=False)
+                    continue
                 if self.mode == "resize":
                     shape = [int(n) for n in wanted.shape / spec.grid]
                     data = resize(array.view, shape, linear=bool(spec.interpolatable))
