@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from tests.cells.drawn import cells, folder, options
 from voxflow.cells import load_network, make_network, plot_cells, predict_cells, save_cells
+from voxflow.cells.network import Probabilities
 from voxflow.cells.training import network_of
 from voxflow.cli.app import app
 from voxflow.evaluation import evaluate_images
@@ -196,3 +197,33 @@ def test_images_that_cannot_be_predicted_are_told_before_the_first_one(tmp_path,
     (test / "images" / "cell_1.png").write_bytes(b"no image")
     with pytest.raises(StoreUnusable, match="cell_1.png cannot be"):
         predict_cells(trained(), str(test), device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "shape"), [("unet", (173, 33)), ("unet", (40, 160)), ("dcan", (416, 30))]
+)
+def test_tiles_are_as_the_whole(tmp_path, trained, architecture, shape):
+    """Each sees all around it that the network looks at, and the border where the image ends."""
+    test = folder(tmp_path / "test", 1, (shape,), number=40)
+    chosen = trained(architecture=architecture, trim_method="reflect", normalize="image")
+    (whole,) = predict_cells(chosen, test, device="cpu")
+    (made,) = predict_cells(chosen, test, device="cpu", tile=24)
+    assert whole.objects.std() > 0
+    np.testing.assert_allclose(made.objects, whole.objects, atol=1e-5)
+    np.testing.assert_allclose(made.boundaries, whole.boundaries, atol=1e-5)
+    np.testing.assert_array_equal(made.labels, whole.labels)
+
+
+def test_no_more_than_a_tile_goes_through_the_network(tmp_path, trained, monkeypatch):
+    seen, forward = [], Probabilities.forward
+
+    def counted(self, image):
+        if not image.is_meta:  # how much memory a tile takes is found without computing
+            seen.append(image.shape)
+        return forward(self, image)
+
+    monkeypatch.setattr(Probabilities, "forward", counted)
+    test = folder(tmp_path / "test", 1, ((237, 160),))
+    list(predict_cells(trained(), test, device="cpu", tile=64))
+    assert len(seen) == 4 * 3
+    assert max(max(shape) for shape in seen) == 64 + 2 * 48

@@ -17,12 +17,14 @@ from voxflow.training.config.text import read_yaml, write_yaml
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["PERIODS", "CellOptions", "parts", "read_cell_options"]
+__all__ = ["PERIODS", "TILE", "CellOptions", "parts", "read_cell_options"]
 
 Count = Annotated[int, Field(ge=1)]
 
 # Of each architecture: its input is a multiple of it.
 PERIODS = {"unet": 8, "dcan": 32}
+# How large images go through a network in prediction: larger ones in tiles, in pixels.
+TILE = 1024
 # Keys of clb that say nothing about the run, or what is always so here.
 _RETIRED = {"args_load_path", "test_data", "output", "plot", "optimizer"}
 _PATHS = ("model", "tb_dir", "csv_log")

@@ -12,8 +12,9 @@ import voxflow
 from voxflow.cells.feed import RAW, fitted
 from voxflow.cells.images import CellImage, cell_images
 from voxflow.cells.network import Probabilities, make_network
-from voxflow.cells.options import PERIODS, parts
+from voxflow.cells.options import PERIODS, TILE, parts
 from voxflow.cells.saving import refuse_same_names
+from voxflow.cells.tiles import tiled
 from voxflow.cells.training import checkpoints, network_of, weights
 from voxflow.pipeline.data import ArrayKey, ArraySpec, BatchRequest
 from voxflow.segmentation import fill_holes, segment_maps
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from voxflow.cells.options import CellOptions
+    from voxflow.pipeline.data import Array
     from voxflow.stores import ImagePlane
 
 __all__ = ["CellPrediction", "load_network", "predict_cells"]
@@ -91,6 +93,7 @@ def predict_cells(
     device: str = "auto",
     grow: float = 2.0,
     distinct: bool = False,
+    tile: int = TILE,
     **segmentation: Any,
 ) -> Iterator[CellPrediction]:
     """Predict the images of a folder, one after another.
@@ -111,6 +114,9 @@ def predict_cells(
         thicker.
     distinct
         Whether images of the same name are refused: they cannot be saved into one folder.
+    tile
+        Images that are larger are predicted in tiles of so many pixels along each axis, and what
+        the network sees around them, so that their maps are those of the whole.
     segmentation
         More options of `voxflow.segmentation.segment_maps`.
 
@@ -119,6 +125,8 @@ def predict_cells(
     StoreNotFound, StoreUnusable, FileNotFoundError, ValueError
         If images cannot be predicted, or there are no weights: before the first prediction.
     """
+    if tile < 1:
+        raise ValueError(f"a tile is of 1 pixel or more, got {tile}")
     network = load_network(options, weights)
     planes = [plane for one in parts(folder) for plane in _planes(one)]
     if distinct:
@@ -129,7 +137,8 @@ def predict_cells(
     segmentation["grow"] = grow
     # What was predicted is not held: its pixels are in memory.
     return (
-        _predicted(images.pop(), options, network, chosen, segmentation) for _ in range(len(images))
+        _predicted(images.pop(), options, network, chosen, tile, segmentation)
+        for _ in range(len(images))
     )
 
 
@@ -143,21 +152,32 @@ def _predicted(
     options: CellOptions,
     network: Probabilities,
     device: torch.device,
+    tile: int,
     segmentation: dict[str, Any],
 ) -> CellPrediction:
     period = PERIODS[options.architecture]
     source, fit = fitted(
         image, options.trim_method, options.im_dim, options.normalize, period=period
     )
-    pipeline = source + voxflow.Unsqueeze([RAW])
-    predict = Predict(network, {0: RAW}, {0: _MAPS}, device=device, context=(0, 0))
-    pipeline += predict + voxflow.Squeeze([_MAPS]) + voxflow.FitBack(_MAPS, fit)
-    with voxflow.build(pipeline, seed=0):
-        request = BatchRequest()
-        request[_MAPS] = ArraySpec(pipeline.spec[_MAPS].roi)
-        objects, boundaries = pipeline.request_batch(request)[_MAPS].data
+    with voxflow.build(source, seed=0):
+        # Fitting takes the whole image: it is done once for all tiles.
+        whole = _requested(source, RAW)
+        pipeline = voxflow.ArraySource(RAW, whole) + voxflow.Unsqueeze([RAW])
+        pipeline += Predict(network, {0: RAW}, {0: _MAPS}, device=device, context=(0, 0))
+        pipeline += voxflow.Squeeze([_MAPS])
+        pipeline = tiled(pipeline, _MAPS, options.architecture, whole.spec, tile)
+        pipeline += voxflow.FitBack(_MAPS, fit)
+        with voxflow.build(pipeline, seed=0):
+            objects, boundaries = _requested(pipeline, _MAPS).data
     if options.trim_method == "resize":
         scale = max(1.0, max(n / options.im_dim for n in image.shape[-2:]))
         segmentation = {**segmentation, "grow": segmentation["grow"] * scale}
     labels = fill_holes(segment_maps(objects, boundaries, **segmentation))
     return CellPrediction(image, objects, boundaries, labels)
+
+
+def _requested(pipeline: Any, key: ArrayKey) -> Array:
+    """All that there is of an array."""
+    request = BatchRequest({key: ArraySpec(pipeline.spec[key].roi)})
+    found: Array = pipeline.request_batch(request)[key]
+    return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import click
 
-from voxflow.cells.options import CellOptions, read_cell_options
+from voxflow.cells.options import TILE, CellOptions, read_cell_options
 from voxflow.cli.running import errors_of_runs, messages_above_the_line
 from voxflow.training.config.options import level_of
 
@@ -126,6 +126,13 @@ def predict() -> None:
     default=2.0,
     show_default=True,
     help="By how many pixels objects grow back over their boundary.",
+)
+@click.option(
+    "--tile",
+    type=click.IntRange(1),
+    default=TILE,
+    show_default=True,
+    help="Larger images go through the network in tiles of so many pixels along each axis.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, mps or cuda:N.")
 def predict_cells(
