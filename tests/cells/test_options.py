@@ -71,8 +71,23 @@ def test_what_is_dumped_reads_back_as_the_same(tmp_path, monkeypatch):
     options.yaml.write_text(options.dump())
     assert read_cell_options("models/cells.yaml") == options
     assert "lr: 0.001" in options.dump()
+
+
+def test_a_folder_that_is_moved_holds_what_it_says(tmp_path):
+    """What is in it moves, too; what is elsewhere stays there."""
+    (tmp_path / "models").mkdir()
+    inside = {"model": "models/cells.pt", "csv_log": "models/cells/epochs.csv"}
+    given = {**inside, "tb_dir": "curves"}
+    given = {name: str(tmp_path / path) for name, path in given.items()}
+    options = read_cell_options(given={**REQUIRED, **given})
+    options.yaml.write_text(options.dump())
+    assert "csv_log: cells/epochs.csv\n" in options.dump()
     (tmp_path / "models").rename(tmp_path / "moved")
-    assert read_cell_options("moved/cells.yaml").model == str(tmp_path / "moved" / "cells.pt")
+    moved = read_cell_options(tmp_path / "moved" / "cells.yaml")
+    assert {moved.model, moved.csv_log} == {
+        str(tmp_path / "moved" / name) for name in ("cells.pt", "cells/epochs.csv")
+    }
+    assert (moved.tb_dir, moved.val_data) == (str(tmp_path / "curves"), options.val_data)
 
 
 def test_the_file_of_clb_loads(tmp_path):

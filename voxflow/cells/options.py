@@ -119,9 +119,15 @@ class CellOptions(Section):
         return parts(getattr(self, of))
 
     def dump(self) -> str:
-        """All options as YAML, which reads back as the same beside the model, wherever that is."""
+        """All options as YAML, which reads back as the same beside the model, wherever that is.
+
+        What lies in the folder of the model is told from there, so that the folder can be moved.
+        """
         values = {name: value for name, value in self.model_dump().items() if value is not None}
-        values["model"] = Path(self.model).name
+        beside = Path(self.model).parent
+        for name in _PATHS:
+            if name in values and Path(values[name]).is_relative_to(beside):
+                values[name] = Path(values[name]).relative_to(beside).as_posix()
         return write_yaml(
             {k: v.replace("${", "$${") if isinstance(v, str) else v for k, v in values.items()}
         )
