@@ -2,6 +2,7 @@
 
 import imageio.v3 as imageio
 import numpy as np
+import tifffile
 
 from voxflow.cells import read_cell_options
 
@@ -31,6 +32,19 @@ def folder(path, count=4, shapes=((48, 40),), *, first=0, channels=0, **options)
             image = np.stack([image, *[image // 2] * (channels - 1)], -1)
         imageio.imwrite(path / "images" / f"cell_{number}.png", image)
         imageio.imwrite(path / "labels" / f"cell_{number}.png", labels)
+    return str(path)
+
+
+def tiffs(path):
+    """Two images and a stack of five, as TIFF; labels are 1, too hard to annotate, and 2, 3, 4."""
+    for part in ("images", "labels"):
+        (path / part).mkdir(parents=True)
+    for name, pages in (("a", [0]), ("b", [1]), ("stack", range(2, 7))):
+        drawn = [cells((200, 200), 4, seed) for seed in pages]
+        image = np.squeeze([one for one, _ in drawn])
+        labels = np.squeeze([np.where(ids > 0, ids - 1, 0) for _, ids in drawn]).astype(np.uint8)
+        for part, data in (("images", image), ("labels", labels)):
+            tifffile.imwrite(path / part / f"{name}.tif", data, photometric="minisblack")
     return str(path)
 
 

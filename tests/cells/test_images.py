@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import tifffile
 
+from tests.cells.drawn import folder, tiffs
 from voxflow.cells.images import CellImage, cell_images, cell_pairs
-from voxflow.stores import ImagePlane, StoreUnusable
+from voxflow.stores import ImagePlane, StoreUnusable, paired_images
 
 RNG = np.random.default_rng(0)
 ALL = (slice(None),) * 3
@@ -79,3 +80,29 @@ def test_labels_stay_as_they_are(tmp_path):
     assert labels.shape == (4, 6)
     assert labels[ALL[:2]].dtype == np.uint16
     assert [image.attrs["resolution"], labels.attrs["resolution"]] == [[3, 2]] * 2
+
+
+def test_folders_are_joined_and_pages_are_images(tmp_path):
+    where = [tiffs(tmp_path / "a"), tiffs(tmp_path / "b")]
+    pairs = cell_pairs(where, 1)
+    assert len(pairs) == 2 * 7
+    for image, labels in pairs:
+        assert image.shape == (1, *labels.shape) == (1, 200, 200)
+    found = np.unique([labels.pixels for _, labels in pairs])
+    assert found.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_what_is_held_is_not_read_again(tmp_path, monkeypatch):
+    """Until a file is another one."""
+    where, read = folder(tmp_path, 2), []
+    monkeypatch.setattr(
+        "voxflow.cells.images.paired_images", lambda *f: read.append(f) or paired_images(*f)
+    )
+    held = cell_pairs([where], 1)
+    assert cell_pairs([where], 1) is held
+    assert len(read) == 1
+    assert cell_pairs([where], 1, 64)[0][0].attrs != held[0][0].attrs
+    (tmp_path / "labels" / "cell_1.png").unlink()
+    with pytest.raises(StoreUnusable, match="has no partner"):
+        cell_pairs([where], 1)
+    assert len(read) == 3

@@ -1,7 +1,9 @@
 """A training on cells: what it writes, and that it is the same again."""
 
 import csv
+import logging
 import os
+import re
 import shutil
 
 import imageio.v3 as imageio
@@ -10,7 +12,8 @@ import pytest
 import tifffile
 import torch
 
-from tests.cells.drawn import folder, options
+import voxflow as vf
+from tests.cells.drawn import folder, options, tiffs
 from voxflow.cells import (
     cell_settings,
     load_network,
@@ -18,8 +21,10 @@ from voxflow.cells import (
     read_cell_options,
     train_cells,
 )
+from voxflow.cells.feed import CLASSES, RAW, validation_feed
 from voxflow.cells.training import _Written, network_of
-from voxflow.stores import StoreUnusable
+from voxflow.pipeline.data import RunPosition
+from voxflow.stores import StoreUnusable, paired_images
 from voxflow.torch import load_checkpoint
 from voxflow.torch.checkpoint import Checkpoint, save_checkpoint
 from voxflow.training import RunDirTaken, read_events
@@ -31,8 +36,10 @@ EPOCHS, STEPS = 2, 4
 def trained(tmp_path_factory):
     """Two epochs of a U-Net on six images and a copy of each, three in a batch."""
     path = tmp_path_factory.mktemp("cells")
-    train, held_out = folder(path / "train", 6), folder(path / "val", 6, first=9)
-    made = options(path, train, val_data=held_out, epochs=EPOCHS, batch=3, augments=1, lr=0.01)
+    sizes = ((30, 27),)
+    train, held_out = folder(path / "train", 6, sizes), folder(path / "val", 6, sizes, first=9)
+    made = options(path, train, val_data=held_out, epochs=EPOCHS, batch=3, augments=1, lr=0.01,
+                   obj_weight=0.3, bnd_weight=0.7)  # fmt: skip
     return made, train_cells(made)
 
 
@@ -89,6 +96,23 @@ def test_the_table_has_a_row_for_each_epoch(trained):
     assert float(table[0]["val_loss"]) == validation
 
 
+def test_the_loss_of_validation_is_that_of_training(trained):
+    """With the same weights of classes; each batch counts alike."""
+    made, _ = trained
+    how = {name: getattr(made, name) for name in ("channels", "trim_method", "blobs", "normalize")}
+    feed = validation_feed(None, made.folders("val_data"), im_dim=32, batch=3, **how)
+    network, weight = load_network(made, "final").network, torch.tensor([1, 2 * 0.3, 10 * 0.7])
+    values = []
+    with vf.build(feed.pipeline, seed=0), torch.no_grad():
+        for number in range(2):
+            batch = feed.pipeline.request_batch(feed.request.at(RunPosition(0, number)))
+            output = network(torch.from_numpy(batch[RAW].data))
+            target = torch.from_numpy(batch[CLASSES].data)
+            values.append(torch.nn.functional.cross_entropy(output, target, weight).item())
+    expected = float(rows(made.run_dir / "log.csv")[-1]["val_loss"])
+    assert sum(values) / 2 == pytest.approx(expected, rel=1e-4)
+
+
 def test_tensorboard_has_numbers_pictures_and_the_graph(trained):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -120,12 +144,23 @@ def test_what_is_beside_a_model_is_not_written_over(tmp_path, name):
     assert [path.name for path in made.run_dir.parent.iterdir()] == [name]
 
 
-def test_the_other_architecture_and_its_folders(tmp_path):
+@pytest.mark.parametrize(("architecture", "channels"), [("unet", 1), ("unet", 3), ("dcan", 1)])
+def test_architectures_and_channels(tmp_path, architecture, channels, caplog, monkeypatch):
+    """On stacks, and on colors; all that is read is read once."""
+    read = []
+    monkeypatch.setattr(
+        "voxflow.cells.images.paired_images", lambda *f: read.append(f) or paired_images(*f)
+    )
+    data = tmp_path / "data"
     made = options(
-        tmp_path, architecture="dcan", channels=3, train=folder(tmp_path / "rgb", 2, channels=3),
+        tmp_path, architecture=architecture, channels=channels, batch=7, im_dim=64,
+        train=tiffs(data) if channels == 1 else folder(data, 2, channels=channels),
         tb_dir=str(tmp_path / "tb"), csv_log=str(tmp_path / "table.csv"),
     )  # fmt: skip
-    assert train_cells(made).step == 1
+    with caplog.at_level(logging.INFO, "voxflow.cells"):
+        assert train_cells(made).step == 1
+    assert re.search(rf"{architecture}: \d+ parameters", caplog.text)
+    assert len(read) == 1
     assert len(rows(tmp_path / "table.csv")) == 1
     assert list((tmp_path / "tb").glob("events.out*"))
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -114,17 +116,42 @@ def cell_images(
     return made
 
 
+class _Pairs(list[tuple[CellImage, CellImage]]):
+    """Images and labels that several may hold."""
+
+
+_HELD: WeakValueDictionary[Any, _Pairs] = WeakValueDictionary()
+
+
 def cell_pairs(
     folders: Sequence[str], channels: int, size: int | None = None
 ) -> list[tuple[CellImage, CellImage]]:
     """Images of folders, and their labels.
+
+    As long as somebody holds what was found, and no file is another one, it is the same again:
+    all that need it read it once.
 
     Raises
     ------
     StoreNotFound, StoreUnusable
         As `paired_images`; or if images have not that many channels.
     """
-    images, labels = paired_images(*folders)
-    made = cell_images([plane for plane, _ in images], channels, size)
-    targets = [CellImage(plane, None, size) for plane, _ in labels]
-    return list(zip(made, targets, strict=True))
+    asked = (tuple(map(os.path.abspath, folders)), channels, size)
+    known = (asked, tuple(map(_stamps, folders)))
+    found = _HELD.get(known)
+    if found is None:
+        images, labels = paired_images(*folders)
+        made = cell_images([plane for plane, _ in images], channels, size)
+        targets = [CellImage(plane, None, size) for plane, _ in labels]
+        found = _HELD[known] = _Pairs(zip(made, targets, strict=True))
+    return found
+
+
+def _stamps(folder: str) -> tuple[Any, ...]:
+    """Which files there are, as far as that can be known without reading them."""
+    stamps = []
+    for place in (os.path.join(folder, part) for part in ("images", "labels")):
+        files = sorted(os.scandir(place), key=lambda f: f.name) if os.path.isdir(place) else []
+        facts = [(file.name, file.stat()) for file in files]
+        stamps.append(tuple((name, f.st_ino, f.st_mtime_ns, f.st_size) for name, f in facts))
+    return tuple(stamps)

@@ -114,6 +114,11 @@ class CellOptions(Section):
         """Beside the weights."""
         return Path(self.model).with_suffix(".yaml")
 
+    @property
+    def size(self) -> int | None:
+        """What images are resized to; None: they stay as they are."""
+        return self.im_dim if self.trim_method == "resize" else None
+
     def folders(self, of: Literal["train_data", "val_data"]) -> list[str]:
         """The folders of data, one by one."""
         return parts(getattr(self, of))

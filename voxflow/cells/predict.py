@@ -131,8 +131,7 @@ def predict_cells(
     planes = [plane for one in parts(folder) for plane in _planes(one)]
     if distinct:
         refuse_same_names(plane.file for plane in planes)
-    size = options.im_dim if options.trim_method == "resize" else None
-    images = cell_images(planes, options.channels, size)[::-1]
+    images = cell_images(planes, options.channels, options.size)[::-1]
     chosen = choose_device(device)
     segmentation["grow"] = grow
     # What was predicted is not held: its pixels are in memory.
@@ -169,8 +168,8 @@ def _predicted(
         pipeline += voxflow.FitBack(_MAPS, fit)
         with voxflow.build(pipeline, seed=0):
             objects, boundaries = _requested(pipeline, _MAPS).data
-    if options.trim_method == "resize":
-        scale = max(1.0, max(n / options.im_dim for n in image.shape[-2:]))
+    if options.size is not None:
+        scale = max(1.0, max(n / options.size for n in image.shape[-2:]))
         segmentation = {**segmentation, "grow": segmentation["grow"] * scale}
     labels = fill_holes(segment_maps(objects, boundaries, **segmentation))
     return CellPrediction(image, objects, boundaries, labels)

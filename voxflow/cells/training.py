@@ -16,6 +16,7 @@ from voxflow.training.config import Config, Settings
 from voxflow.training.run_dir import RunDirTaken
 
 if TYPE_CHECKING:
+    from voxflow.cells.images import CellImage
     from voxflow.cells.options import CellOptions
     from voxflow.training.result import RunReport
     from voxflow.training.session import Session
@@ -37,7 +38,7 @@ _WORKS_LIKE = ("channels", "trim_method", "blobs", "normalize")
 def cell_settings(options: CellOptions) -> Settings:
     """The configuration of a training on cells.
 
-    All images are read once, so that what is wrong with them is told here.
+    All images are read, so that what is wrong with them is told here.
 
     Raises
     ------
@@ -109,9 +110,15 @@ def network_of(options: CellOptions) -> dict[str, Any]:
     }
 
 
+def _pairs(options: CellOptions) -> list[list[tuple[CellImage, CellImage]]]:
+    """The images of training, and those of validation."""
+    folders = [options.folders(of) for of in ("train_data", "val_data")]
+    return [cell_pairs(one, options.channels, options.size) for one in folders]
+
+
 def _counted(options: CellOptions) -> tuple[int, int]:
     """How many images there are, for training and for validation."""
-    pairs = [cell_pairs(options.folders(of), options.channels) for of in ("train_data", "val_data")]
+    pairs = _pairs(options)
     for given, there in zip((options.train_data, options.val_data), pairs, strict=True):
         if options.blobs != "object" and not any(labels.pixels.max() > 1 for _, labels in there):
             raise StoreUnusable(
@@ -170,11 +177,14 @@ def train_cells(options: CellOptions, *, resume: bool = False) -> RunReport:
 
     if not resume and int(os.environ.get("RANK", "0")) == 0:  # of several processes, one writes
         _refuse_what_is_there(options)
+    held = _pairs(options)  # so that pipelines need not read them again
     settings = cell_settings(options)
     table = options.run_dir / "log.csv" if options.csv_log is None else Path(options.csv_log)
     steps = settings.config.checkpoints.last
     hooks = [_Written(options), EpochTable(table, steps.steps)]  # type: ignore[union-attr, arg-type]
-    return voxflow.training.train(settings, resume=resume, run_dir=options.run_dir, hooks=hooks)
+    report = voxflow.training.train(settings, resume=resume, run_dir=options.run_dir, hooks=hooks)
+    del held
+    return report
 
 
 def _refuse_what_is_there(options: CellOptions) -> None:
