@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.segmentation.volumes import NEIGHBORHOODS, blocks_of, cells, noise, same_partition
-from voxflow.segmentation import Components, MutexWatershed, Watershed, segment
+from voxflow.segmentation import Components, Lookup, MutexWatershed, Watershed, segment
 from voxflow.segmentation.segments import segment_ids
 from voxflow.segmentation.volume_graph import Graphs
 
@@ -51,7 +51,8 @@ def blockwise(affinities, neighborhood, size, method, mask=None, min_size=0):
         )
     )
     joined = method.join(Graphs(tuple(counts), lambda at, name: getattr(graphs[at], name)))
-    return segment_ids(*joined, min_size)(fragments)
+    segments = segment_ids(joined.sizes, joined.segments, min_size)
+    return Lookup(joined.fragments, segments)(fragments)
 
 
 @settings(max_examples=25, deadline=None)

@@ -23,6 +23,7 @@ from voxflow.pipeline.data import ArrayKey, ArraySpec, BatchRequest
 from voxflow.pipeline.data.kinds import Affinities
 from voxflow.pipeline.engine.describe import describe
 from voxflow.pipeline.geometry import Coordinate, Roi
+from voxflow.segmentation.lookup import StoredLookup
 from voxflow.segmentation.methods import MutexWatershed
 from voxflow.segmentation.nodes import BlockGraph, Fragments, UseLookup, graph_path
 from voxflow.segmentation.segments import neighborhood_of, segment_ids
@@ -45,7 +46,7 @@ _AFFINITIES, _MASK = ArrayKey("SEGMENTED_AFFINITIES"), ArrayKey("SEGMENTED_MASK"
 _FRAGMENTS, _EDGES, _SEGMENTS = ArrayKey("FRAGMENTS"), ArrayKey("EDGES"), ArrayKey("SEGMENTS")
 
 _COUNTS = ("fragment_count", "edge_count", "segment_count")
-_TABLE = "segments.npz"
+_TABLE, _JOINED = "segments.npy", "joined.npz"
 _BLOCK = 128
 _MOST_AFFINITIES = 2**29
 """A block has as many voxels along each axis, unless it would have more affinities than this."""
@@ -280,7 +281,7 @@ class _Job:
                 "(exist='overwrite')"
             )
         if exist != "resume":
-            for name in ("fragments.zarr", "edges.zarr", "graph", _TABLE):
+            for name in ("fragments.zarr", "edges.zarr", "graph", _TABLE, _JOINED):
                 _remove(self.folder / name)
         with disk_errors(str(self.folder), "made"):
             (self.folder / "graph").mkdir(parents=True, exist_ok=True)
@@ -289,10 +290,9 @@ class _Job:
         """All steps."""
         blocks = self._timed("fragments", self._make_fragments)
         self._timed("graph", self._make_graph)
-        path = self.folder / _TABLE
-        with np.load(self._timed("join", lambda: self._join(path))) as file:
+        with np.load(self._timed("join", self._join)) as file:
             fragments, edges, segments = (int(file[name]) for name in _COUNTS)
-        self._timed("relabel", lambda: self._relabel(path, exist))
+        self._timed("relabel", lambda: self._relabel(exist))
         return SegmentationReport(blocks, fragments, edges, segments, self.seconds, self.folder)
 
     def _timed(self, name: str, step: Any) -> Any:
@@ -337,9 +337,9 @@ class _Job:
         )
         return self._scan(pipeline, _EDGES)
 
-    def _join(self, path: Path) -> Path:
-        """Write the table from fragments to segments, unless it is there."""
-        job = str(self._began("edges.zarr", "edges")["job"])
+    def _join(self) -> Path:
+        """Write the table from fragments to segments, unless it is there; what is known of it."""
+        job, path = str(self._began("edges.zarr", "edges")["job"]), self.folder / _JOINED
         if path.exists():
             with np.load(path) as file:
                 if str(file["job"]) == job and int(file["min_size"]) == self.min_size:
@@ -347,20 +347,21 @@ class _Job:
         edges = open_dataset(self.folder / "edges.zarr", "edges")
         counts = tuple(edges.shape)
         joined = self.method.join(Graphs(counts, lambda at, name: self._load(at, counts, name)))
-        lookup = segment_ids(*joined, self.min_size)
+        segments = segment_ids(joined.sizes, joined.segments, self.min_size)
         part = path.with_suffix(".part")
-        with disk_errors(str(path), "written"), part.open("wb") as file:
-            np.savez(
-                file,
-                fragments=lookup.ids,
-                segments=lookup.values,
-                job=job,
-                min_size=self.min_size,
-                fragment_count=len(lookup),
-                edge_count=int(edges.read().sum()),
-                segment_count=int(lookup.values.max()) if len(lookup) else 0,
-            )
-        part.replace(path)
+        with disk_errors(str(self.folder), "written"):
+            path.unlink(missing_ok=True)  # it does not tell of another table than its own
+            StoredLookup.write(self.folder / _TABLE, joined.fragments, segments)
+            with part.open("wb") as file:
+                np.savez(
+                    file,
+                    job=job,
+                    min_size=self.min_size,
+                    fragment_count=len(segments),
+                    edge_count=int(edges.read().sum()),
+                    segment_count=int(segments.max(initial=0)),
+                )
+            part.replace(path)
         return path
 
     def _load(self, place: tuple[int, ...], counts: tuple[int, ...], name: str) -> Any:
@@ -373,7 +374,7 @@ class _Job:
         manifest = None if record is None else read_manifest(record)
         return {"job": "?"} if manifest is None else manifest
 
-    def _relabel(self, path: Path, exist: Exist) -> None:
+    def _relabel(self, exist: Exist) -> None:
         made_by = {
             "pipeline": describe(self.source),
             "method": repr(self.method),
@@ -381,7 +382,7 @@ class _Job:
         }
         pipeline = (
             DatasetSource(self._fragments, {_FRAGMENTS: "fragments"})
-            + UseLookup(_FRAGMENTS, _SEGMENTS, path, made_by)
+            + UseLookup(_FRAGMENTS, _SEGMENTS, self.folder / _TABLE, made_by)
             + DatasetWrite({_SEGMENTS: self.target[1]}, self.target[0], self.compression)
         )
         self._scan(pipeline, _SEGMENTS, exist)

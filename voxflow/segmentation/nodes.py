@@ -12,6 +12,7 @@ from voxflow.pipeline.data.kinds import Affinities
 from voxflow.pipeline.engine import BatchFilter
 from voxflow.pipeline.geometry import Coordinate, Roi
 from voxflow.segmentation.block import Block, whole_block
+from voxflow.segmentation.lookup import StoredLookup
 from voxflow.segmentation.methods import MutexWatershed
 from voxflow.segmentation.segments import segment_block
 
@@ -288,11 +289,8 @@ class UseLookup(BatchFilter):
         self.fragments, self.segments, self.path, self.made_by = fragments, segments, path, made_by
 
     def setup(self) -> None:
-        """Read the table."""
-        from voxflow.segmentation.lookup import Lookup
-
-        with np.load(self.path) as file:
-            self._lookup = Lookup(file["fragments"], file["segments"])
+        """Open the table."""
+        self._lookup = StoredLookup(self.path)
         self.provides(self.segments, self.spec[self.fragments].copy())
 
     def prepare(self, request: BatchRequest) -> BatchRequest:

@@ -111,25 +111,25 @@ def segment_block(method: Method, block: Block, min_size: int = 0) -> npt.NDArra
     if method.final_in_whole:
         numbers, ids = number_ids(fragments.reshape(-1))
         sizes = np.bincount(numbers, minlength=len(ids) + 1)[1:]
-        return segment_ids(ids, sizes, ids, min_size)(fragments)
+        return Lookup(ids, segment_ids(sizes, ids, min_size))(fragments)
     joined = method.join(Graphs.of_one(method.graph(block, fragments)))
-    return segment_ids(*joined, min_size)(fragments)
+    segments = segment_ids(joined.sizes, joined.segments, min_size)
+    return Lookup(joined.fragments, segments)(fragments)
 
 
 def segment_ids(
-    fragments: npt.NDArray[np.uint64],
     sizes: npt.NDArray[np.int64],
     segments: npt.NDArray[np.uint64],
     min_size: int = 0,
-) -> Lookup:
-    """From the ids of fragments to those of segments, from 1, in the order of their first voxels.
+) -> npt.NDArray[np.uint64]:
+    """Number the segments of fragments from 1, in the order of their first voxels.
 
     Parameters
     ----------
-    fragments, sizes
-        The id of each fragment, and how many voxels it has.
+    sizes
+        How many voxels each fragment has.
     segments
-        The id of the segment of each one.
+        The smallest id of the fragments of its segment.
     min_size
         Segments of fewer voxels become 0.
     """
@@ -138,7 +138,7 @@ def segment_ids(
     np.add.at(voxels, which, sizes)
     kept = voxels >= min_size
     ids = np.where(kept, np.cumsum(kept), 0).astype(np.uint64)
-    return Lookup(fragments, ids[which])
+    return ids[which]
 
 
 def neighborhood_of(attrs: Any, where: str) -> tuple[tuple[int, ...], ...]:
