@@ -10,6 +10,10 @@ EXAMPLE := $(BIN)/python examples/cremi
 RUN := runs/cremi
 DATA ?= $(or $(VOXFLOW_DATA),data)
 
+# Tests start many interpreters, which import torch in a third of the time if its bytecode is kept,
+# which it is from the first import on, whatever the environment says.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help install format check kernels test test-all bench docs cremi fib25 gala clean
 
