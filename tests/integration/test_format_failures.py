@@ -217,8 +217,12 @@ def test_a_server_that_hangs_in_the_middle(tmp_path, monkeypatch, kind):
 )
 @pytest.mark.parametrize("where", ["reading", "writing"])
 def test_a_connection_that_is_lost_in_the_middle(s3_port, tmp_path, monkeypatch, kind, where):
-    monkeypatch.setenv(VARIABLE, "2")
     line = Line(s3_port)
+
+    def cut():
+        line.cut()
+        monkeypatch.setenv(VARIABLE, "0.5")
+
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{line.port}")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
@@ -230,8 +234,9 @@ def test_a_connection_that_is_lost_in_the_middle(s3_port, tmp_path, monkeypatch,
         source, target = gp.DatasetSource(url, {RAW: path}, cache=0), (local, "raw")
     try:
         with pytest.raises(StoreUnreachable, match=f"{tmp_path.name}.{kind}.*does not answer"):
-            copy(source + AtTheThird(line.cut), *target)
+            copy(source + AtTheThird(cut), *target)
         line.connect()
+        monkeypatch.delenv(VARIABLE)
         copy(source, *target)
         np.testing.assert_array_equal(read(*target)[1], DATA)
     finally:

@@ -29,8 +29,7 @@ MOODS = [*(("n5", mood) for mood in PASSING), ("zarr", "reset"), ("zarr", 503)]
 
 
 @pytest.mark.parametrize(("suffix", "mood"), MOODS)
-def test_what_passes_is_not_noticed(tmp_path, monkeypatch, suffix, mood):
-    monkeypatch.setenv(VARIABLE, "5")
+def test_what_passes_is_not_noticed(tmp_path, suffix, mood):
     make(tmp_path, name := f"a.{suffix}")
     moods = Moods(mood)
     with moody_server(tmp_path, moods) as url:
@@ -43,12 +42,12 @@ def test_what_passes_is_not_noticed(tmp_path, monkeypatch, suffix, mood):
 
 @pytest.mark.parametrize(("suffix", "mood"), [*MOODS, ("n5", "hang"), ("zarr", "hang")])
 def test_what_does_not_pass_is_an_error_in_time(tmp_path, monkeypatch, suffix, mood):
-    monkeypatch.setenv(VARIABLE, "0.3")
     make(tmp_path, name := f"a.{suffix}")
     moods = Moods()
     with moody_server(tmp_path, moods) as url:
         raw = open_dataset(f"{url}/{name}", "raw")
         moods.then = mood
+        monkeypatch.setenv(VARIABLE, "0.3")
         begin = time.monotonic()
         with pytest.raises(StoreUnreachable, match=f"{name}.*read.*{VARIABLE}.* now 0.3") as lost:
             raw.read((slice(1, 3),))
@@ -57,6 +56,7 @@ def test_what_does_not_pass_is_an_error_in_time(tmp_path, monkeypatch, suffix, m
         with pytest.raises(StoreUnreachable, match=f"{url}/{name}"):
             open_dataset(f"{url}/{name}", "raw")
         moods.then = None
+        monkeypatch.delenv(VARIABLE)
         np.testing.assert_array_equal(raw.read(()), DATA)
 
 
