@@ -74,6 +74,7 @@ class ZarrDataset(StoredDataset):
         super().__init__(mode)
         self._store = store
         self._path = clean_path(path)
+        self._uri = f"{describe_store(store)}:{self._path}"
         self._missing = parse_choice("missing_chunks", missing_chunks, ("error", "fill"))
         self._opened: dict[bool, tuple[int, Any]] = {}
         array = self._array(write=mode == "r+")
@@ -126,7 +127,7 @@ class ZarrDataset(StoredDataset):
     @property
     def uri(self) -> str:
         """Store and dataset, for messages."""
-        return f"{describe_store(self._store)}:{self._path}"
+        return self._uri
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_opened": {}}

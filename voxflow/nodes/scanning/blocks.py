@@ -127,9 +127,9 @@ class ScanBlocks:
             )
         return self._tilings[key].within(part)
 
-    def request(self, number: int) -> BatchRequest:
-        """What one block asks for."""
-        shift = self._places[number].begin
+    def request(self, number: int, following: int | None = None) -> BatchRequest:
+        """What one block asks for; it is told how far it is to the one that follows."""
+        shift = self._places.corner(number)
         # The seed follows from where the block lies, not from its number, so that a part of the
         # whole gets the same as the whole.
         block = self._request.reseed("block", *map(str, shift))
@@ -139,11 +139,9 @@ class ScanBlocks:
             if spec.roi is not None:
                 spec.roi = spec.roi.shift(shift)
         block.write_rois = self.owned(number)
+        if following is not None:
+            block.following = self._places.corner(following) - shift
         return block
-
-    def way(self, number: int, other: int) -> Coordinate:
-        """How far it is from one block to another, in world units."""
-        return self._places[other].begin - self._places[number].begin
 
     def at(self, request: BatchRequest) -> ScanBlocks:
         """The same blocks, with the seed of another request."""

@@ -129,7 +129,8 @@ def served(
 def _one_by_one(
     upstream: Any, blocks: ScanBlocks, numbers: Iterable[int]
 ) -> Generator[Outcome, None, None]:
-    for number, block in _announced(upstream, Serving(upstream), blocks, numbers):
+    told = _reads_no_output(upstream)
+    for number, block in _in_line(blocks, numbers, told, Serving(upstream)):
         yield number, _outcome(upstream.request_batch, block)
 
 
@@ -146,6 +147,7 @@ def _written_aside(
     delivered = _Delivered(serving.provider, partial(_take, made))
     top = _over(delivered, sinks)
     writing: deque[tuple[int, Future[Batch | Exception]]] = deque()
+    told = _reads_no_output(upstream)
     ahead = 1  # until it is noted what the outputs are
 
     def write(block: BatchRequest) -> Batch | Exception:
@@ -158,7 +160,7 @@ def _written_aside(
         return number, future.result()
 
     with ThreadPoolExecutor(1, "voxflow-scan") as thread:
-        for number, block in _announced(upstream, serving, blocks, numbers):
+        for number, block in _in_line(blocks, numbers, told, serving):
             made.append(_outcome(serving, _seen_by(serving.provider, top, block)))
             writing.append((number, thread.submit(write, block)))
             while len(writing) >= ahead or (writing and writing[0][1].done()):
@@ -175,29 +177,17 @@ def _take(made: deque[Batch | Exception]) -> Batch:
     return taken
 
 
-def _announced(
-    upstream: Any, serving: Serving, blocks: ScanBlocks, numbers: Iterable[int]
-) -> Iterator[tuple[int, BatchRequest]]:
-    """Blocks, each after the one that follows was announced."""
-    coming = _in_line(blocks, numbers, _reads_no_output(upstream))
-    for this, following in itertools.pairwise(itertools.chain(coming, [None])):
-        if following is not None:
-            serving.announce(following[1])
-        if this is not None:
-            yield this
-
-
 def _in_line(
-    blocks: ScanBlocks, numbers: Iterable[int], told: bool
+    blocks: ScanBlocks, numbers: Iterable[int], told: bool, serving: Serving | None = None
 ) -> Iterator[tuple[int, BatchRequest]]:
-    """Blocks that are told, if they are to be, how far it is to the one that follows."""
+    """Blocks that are told, if they are to be, how far it is to the one that follows.
+
+    To who serves them one by one, that one is announced where that is of use.
+    """
     for number, following in itertools.pairwise(itertools.chain(numbers, [None])):
-        if number is None:
-            return
-        block = blocks.request(number)
-        if told and following is not None:
-            block.following = blocks.way(number, following)
-        yield number, block
+        if serving is not None and following is not None and serving.prefetches:
+            serving.announce(blocks.request(following))
+        yield number, blocks.request(number, following if told else None)
 
 
 def _reads_no_output(upstream: Any) -> bool:

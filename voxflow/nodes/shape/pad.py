@@ -73,12 +73,14 @@ class Pad(BatchFilter):
 
     def setup(self) -> None:
         """Offer the larger region."""
-        spec = self.spec[self.key].copy()
+        spec: Any = self.spec[self.key].copy()
         if spec.roi is None:
             raise ValueError(f"{self.name()} cannot pad {self.key}, which has no region")
         size = self._sizes(spec.roi.dims)
+        self._there = spec.roi
         if isinstance(self.key, ArrayKey):
             self._check_array(spec, size)
+            self._on_grid = spec.roi.snap_to_grid(spec.voxel_size, "shrink")
         spec.roi = spec.roi.grow(size, size)
         self.updates(self.key, spec)
 
@@ -114,7 +116,7 @@ class Pad(BatchFilter):
         if isinstance(self.key, ArrayKey) and not request[self.key].placeholder:
             needed[self.key].roi = self._array_source(request[self.key].region)
         else:
-            needed[self.key].roi = _part(request[self.key].region, self._there())
+            needed[self.key].roi = _part(request[self.key].region, self._there)
         # The part outside must not go upstream with the rest of the request.
         request[self.key].roi = needed[self.key].roi
         return needed
@@ -140,14 +142,9 @@ class Pad(BatchFilter):
             made[self.key] = graph
         return made
 
-    def _there(self) -> Roi:
-        return self.get_upstream_provider().spec[self.key].region
-
     def _array_source(self, asked: Roi) -> Roi:
         """The part of what is there that is needed; one voxel at least, which tells channels."""
-        spec: Any = self.spec[self.key]
-        voxel_size: Coordinate = spec.voxel_size
-        there = self._there().snap_to_grid(voxel_size, "shrink")
+        there = self._on_grid
         if there.contains(asked):
             return asked
         if self.mode == "border-mean":
@@ -155,7 +152,7 @@ class Pad(BatchFilter):
         overlap = asked.intersect(there)
         if self.mode == "constant" and not overlap.empty:
             return overlap
-        indices, _ = self._indices(asked)
+        indices, voxel_size = self._indices(asked)
         begin = Coordinate(int(i.min()) for i in indices)
         end = Coordinate(int(i.max()) + 1 for i in indices)
         return Roi(begin * voxel_size, (end - begin) * voxel_size)
@@ -164,7 +161,7 @@ class Pad(BatchFilter):
         """Per axis, from which voxel each voxel of a region comes; counted from world 0."""
         spec: Any = self.spec[self.key]
         voxel_size: Coordinate = spec.voxel_size
-        there = self._there().snap_to_grid(voxel_size, "shrink") / voxel_size
+        there = self._on_grid / voxel_size
         indices = []
         for low, extent, wanted in zip(
             there.begin, there.shape, _voxels(asked, voxel_size), strict=True
@@ -187,16 +184,18 @@ class Pad(BatchFilter):
         spec: Any = array.spec
         lead = array.shape[: len(array.shape) - roi.dims]
         shape = (*lead, *(roi.shape / spec.voxel_size))
+        data = np.empty(shape, array.dtype)
+        fill: Any = self.value
         if self.mode == "border-mean":
-            fill = border_mean(array.view, roi.dims)
-            data = np.broadcast_to(fill[(..., *(None,) * roi.dims)], shape).copy()
-        else:
-            data = np.full(shape, self.value, dtype=array.dtype)
+            fill = border_mean(array.view, roi.dims)[(..., *(None,) * roi.dims)]
         inside = roi.intersect(spec.roi)
-        if not inside.empty:
-            to = ((inside - roi.offset) / spec.voxel_size).to_slices()
-            of = ((inside - spec.roi.offset) / spec.voxel_size).to_slices()
-            data[(..., *to)] = array.view[(..., *of)]
+        if inside.empty:
+            data[...] = fill
+            return data
+        to = ((inside - roi.offset) / spec.voxel_size).to_slices()
+        of = ((inside - spec.roi.offset) / spec.voxel_size).to_slices()
+        data[(..., *to)] = array.view[(..., *of)]
+        _fill_around(data, to, fill)
         return data
 
     def _taken(self, array: Array, roi: Roi) -> np.ndarray[Any, Any]:
@@ -214,6 +213,15 @@ def _part(asked: Roi, there: Roi) -> Roi:
         return overlap
     at = (a if b is None else b for a, b in zip(asked.begin, there.begin, strict=True))
     return Roi(at, (0,) * there.dims)
+
+
+def _fill_around(data: np.ndarray[Any, Any], inside: tuple[slice, ...], fill: Any) -> None:
+    """Fill what lies outside of a box along the last axes."""
+    for axis, cut in enumerate(inside):
+        # What lies beside it along an axis, as far as the axes before did not fill it.
+        rest = (slice(None),) * (len(inside) - axis - 1)
+        for side in (slice(0, cut.start), slice(cut.stop, None)):
+            data[(..., *inside[:axis], side, *rest)] = fill
 
 
 def _voxels(roi: Roi, voxel_size: Coordinate) -> list[np.ndarray[Any, Any]]:

@@ -358,8 +358,9 @@ class _Output:
 def _part(array: Array, roi: Roi | None) -> Array:
     """What is to be written of an array; None: all."""
     whole = array.spec.region
-    part = whole if roi is None else whole.intersect(roi)
-    return array if part == whole else array.crop(part, copy=False)
+    if roi is None or roi == whole:
+        return array
+    return array.crop(whole.intersect(roi), copy=False)
 
 
 def parse_names(names: Mapping[Any, str], *kinds: type) -> dict[Any, str]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from voxflow.nodes.sources.kinds import guess_interpolatable, stated_kind
 from voxflow.pipeline.data import Array, ArrayKey, ArraySpec, Batch, BatchRequest
-from voxflow.pipeline.data.array import off_grid
+from voxflow.pipeline.data.array import is_off_grid, off_grid
 from voxflow.pipeline.data.deferred import Borrowed
 from voxflow.pipeline.engine import BatchProvider
 from voxflow.pipeline.geometry import Coordinate, Roi
@@ -281,10 +281,9 @@ class _Opened:
 
     def read_ahead(self, roi: Roi) -> None:
         """Begin to read what is there of a region that may be asked for next."""
-        there, grid = roi.intersect(self.spec.region), self.spec.grid
-        place = there - self.spec.region.offset
+        there = roi.intersect(self.spec.region)
         # Where steps are no whole voxels, what will be asked for was snapped to the grid.
-        if not there.empty and place / grid == place // grid:
+        if not there.empty and not is_off_grid(there - self.spec.region.offset, self.spec.grid):
             self.dataset.read_ahead(self.where(there))
 
     def where(self, roi: Roi | None) -> tuple[slice, ...]:

@@ -254,9 +254,6 @@ def _nearly(numbers: Coordinate, others: Coordinate, voxel_size: Coordinate) -> 
 def _slices(roi: Roi, origin: Coordinate, voxel_size: Coordinate) -> tuple[Any, ...]:
     """The index of a region in an array, leading axes included."""
     voxels = (roi - origin) / voxel_size
-    if not all(type(v) is int for v in (*voxels.offset, *voxels.shape)):
+    if not (voxels.offset.is_whole and voxels.shape.is_whole):
         raise ValueError(off_grid(roi, voxel_size))
-    return (
-        ...,
-        *(slice(b, b + s) for b, s in zip(voxels.offset, voxels.shape, strict=True)),
-    )
+    return (..., *voxels.to_slices())

@@ -239,7 +239,8 @@ def _entry(position: int, value: Any) -> Exact | None:
 
 def _combine(op: Any, own: Coordinate, other: Any) -> Coordinate:
     """Apply ``op`` elementwise, ``own`` on the left."""
-    pair = _paired(op, own, other)
+    alike = type(other) is Coordinate and len(own) == len(other)
+    pair = other if alike else _paired(op, own, other)
     try:
         # ``index`` passes ints through at the speed of C and refuses all that needs a closer look.
         return _new(Coordinate, map(_index, map(op, own, pair)))

@@ -131,7 +131,10 @@ class Roi(Frozen, _FunlibRoi):
         """Whether some extent is zero or less."""
         empty: bool | None = self._empty
         if empty is None:
-            empty = any([extent is not None and extent <= 0 for extent in self.shape])
+            try:
+                empty = min(self.shape, default=1) <= 0
+            except TypeError:  # an entry is None
+                empty = any(extent is not None and extent <= 0 for extent in self.shape)
             _set(self, "_empty", empty)
         return empty
 

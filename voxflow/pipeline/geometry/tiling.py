@@ -87,6 +87,13 @@ class Tiling(Sequence[Roi]):
     stride
         How far a tile lies from the next, by default ``shape``; at most that, lest gaps remain.
 
+    Attributes
+    ----------
+    region
+        What is covered.
+    counts
+        The number of tiles along each dimension.
+
     Raises
     ------
     ValueError
@@ -99,27 +106,28 @@ class Tiling(Sequence[Roi]):
     (4, [70:100] (30), [90:100] (10))
     """
 
-    __slots__ = ("_axes", "region")
+    __slots__ = ("_axes", "_total", "counts", "region")
+
+    counts: tuple[int, ...]
 
     def __init__(self, region: Any, shape: Any, stride: Any = None) -> None:
-        self.region = _bounded(region)
-        size = _per_dimension("tile shape", shape, self.region)
-        step = size if stride is None else _per_dimension("stride", stride, self.region)
+        area = _bounded(region)
+        size = _per_dimension("tile shape", shape, area)
+        step = size if stride is None else _per_dimension("stride", stride, area)
         if any(a > b for a, b in zip(step, size, strict=True)):
             raise ValueError(f"a stride of {step!r} leaves gaps between tiles of {size!r}")
-        extent = self.region.shape
-        if not self.region.empty and any(a > b for a, b in zip(size, extent, strict=True)):
+        if not area.empty and any(a > b for a, b in zip(size, area.shape, strict=True)):
             raise ValueError(
-                f"a tile of {size!r} does not fit into {self.region!r}: "
+                f"a tile of {size!r} does not fit into {area!r}: "
                 f"use smaller tiles or a larger region"
             )
-        sides = zip(self.region.begin, self.region.end, size, step, strict=True)
-        self._axes = tuple(_scan_axis(*side) for side in sides)
+        sides = zip(area.begin, area.end, size, step, strict=True)
+        self._lay(area, (_scan_axis(*side) for side in sides))
 
-    @property
-    def counts(self) -> tuple[int, ...]:
-        """The number of tiles along each dimension."""
-        return tuple(len(axis.numbers) for axis in self._axes)
+    def _lay(self, region: Roi, axes: Iterable[_Axis]) -> None:
+        self.region, self._axes = region, tuple(axes)
+        self.counts = tuple(len(axis.numbers) for axis in self._axes)
+        self._total = math.prod(self.counts)
 
     @property
     def axis_numbers(self) -> tuple[range, ...]:
@@ -127,7 +135,7 @@ class Tiling(Sequence[Roi]):
         return tuple(axis.numbers for axis in self._axes)
 
     def __len__(self) -> int:
-        return math.prod(self.counts)
+        return self._total
 
     @overload
     def __getitem__(self, index: int) -> Roi: ...
@@ -136,15 +144,17 @@ class Tiling(Sequence[Roi]):
     def __getitem__(self, index: int | slice) -> Roi | list[Roi]:
         if isinstance(index, slice):
             return [self[i] for i in range(len(self))[index]]
-        numbers = self._numbers(index)
-        begin = [axis.begin(i) for axis, i in zip(self._axes, numbers, strict=True)]
-        return self._box(begin, numbers)
+        return self._box(self._begins(index), self._numbers(index))
+
+    def corner(self, index: int) -> Coordinate:
+        """Give where a tile begins."""
+        return Coordinate(self._begins(index))
 
     def owned(self, index: int) -> Roi:
         """Give the part of a tile that no earlier tile of the whole tiling covers."""
         numbers = self._numbers(index)
-        begin = [axis.owned_begin(i) for axis, i in zip(self._axes, numbers, strict=True)]
-        return self._box(begin, numbers)
+        begins = [axis.owned_begin(i) for axis, i in zip(self._axes, numbers, strict=True)]
+        return self._box(begins, numbers)
 
     def __iter__(self) -> Iterator[Roi]:
         return (self[index] for index in range(len(self)))
@@ -166,27 +176,32 @@ class Tiling(Sequence[Roi]):
         if part.dims != self.region.dims:
             raise ValueError(f"{part!r} and the tiled {self.region!r} differ in dimensions")
         kept = Tiling.__new__(Tiling)
-        kept.region = self.region
         sides = zip(self._axes, part.begin, part.end, strict=True)
-        kept._axes = tuple(
-            replace(axis, numbers=range(0)) if part.empty else axis.within(begin, end)
-            for axis, begin, end in sides
+        kept._lay(
+            self.region,
+            (
+                replace(axis, numbers=range(0)) if part.empty else axis.within(begin, end)
+                for axis, begin, end in sides
+            ),
         )
         return kept
 
     def _numbers(self, index: int) -> list[int]:
         """Split a tile's number into one per dimension, the first varying fastest."""
-        rest = range(len(self))[index]  # checks it, and counts negative ones from the end
+        rest = range(self._total)[index]  # checks it, and counts negative ones from the end
         numbers = []
-        for axis in self._axes:
-            rest, place = divmod(rest, len(axis.numbers))
+        for axis, count in zip(self._axes, self.counts, strict=True):
+            rest, place = divmod(rest, count)
             numbers.append(axis.numbers[place])
         return numbers
 
-    def _box(self, begin: Sequence[Exact], numbers: Iterable[int]) -> Roi:
-        end = Coordinate([axis.end(i) for axis, i in zip(self._axes, numbers, strict=True)])
-        corner = Coordinate(begin)
-        return Roi(corner, end - corner)
+    def _begins(self, index: int) -> tuple[Exact, ...]:
+        numbers = self._numbers(index)
+        return tuple([axis.begin(i) for axis, i in zip(self._axes, numbers, strict=True)])
+
+    def _box(self, begins: Sequence[Exact], numbers: Sequence[int]) -> Roi:
+        sides = zip(self._axes, begins, numbers, strict=True)
+        return Roi(tuple(begins), tuple([axis.end(i) - begin for axis, begin, i in sides]))
 
     def __repr__(self) -> str:
         return f"Tiling of {self.region!r}: {' x '.join(map(str, self.counts))} tiles"
@@ -216,11 +231,11 @@ def grid(region: Any, block_shape: Any, origin: Any = 0) -> Tiling:
     [[5:10] (5), [10:20] (10), [20:25] (5)]
     """
     tiling = Tiling.__new__(Tiling)
-    tiling.region = area = _bounded(region)
+    area = _bounded(region)
     size = _per_dimension("block shape", block_shape, area)
     anchor = _entries("origin", origin, area)
     sides = zip(area.begin, area.end, size, anchor, strict=True)
-    tiling._axes = tuple(_grid_axis(*side) for side in sides)
+    tiling._lay(area, (_grid_axis(*side) for side in sides))
     return tiling
 
 
