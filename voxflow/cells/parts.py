@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from voxflow.ops.maps import Map
-    from voxflow.pipeline.data import ArrayKey
 
 __all__ = ["Copies", "Parts"]
 

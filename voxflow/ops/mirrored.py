@@ -43,7 +43,7 @@ def mirrored(
     """
     lead = data.ndim - len(shape)
     axes = list(zip(begin, shape, data.shape[lead:], strict=True))
-    if all(0 <= b and b + n <= size for b, n, size in axes):
+    if all(b >= 0 and b + n <= size for b, n, size in axes):
         return data[(..., *(slice(b, b + n) for b, n, _ in axes))]
     made = np.empty((*data.shape[:lead], *shape), data.dtype)
     for part in product(*(_runs(b, n, size, repeated) for b, n, size in axes)):

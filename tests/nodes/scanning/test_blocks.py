@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import voxflow as gp
 from tests.helpers import asking
-from voxflow.nodes.scanning.blocks import ScanBlocks, in_tubes
+from voxflow.nodes.scanning.blocks import ScanBlocks
 
 RAW, OUT = gp.ArrayKey("RAW"), gp.ArrayKey("OUT")
 
@@ -138,13 +138,3 @@ def test_of_an_axis_without_bounds_only_what_is_needed_is_there():
             assert all(not own.intersect(part).empty for own in owned)
             assert sum(own.intersect(part).size for own in owned) == extent
             assert all((own.begin[0] - 3) % 10 == 0 for own in owned)
-
-
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(1, 7))
-def test_tubes_hold_every_block_once(counts, side):
-    numbers = list(in_tubes(counts, side))
-    assert sorted(numbers) == list(range(int(np.prod(counts))))
-    places = np.array(np.unravel_index(numbers, counts, order="F")).T
-    # From one block to the next, no other axis moves farther than a tube is wide.
-    if all(count <= side for count in counts[1:]):
-        assert (np.diff(places[:, 0]) >= 0).all()

@@ -184,37 +184,6 @@ class _Numbers(Sequence[int]):
         return number
 
 
-def in_tubes(counts: Sequence[int], side: int = 6) -> Iterator[int]:
-    """The numbers of all blocks, in an order in which neighbours come soon after one another.
-
-    Tubes of a few blocks along all axes but the first, slice by slice. So what blocks share of
-    their context need not be kept for a whole plane of them.
-
-    Parameters
-    ----------
-    counts
-        How many blocks there are along each axis; the first varies fastest in the numbers.
-    side
-        How many blocks a tube is wide.
-
-    Examples
-    --------
-    >>> list(in_tubes((2, 3), side=2))
-    [0, 2, 1, 3, 4, 5]
-    """
-    first, *others = counts
-    steps = [math.prod(counts[: axis + 1]) for axis in range(len(others))]
-    # The axis that varies fastest is the last one of a product.
-    tubes = itertools.product(*(range(0, count, side) for count in reversed(others)))
-    for tube in tubes:
-        spans = [
-            [place * step for place in range(low, min(low + side, count))]
-            for low, count, step in zip(tube, reversed(others), reversed(steps), strict=True)
-        ]
-        for slab in range(first):
-            yield from (slab + sum(places) for places in itertools.product(*spans))
-
-
 def _regions(
     reference: BatchRequest, request: BatchRequest, offered: ProviderSpec
 ) -> dict[Any, Roi]:

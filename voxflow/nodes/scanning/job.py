@@ -7,7 +7,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from voxflow.nodes.scanning.blocks import in_tubes
 from voxflow.nodes.scanning.failures import ScanFailed, Streak, failure, table
 from voxflow.nodes.scanning.manifest import changes, make_manifest, other_versions, seeded_as
 from voxflow.nodes.scanning.outputs import exists
@@ -18,6 +17,7 @@ from voxflow.nodes.scanning.record import (
     remove_record,
     write_manifest,
 )
+from voxflow.nodes.scanning.tubes import Tubes
 from voxflow.pipeline.engine.notes import add_note
 from voxflow.pipeline.engine.workers import WorkerDied
 from voxflow.stores import DiskFull, OutputMismatch, ReadOnly, StoreUnreachable
@@ -192,7 +192,7 @@ class Job:
 
     def pending(self) -> Iterator[int]:
         """The blocks that are not done yet, neighbours soon after one another."""
-        for number in in_tubes(self.blocks.counts):
+        for number in Tubes(self.blocks.counts):
             if not self.is_done(number) and number not in self.left_out:
                 yield number
 

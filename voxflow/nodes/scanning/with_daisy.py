@@ -172,7 +172,7 @@ def _do_all(run: Callable[[Groups], tuple[list[int], str]], scan: Scan, job: Job
         first = next(job.pending(), None)
         if first is None:
             return
-        lost, error = run(Groups(first, first + 1, 1))
+        lost, error = run(Groups([first], 1))
         if not job.done:
             if first in lost:
                 job.note_lost(first, f"its worker ended, or took too long, each time: {error}")
@@ -210,7 +210,7 @@ def _words(process: psutil.Process) -> list[str]:
 
 def _groups(scan: Scan, job: Job, one_by_one: bool) -> Groups:
     pending = len(job.blocks) - job.done
-    return make_groups(job.blocks.total, pending, scan.num_workers, one_by_one)
+    return make_groups(job.blocks.counts, pending, scan.num_workers, one_by_one)
 
 
 def _run_round(
