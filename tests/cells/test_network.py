@@ -28,8 +28,8 @@ def test_output_is_of_the_size_of_the_input(architecture, outputs, channels):
         assert maps.sum(1).max() <= 1 + 1e-6
 
 
-@pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
-def test_both_activations_give_maps_and_learn(activation):
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "logistic"])
+def test_all_activations_give_maps_and_learn(activation):
     torch.manual_seed(0)
     net = make_network("dcan", fmaps=2, dropout=0.0, final_activation=activation)
     image, target = torch.rand(2, 1, 32, 32, generator=RNG), classes(2, 32, 32)

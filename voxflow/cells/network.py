@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["CellLoss", "Probabilities", "make_network"]
 
 Architecture = Literal["unet", "dcan"]
+Activation = Literal["tanh", "sigmoid", "logistic"]
 
 # Of background, interior and boundary, at weights of 0.5.
 _CLASS_WEIGHTS = (1.0, 2.0, 10.0)
@@ -27,12 +28,14 @@ def make_network(
     channels: int = 1,
     fmaps: int = 64,
     dropout: float = 0.5,
-    final_activation: Literal["tanh", "sigmoid"] = "tanh",
+    final_activation: Activation = "tanh",
 ) -> nn.Module:
     """A network for cells.
 
     "unet": a U-Net of four levels, whose output is logits of background, interior of an object and
-    boundary. "dcan": a `DCAN`, whose output is probabilities of object and boundary.
+    boundary. "dcan": a `DCAN`, whose output is probabilities of object and boundary. Its maps are
+    cut off at 0 before "tanh" and "sigmoid", and learn nothing where they were; before "logistic",
+    which is the sigmoid of logits, they are not.
 
     Examples
     --------
@@ -41,6 +44,8 @@ def make_network(
     torch.Size([2, 3, 32, 40])
     """
     if architecture == "dcan":
+        if final_activation == "logistic":
+            return nn.Sequential(DCAN(channels, fmaps=fmaps, dropout=dropout), nn.Sigmoid())
         return DCAN(channels, fmaps=fmaps, dropout=dropout, final_activation=final_activation)
     return UNet(
         channels,

@@ -55,7 +55,9 @@ class CellOptions(Section):
     dropout: float = option(0.5, "How likely a value is left out in training.", ge=0, lt=1)
     bnd_weight: float = option(0.5, "How much boundaries count in the loss.", ge=0)
     obj_weight: float = option(0.5, "How much objects count in the loss.", ge=0)
-    dcan_final_act: Literal["tanh", "sigmoid"] = option("tanh", "The last activation of a DCAN.")
+    dcan_final_act: Literal["tanh", "sigmoid", "logistic"] = option(
+        "tanh", "The last activation of a DCAN; logistic finds small objects, too."
+    )
     tb_dir: str | None = option(
         None, "Folder for TensorBoard.  [default: tensorboard/ in the run directory]"
     )

@@ -142,7 +142,8 @@ def _upsample(width: int, heads: int, factor: int, dropout: float, positive: boo
     layers = [
         nn.ConvTranspose2d(width, heads, 2 * factor, factor, factor // 2, bias=False),
         nn.BatchNorm2d(heads),
-        nn.ReLU(inplace=True),
+        # Logits are free to be negative: what is cut off at 0 would learn nothing more.
+        nn.ReLU(inplace=True) if positive else nn.Identity(),
         nn.Conv2d(heads, heads, 1, groups=heads),
         *([nn.ReLU(inplace=True)] if positive else []),
         nn.Dropout(dropout),
