@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from voxflow.pipeline.compiled import kernel
 from voxflow.segmentation.clusters import (
+    Clusters,
     is_full,
     is_open,
     new_clusters,
@@ -54,9 +55,7 @@ def join_by_strongest(graphs: Graphs) -> Joined:
     """
     whole = tuple(range(count) for count in graphs.counts)
     join = _Join(graphs, whole)
-    edges = join.edges_of(whole)
-    if len(join.numbering.span) == 1:
-        join.shrink(edges, 0, len(join.parent))
+    join.finish(join.edges_of(whole))
     ids = join.numbering.ids
     return Joined(ids, join.numbering.sizes, named(join.parent, ids))
 
@@ -71,7 +70,10 @@ class _Join:
         self._number = np.full(len(self.parent), -1, np.int32)
 
     def edges_of(self, box: _Box) -> _Edges:
-        """Join what is certain in a part of the volume; the edges that are left."""
+        """Join what is certain within the parts of a part of the volume; the edges that are left.
+
+        Of the part itself, nothing is joined yet.
+        """
         first, last = (tuple(axis[at] for axis in box) for at in (0, -1))
         if first == last:
             weights, places = self._read(first, "weights"), self._read(first, "places")
@@ -79,28 +81,42 @@ class _Join:
         # Two at a time, so that few are held at once.
         parts: list[_Edges] = []
         for count, part in enumerate(_parts(box), 1):
-            parts.append(self.edges_of(part))
+            parts.append(self._shrunk(part))
             while count % 2 == 0:
                 count //= 2
                 parts[-2:] = [_merged(*parts[-2:])]
-        span = self.numbering.span
-        return self.shrink(parts.pop(), span[first][0], span[last][1])
+        return parts.pop()
 
-    def shrink(self, edges: _Edges, begin: int, end: int) -> _Edges:
-        """Take the edges where nothing outside can change what they do; those that are left.
+    def _shrunk(self, box: _Box) -> _Edges:
+        """Join what is certain in a part; the edges that are left.
 
-        The part has the fragments from a number to another one, since blocks are numbered in the
-        order of `_blocks`.
+        Those of a block are: its fragments have seen what it can see.
         """
-        local = np.empty_like(edges.ends)
+        edges = self.edges_of(box)
+        if all(len(axis) == 1 for axis in box):
+            return edges
+        # The numbers of a part follow each other.
+        begin = self.numbering.span[tuple(axis[0] for axis in box)][0]
+        end = self.numbering.span[tuple(axis[-1] for axis in box)][1]
+        clusters, nodes = self._take(edges, begin, end)
+        left = _left(clusters, edges.ends)
+        return _Edges(nodes[edges.ends[left]], edges.weights[left], edges.places[left])
+
+    def finish(self, edges: _Edges) -> None:
+        """Take the edges that are left, of the whole volume."""
+        self._take(edges, 0, len(self.parent))
+
+    def _take(self, edges: _Edges, begin: int, end: int) -> tuple[Clusters, npt.NDArray[np.int32]]:
+        """Take the edges where nothing outside of the fragments from a number to another can change
+        what they do. Their ends become numbers of the nodes that are returned, in place.
+        """
         nodes = np.empty(min(edges.ends.size, len(self.parent)), np.int32)
-        nodes = nodes[: _number(edges.ends, self.parent, self._number, nodes, local)]
+        nodes = nodes[: _number(edges.ends, self.parent, self._number, nodes)].copy()
         self._number[nodes] = -1
         clusters = new_clusters((nodes < begin) | (nodes >= end))
-        _cluster(clusters, local, edges.weights)
-        left = _left(clusters, local)
+        _cluster(clusters, edges.ends, edges.weights)
         _adopt(clusters, nodes, self.parent)
-        return _Edges(nodes[local[left]], edges.weights[left], edges.places[left])
+        return clusters, nodes
 
 
 def _parts(box: _Box) -> Iterator[_Box]:
@@ -148,8 +164,8 @@ def _merge(one: Any, two: Any, out: Any) -> int:
 
 
 @kernel
-def _number(ends: Any, parent: Any, number: Any, nodes: Any, local: Any) -> int:
-    """Number the roots of fragments anew, from 0; how many there are."""
+def _number(ends: Any, parent: Any, number: Any, nodes: Any) -> int:
+    """Number the roots of fragments anew, from 0, in place; how many there are."""
     count = 0
     for edge in range(len(ends)):
         for side in range(2):
@@ -157,7 +173,7 @@ def _number(ends: Any, parent: Any, number: Any, nodes: Any, local: Any) -> int:
             if number[at] < 0:
                 number[at], nodes[count] = count, at
                 count += 1
-            local[edge, side] = number[at]
+            ends[edge, side] = number[at]
     return count
 
 
