@@ -19,6 +19,8 @@ PEERS = {
     "monai": ["torch==2.13.0", "monai==1.6.1"],
     "batchgeneratorsv2": ["torch==2.13.0", "batchgeneratorsv2==0.3.6"],
     "albumentations": ["albumentations==2.0.8"],
+    "mwatershed": ["mwatershed==0.5.4"],
+    "waterz": ["waterz==0.10.1"],
     "albumentations-torch": ["torch==2.13.0", "albumentations==2.0.8"],
 }
 

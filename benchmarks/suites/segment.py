@@ -1,9 +1,12 @@
-"""Affinities into segments by the mutex watershed: at once, and block by block."""
+"""Affinities into segments, at once and block by block, by two methods."""
 
 from __future__ import annotations
 
+import json
+import os
 import tempfile
-from statistics import median
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +14,12 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
 from benchmarks.harness.environments import FOLDER
-from benchmarks.harness.measure import Row
+from benchmarks.harness.measure import Row, beside
 from benchmarks.harness.side import Side
 from voxflow.ops.affinities import affinities, reach
 from voxflow.stores import Geometry, create_dataset
 
-TITLE = "mutex watershed of affinities in 8 channels (one process)"
+TITLE = "segments of affinities (one thread)"
 NEIGHBORHOOD = [
     [-1, 0, 0],
     [0, -1, 0],
@@ -27,50 +30,84 @@ NEIGHBORHOOD = [
     [-1, -9, 0],
     [-1, 0, -9],
 ]
-SIDE, LARGE, BLOCK = 128, 256, 64
+TILE, BLOCK = 128, 64
+LARGE = tuple(map(int, os.environ.get("VOXFLOW_BENCH_SEGMENTED", "256,512,512").split(",")))
+"""Of the volume whose memory is measured."""
+METHODS = {"mutex": ("mutex watershed", "mwatershed"), "watershed": ("watershed, mean", "waterz")}
 
 
 def run(rounds: int) -> tuple[list[Row], dict[str, dict[str, str]]]:
-    """Beside mwatershed, and beside a volume that is eight times as large."""
-    tile = cells(SIDE)
-    rows = []
+    """Beside mwatershed and waterz, and beside a volume of another size."""
+    tile = cells(TILE)
+    rows, versions = [], {}
     with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
-        put(folder, tile, SIDE)
-        times: dict[str, list[Any]] = {"ours": [], "mwatershed": [], "blockwise": []}
-        with Side("voxflow", "segment", folder=folder, block=[BLOCK] * 3, load=True) as side:
-            versions = {"voxflow": side.versions}
-            for name in ("ours", "blockwise"):
-                side.call(name)  # kernels are loaded
-            for _ in range(min(rounds, 3)):
-                for name, found in times.items():
-                    found.append(side.call(name)["wall"])
-        for name, work in (("ours", "in memory"), ("blockwise", f"file to file, {BLOCK}^3")):
-            ours, theirs = median(times[name]), median(times["mwatershed"])
-            rate = {"MVx/s": SIDE**3 / ours / 1e6}
-            rows.append(
-                Row(
-                    f"{SIDE}^3 voxels, {work}", "mwatershed in memory", ours, theirs,
-                    theirs / ours, note=f"{rate['MVx/s']:.2f} MVx/s {work}", more=rate,
+        put(folder, tile, (TILE,) * 3)
+        np.save(Path(folder, "affinities.npy"), tile)
+        for method, (title, peer) in METHODS.items():
+            with ExitStack() as stack:
+                ours, blockwise = (
+                    stack.enter_context(
+                        Side("voxflow", "segment", folder=folder, block=[BLOCK] * 3)
+                    )
+                    for _ in range(2)
                 )
-            )  # fmt: skip
-    peaks = {}
-    for side_length in (SIDE, LARGE):
-        with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
-            put(folder, tile, side_length)
-            options = {"folder": folder, "block": [BLOCK] * 3, "load": False}
-            with Side("voxflow", "segment", **options) as side:
-                peaks[side_length] = side.call("blockwise")
-    small, large = peaks[SIDE]["peak_bytes"], peaks[LARGE]["peak_bytes"]
-    per_voxel = (large - small) / (LARGE**3 - SIDE**3)
-    rows.append(
-        Row(
-            f"memory, {LARGE}^3", f"{SIDE}^3", large, small, small / large, unit="MB",
-            note=f"the graph takes {per_voxel:.1f} bytes for each voxel of the volume, of which "
-            f"{peaks[LARGE]['fragments'] / LARGE**3:.1%} begin a fragment",
-            more={"bytes per voxel": per_voxel, "edges": peaks[LARGE]["edges"]},
-        )
-    )  # fmt: skip
+                theirs = stack.enter_context(Side(peer, "segment", folder=folder))
+                found = rounds_of(method, ours, blockwise, theirs, min(rounds, 3))
+                versions |= {"voxflow": ours.versions, peer: theirs.versions}
+            for where, times in found.items():
+                rows.append(speed(f"{title}, {TILE}^3, {where}", f"{peer} in memory", times))
+    rows += [row for method in METHODS for row in memory(method, tile)]
     return rows, versions
+
+
+def rounds_of(method: str, ours: Side, blockwise: Side, theirs: Side, rounds: int) -> Any:
+    """Medians of both ways of ours, beside the other library."""
+    sides = {"in memory": ours, "file to file": blockwise, "theirs": theirs}
+    times: dict[str, list[Any]] = {name: [] for name in sides}
+    for turn in range(rounds + 1):
+        for name, side in sides.items():
+            call = f"{method}_blockwise" if name == "file to file" else method
+            answer = side.call(call, count=1)
+            if turn:  # in the first one, kernels are loaded
+                times[name].append((answer["wall"], answer["cpu"]))
+    return {name: beside(times[name], times["theirs"]) for name in sides if name != "theirs"}
+
+
+def speed(work: str, baseline: str, found: dict[str, Any]) -> Row:
+    """A line, with the voxels of a second of processor time."""
+    rate, other = (TILE**3 / found[name] / 1e6 for name in ("our cpu", "their cpu"))
+    return Row(
+        work, baseline, found["ours"], found["theirs"], found["ratio"], cpu=found["cpu"],
+        note=f"{work}: {rate:.2f} million voxels a second of processor time; {baseline}: "
+        f"{other:.2f}",
+        more={"MVx/s": rate, "MVx/s of the other": other},
+    )  # fmt: skip
+
+
+def memory(method: str, tile: np.ndarray[Any, Any]) -> list[Row]:
+    """What the passes and the join take, of two sizes of volumes."""
+    shapes = (2 * TILE,) * 3, LARGE
+    found = []
+    for shape in shapes:
+        with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
+            put(folder, tile, shape)
+            with Side("voxflow", "segment", folder=folder, block=[BLOCK] * 3) as side:
+                found.append(side.call(f"{method}_blockwise", count=1)["value"])
+    title, names = METHODS[method][0], ["x".join(map(str, shape)) for shape in shapes]
+    fragments = [each["fragments"] for each in found]
+    passes = [max(each["peaks"][step] for step in (0, 1, 3)) for each in found]
+    joins = [each["peaks"][2] for each in found]
+    grown = (joins[1] - joins[0]) / max(1, fragments[1] - fragments[0])
+    share = fragments[1] / np.prod(shapes[1])
+    return [
+        Row(f"{title}, memory of the passes, {names[1]}", names[0], passes[1], passes[0],
+            passes[0] / passes[1], goal=1 / 1.1, unit="MB"),
+        Row(f"{title}, memory of the join, {names[1]}", names[0], joins[1], joins[0],
+            joins[0] / joins[1], unit="MB",
+            note=f"{title}: one of {1 / share:.0f} voxels begins a fragment, and the join takes "
+            f"{grown:.0f} bytes more for each fragment",
+            more={"bytes per fragment": grown, "fragments": fragments}),
+    ]  # fmt: skip
 
 
 def cells(side: int, count: int = 60) -> np.ndarray[Any, Any]:
@@ -87,14 +124,15 @@ def cells(side: int, count: int = 60) -> np.ndarray[Any, Any]:
     return np.round(found * 255).astype(np.uint8)
 
 
-def put(folder: str, tile: np.ndarray[Any, Any], side: int) -> None:
-    """Write a volume, of the same tile again and again."""
-    shape = (len(tile), *[side] * 3)
-    dataset = create_dataset(
-        f"{folder}/a.zarr", "affinities", shape, "u1", chunks=(len(tile), *[BLOCK] * 3),
-        geometry=Geometry((1, 1, 1), (0, 0, 0)), compression="blosc",
-        attrs={"affinity_neighborhood": NEIGHBORHOOD},
-    )  # fmt: skip
-    for index in np.ndindex(*[side // SIDE] * 3):
-        place = tuple(slice(SIDE * i, SIDE * (i + 1)) for i in index)
-        dataset.write((slice(0, len(tile)), *place), tile)
+def put(folder: str, tile: np.ndarray[Any, Any], shape: tuple[int, ...]) -> None:
+    """Write a volume, of the same tile again and again, and its direct neighbours once more."""
+    Path(folder, "neighborhood.json").write_text(json.dumps(NEIGHBORHOOD))
+    for name, channels in (("affinities", len(tile)), ("near", 3)):
+        dataset = create_dataset(
+            f"{folder}/a.zarr", name, (channels, *shape), "u1", chunks=(channels, *[BLOCK] * 3),
+            geometry=Geometry((1, 1, 1), (0, 0, 0)), compression="blosc",
+            attrs={"affinity_neighborhood": NEIGHBORHOOD[:channels]},
+        )  # fmt: skip
+        for index in np.ndindex(*(n // TILE for n in shape)):
+            place = tuple(slice(TILE * i, TILE * (i + 1)) for i in index)
+            dataset.write((slice(0, channels), *place), tile[:channels])

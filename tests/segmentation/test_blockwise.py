@@ -235,7 +235,7 @@ def test_a_large_volume_for_three_sizes_of_blocks_and_two_numbers_of_workers(tmp
     affinities = large(shape, neighborhood)
     attrs = {"affinity_neighborhood": neighborhood}
     source = put(tmp_path / "a.zarr", "affinities", affinities, attrs=attrs)
-    # Seeds are far from boundaries in world units, so that the array has to say how large voxels are.
+    # Seeds are far from boundaries in world units: the array has to say how large voxels are.
     spec = gp.ArraySpec(voxel_size=PLACE.voxel_size, kind=gp.Affinities(neighborhood))
     whole = segment(gp.Array(affinities, spec), method, min_size=20).data
     assert len(np.unique(whole)) > 100
