@@ -66,7 +66,7 @@ def test_bytes_are_those_that_were_told():
 
 def chain():
     pipeline = image()
-    for _ in range(12):
+    for _ in range(20):
         pipeline += Nothing()
     return pipeline
 

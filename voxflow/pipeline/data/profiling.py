@@ -10,15 +10,31 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from voxflow.pipeline.data.provider_spec import ProviderSpec
 
 _Record = tuple[str, str | None, float | None, float | None, float, str, int, int]
 """As `TimingRecord`, which takes longer to make."""
 
+_Halves = tuple[str, str, float, float, float, float, tuple[int, int]]
+"""Two of them, of a filter: its class and label, when `prepare` began and ended, the same of
+`process`, and where that was."""
+
 _Read = tuple[str, str, tuple[float, ...], tuple[float, ...]]
 """As `Read`."""
+
+
+class _Thread(threading.local):
+    """Which process and thread this is: to ask the system each time takes too long."""
+
+    def __init__(self) -> None:
+        self.place = os.getpid(), threading.get_ident()
+
+
+_thread = _Thread()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _Thread.__init__(_thread))
 
 
 class TimingRecord(NamedTuple):
@@ -134,7 +150,7 @@ class Timing:
 
     def _record(self) -> _Record:
         times = self._first, self._last, self.elapsed()
-        return self._node, self._method, *times, self._node, os.getpid(), threading.get_ident()
+        return self._node, self._method, *times, self._node, *_thread.place
 
     @classmethod
     def _of(cls, record: _Record) -> Timing:
@@ -230,7 +246,7 @@ class ProfilingStats:
         self._counts: Counter[tuple[str, str]] = Counter()
         # Plain tuples, which pass through workers a hundred times faster than regions do.
         self._reads: list[_Read] = []
-        self._records: list[_Record] = []
+        self._records: list[_Record | _Halves] = []
         self._summaries: dict[tuple[str, str | None], TimingSummary] = {}
         self._summarised = 0
 
@@ -263,21 +279,17 @@ class ProfilingStats:
             The process and the thread; None: these.
         """
         counted = stop - start if seconds is None else seconds
-        process, thread = place or (os.getpid(), threading.get_ident())
+        process, thread = place or _thread.place
         self._records.append(
             (node_name, method, start, stop, counted, label or node_name, process, thread)
         )
 
     def record_halves(
-        self, node_name: str, label: str, prepare: tuple[float, float], process: tuple[float, float]
+        self, node_name: str, label: str, began: float, ended: float, resumed: float, done: float
     ) -> None:
-        """Add both methods of a filter, from start to stop, as of `time.time()`; here and now."""
-        place = os.getpid(), threading.get_ident()
-        asked, did = prepare[1] - prepare[0], process[1] - process[0]
-        self._records += (
-            (node_name, "prepare", *prepare, asked, label, *place),
-            (node_name, "process", *process, did, label, *place),
-        )
+        """Add both methods of a filter, here and now: when `prepare` began and ended, and when
+        `process` did, as of `time.time()`."""
+        self._records.append((node_name, label, began, ended, resumed, done, _thread.place))
 
     def add(self, timing: Timing) -> None:
         """Add a timing as it is now; what happens to it later does not matter here."""
@@ -321,7 +333,7 @@ class ProfilingStats:
 
     def get_records(self) -> Iterator[TimingRecord]:
         """All that was timed, call by call, in the order of its coming."""
-        return map(TimingRecord._make, self._records)
+        return map(TimingRecord._make, _whole(self._records))
 
     def merge_with(self, other: ProfilingStats) -> None:
         """Add all timings, counts and reads of other stats."""
@@ -331,7 +343,7 @@ class ProfilingStats:
 
     def get_timing_summaries(self) -> dict[tuple[str, str | None], TimingSummary]:
         """The timings by (node name, method name); the method is None for whole nodes."""
-        for record in self._records[self._summarised :]:
+        for record in _whole(self._records[self._summarised :]):
             key = record[0], record[1]
             if key not in self._summaries:
                 self._summaries[key] = TimingSummary()
@@ -363,8 +375,9 @@ class ProfilingStats:
         ValueError
             If nothing has been started and stopped.
         """
-        starts = [record[2] for record in self._records if record[2] is not None]
-        stops = [record[3] for record in self._records if record[3] is not None]
+        records = list(_whole(self._records))
+        starts = [record[2] for record in records if record[2] is not None]
+        stops = [record[3] for record in records if record[3] is not None]
         if not starts or not stops:
             raise ValueError("nothing has been timed from start to stop, so there is no time span")
         return min(starts), max(stops)
@@ -385,8 +398,19 @@ class ProfilingStats:
         return _restore, (self._records, dict(self._counts), self._reads)
 
 
+def _whole(records: Iterable[_Record | _Halves]) -> Iterator[_Record]:
+    """Each record by itself."""
+    for record in records:
+        if len(record) == 8:
+            yield record
+            continue
+        node, label, began, ended, resumed, done, place = record
+        yield node, "prepare", began, ended, ended - began, label, *place
+        yield node, "process", resumed, done, done - resumed, label, *place
+
+
 def _restore(
-    records: list[_Record], counts: Mapping[tuple[str, str], int], reads: list[_Read]
+    records: list[_Record | _Halves], counts: Mapping[tuple[str, str], int], reads: list[_Read]
 ) -> ProfilingStats:
     stats = ProfilingStats()
     stats._records = list(records)

@@ -308,10 +308,14 @@ class BatchProvider(Chainable):
         """
         if self._pipeline_run is not None:
             return self._pipeline_run.serve(self, request, BatchRequestError, provider=self)
-        return self._serve_request(request)
+        entered = enter()
+        try:
+            return self._serve_request(request)
+        finally:
+            leave(entered)
 
     def _serve_request(self, request: BatchRequest) -> Batch:
-        entered = enter()
+        """The same for callers that know what is done in the meantime: `Between` or a filter."""
         try:
             visit = request.clone()
             visit._plans = {}
@@ -335,8 +339,6 @@ class BatchProvider(Chainable):
         except Exception as error:
             note_visit(error, self._who(), request, self._spec)
             raise
-        finally:
-            leave(entered)
         return batch
 
     def _timed_provide(self, visit: BatchRequest, request: BatchRequest) -> Batch:
