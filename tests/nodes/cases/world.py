@@ -32,8 +32,8 @@ class Case:
     `make` takes a world (`voxflow.testing.World`) and makes the node for it. It is tried in worlds
     of all `axes` that the node is made for; `why` says what is wrong with the others. It is asked
     for `keys`; none: for all that there are. `promises` are those that it makes beyond
-    `reads_only`, which all of ours do: `local`, `registered`, `keeps_ids`. There are `examples` for
-    each of `axes`.
+    `reads_only`, which all of ours do: `local`, `registered`, `keeps_ids`. There are two worlds for
+    each of `axes`; in the first, the node is asked for everything.
     """
 
     make: Any
@@ -41,13 +41,13 @@ class Case:
     axes: tuple[str, ...] = AXES
     why: str = ""
     promises: tuple[str, ...] = ()
-    examples: int = 2
 
-    def check(self, axes):
-        """Hold the node to its promises."""
+    def check(self, axes, seeds=range(2)):
+        """Hold the node to its promises, in the worlds of these seeds."""
         promised = dict.fromkeys((*self.promises, "reads_only"), True)
         keys = self.keys or None
-        check_node(self.make, axes=axes, keys=keys, examples=self.examples, **promised)
+        for seed in seeds:
+            check_node(self.make, axes=axes, keys=keys, examples=1, seed=seed, **promised)
 
     def trial(self, axes):
         """The node in a world, and what is asked of it there."""
