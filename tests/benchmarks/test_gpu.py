@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.gpu.__main__ import main
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -49,18 +51,26 @@ def test_all_of_them_run(tmp_path):
     assert "share of labels that differ" in done.stdout
 
 
+def begin(monkeypatch, *arguments):
+    """The same in this process, which has torch already."""
+    monkeypatch.setattr(sys, "argv", ["benchmarks.gpu", *map(str, arguments)])
+    main()
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
-def test_a_machine_without_cuda_is_said(tmp_path):
-    done = benchmarks(tmp_path, "transfer")
-    assert done.returncode == 2
-    assert "need a CUDA device" in done.stderr
-    assert "--device cpu" in done.stderr
+def test_a_machine_without_cuda_is_said(tmp_path, monkeypatch, capsys):
+    with pytest.raises(SystemExit) as ended:
+        begin(monkeypatch, "transfer", "--out", tmp_path / "gpu.json")
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "need a CUDA device" in said
+    assert "--device cpu" in said
     assert not (tmp_path / "gpu.json").exists()
 
 
-def test_they_are_listed(tmp_path):
-    done = benchmarks(tmp_path, "--list")
-    assert [line.split()[0] for line in done.stdout.splitlines()] == [
+def test_they_are_listed(monkeypatch, capsys):
+    begin(monkeypatch, "--list")
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
         "device",
         "feeding",
         "prediction",
