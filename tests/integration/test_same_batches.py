@@ -38,12 +38,12 @@ def expected(samples):
     ("num_workers", "method"),
     [
         (0, "forkserver"),
-        (1, "forkserver"),
+        pytest.param(1, "forkserver", marks=pytest.mark.slow),
         pytest.param(2, "forkserver", marks=pytest.mark.slow),
         (3, "forkserver"),
         (1, "spawn"),
         pytest.param(3, "spawn", marks=pytest.mark.slow),
-        (1, "thread"),
+        pytest.param(1, "thread", marks=pytest.mark.slow),
         (3, "thread"),
     ],
 )
