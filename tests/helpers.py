@@ -9,7 +9,7 @@ import psutil
 import voxflow as gp
 from voxflow.testing import ramp
 
-__all__ = ["GraphSource", "Nothing", "asking", "ids", "ramp", "served", "source", "specs"]
+__all__ = ["Clock", "GraphSource", "Nothing", "asking", "ids", "ramp", "served", "source", "specs"]
 
 
 def ids(roi, voxel_size, dtype=np.uint64):
@@ -25,6 +25,22 @@ def source(key, data, voxel_size, offset=None, interpolatable=None):
     roi = gp.Roi(begin, gp.Coordinate(data.shape[data.ndim - len(size) :]) * size)
     spec = gp.ArraySpec(roi, size, interpolatable=interpolatable, dtype=data.dtype)
     return gp.ArraySource(key, gp.Array(data, spec))
+
+
+class Clock:
+    """A clock that goes on where one sleeps, and a little where one looks: others take no time."""
+
+    def __init__(self, monkeypatch):
+        self.now = 0.0
+        monkeypatch.setattr(time, "time", self.look)
+        monkeypatch.setattr(time, "sleep", self.sleep)
+
+    def look(self):
+        self.now += 1e-5
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
 
 
 class GraphSource(gp.BatchProvider):
@@ -99,8 +115,8 @@ def children():
 
 
 def left_behind():
-    """Processes that are still there after some seconds."""
-    deadline = time.monotonic() + 5
+    """Processes that are still there after the seconds that a busy machine may need."""
+    deadline = time.monotonic() + 30
     while children() and time.monotonic() < deadline:
         time.sleep(0.05)
     return children()

@@ -125,7 +125,7 @@ def s3_server(bucket="data"):
 
 
 def _make_bucket(url, process):
-    for _ in range(300):
+    for _ in range(600):
         assert process.poll() is None
         with contextlib.suppress(OSError):
             urllib.request.urlopen(urllib.request.Request(url, method="PUT")).close()

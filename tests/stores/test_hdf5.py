@@ -114,7 +114,7 @@ def test_a_fresh_process_reads_the_same(file):
     sent = pickle.dumps(dataset)
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     run = subprocess.run(
-        [sys.executable, "-c", READER], input=sent, cwd=root, capture_output=True, timeout=60
+        [sys.executable, "-c", READER], input=sent, cwd=root, capture_output=True, timeout=100
     )
     assert run.returncode == 0, run.stderr.decode()
 
@@ -142,7 +142,7 @@ def test_a_file_that_another_process_writes_is_locked(file):
         assert other.stdout.readline()
         with pytest.raises(StoreUnusable, match=r"is locked: .*locking=False"):
             open_dataset(file, "raw")
-        other.communicate(b"\n", timeout=20)
+        other.communicate(b"\n", timeout=100)
     assert open_dataset(file, "raw").read().all()
 
 

@@ -91,7 +91,7 @@ def test_nodes_of_a_script_are_served_and_no_process_is_left(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     pid = int(done.stdout)
-    for _ in range(100):
+    for _ in range(600):
         if not psutil.pid_exists(pid):
             return
         time.sleep(0.05)

@@ -93,7 +93,7 @@ def test_threads_see_their_own_outputs():
 
         def forward(self, x):
             y = self.body(x)
-            self.gate.wait(5)  # both are inside, with both hooks set
+            self.gate.wait(60)  # both are inside, with both hooks set
             return y
 
     model = Slow(threading.Barrier(2))
@@ -102,7 +102,7 @@ def test_threads_see_their_own_outputs():
 
     def run(i):
         with capturing("Predict", model, ["body"]) as call:
-            started.wait(5)
+            started.wait(60)
             seen[i] = float(call(torch.full((1,), float(i)))["body"])
 
     threads = [threading.Thread(target=run, args=(i,)) for i in range(2)]

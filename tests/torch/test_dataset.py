@@ -55,7 +55,7 @@ def ended():
         return [child for child in children() if child.pid not in before]
 
     def waited():
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while begun() and time.monotonic() < deadline:
             time.sleep(0.05)
         return begun()
@@ -552,7 +552,6 @@ def test_errors_keep_their_type(num_workers):
     assert isinstance(caught.value, gp.PipelineRequestError)
 
 
-@pytest.mark.timeout(60)
 def test_errors_that_cannot_be_sent_are_told():
     class Inner(Exception):
         pass

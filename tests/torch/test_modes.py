@@ -12,13 +12,13 @@ def test_the_last_to_end_puts_the_modes_back():
     def other():
         with evaluating(model):
             inside.set()
-            leave.wait(5)
+            leave.wait(60)
 
     thread = threading.Thread(target=other)
     with evaluating(model):
         assert not model.training
         thread.start()
-        inside.wait(5)
+        assert inside.wait(60)
     assert not model.training
     assert not model[0].training
     leave.set()

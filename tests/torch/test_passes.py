@@ -105,7 +105,7 @@ def test_threads_that_wait_share_a_pass():
     class Slow(Counting):
         def forward(self, x):
             entered.set()
-            assert leave.wait(10)
+            assert leave.wait(60)
             return super().forward(x)
 
     model = Slow(3.0)
@@ -113,7 +113,7 @@ def test_threads_that_wait_share_a_pass():
     some = blocks(6, (3, 3))
 
     def release():
-        assert entered.wait(10)
+        assert entered.wait(60)
         for _ in range(1000):
             if len(shared._waiting) == 5:  # of those that wait, nobody is served yet
                 break
@@ -123,7 +123,7 @@ def test_threads_that_wait_share_a_pass():
     def first(i):
         def call():
             if i:
-                assert entered.wait(10)
+                assert entered.wait(60)
             return shared([{0: some[i]}], [0])[0][0]
 
         return call

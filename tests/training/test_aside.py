@@ -31,10 +31,10 @@ def test_what_waits_is_bounded():
 
     def hold():
         begun.set()
-        go.wait(10)
+        go.wait(60)
 
     aside.do(hold)
-    begun.wait(10)
+    assert begun.wait(60)
     aside.do(len, ())
     aside.do(len, ())
     full = threading.Thread(target=aside.do, args=(len, ()))
@@ -42,7 +42,7 @@ def test_what_waits_is_bounded():
     full.join(0.1)
     assert full.is_alive()
     go.set()
-    full.join(10)
+    full.join(60)
     assert not full.is_alive()
     aside.close()
 

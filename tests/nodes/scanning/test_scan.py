@@ -410,7 +410,7 @@ def test_trouble_in_a_worker_is_told_at_once(kind, error):
     with gp.build(image((30, 23)) + foreign(kind) + scan) as pipeline:
         with pytest.raises(error) as info:
             pipeline.request_batch(asking(RAW=((0, 0), (30, 20))))
-        assert time.monotonic() - start < 10
+        assert time.monotonic() - start < 60
     assert isinstance(info.value, gp.PipelineRequestError)
     assert "Scan" in "\n".join([str(info.value), *info.value.__notes__])
     assert left_behind() == []

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import voxflow as gp
-from tests.helpers import asking, source
+from tests.helpers import Clock, asking, source
 from voxflow.nodes.sinks.print_profiling_stats import table
 from voxflow.pipeline.data import ProfilingStats
 
@@ -54,7 +54,8 @@ def rows(text):
     return found
 
 
-def test_the_numbers_add_up_to_the_time_it_took(caplog):
+def test_the_numbers_add_up_to_the_time_it_took(caplog, monkeypatch):
+    Clock(monkeypatch)
     pipeline = SlowSource() + SlowToPrepare() + SlowToProcess() + gp.PrintProfilingStats(every=3)
     with gp.build(pipeline), caplog.at_level(logging.INFO):
         ends = []
@@ -126,7 +127,8 @@ def test_no_table_after_no_batches():
         gp.PrintProfilingStats(0)
 
 
-def test_nodes_that_ask_several_others_count_their_own_time(caplog):
+def test_nodes_that_ask_several_others_count_their_own_time(caplog, monkeypatch):
+    Clock(monkeypatch)
     other = gp.ArrayKey("OTHER")
 
     class Own(gp.BatchFilter):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import voxflow as gp
-from tests.helpers import GraphSource, Nothing, source
+from tests.helpers import Clock, GraphSource, Nothing, source
 from voxflow.pipeline.engine.profile import profiled
 
 RAW, POINTS = gp.ArrayKey("RAW"), gp.GraphKey("POINTS")
@@ -33,7 +33,8 @@ def image():
 
 
 @pytest.mark.parametrize("ahead", [(), (gp.PreCache(4, 0),)])
-def test_a_slow_node_is_named(ahead):
+def test_a_slow_node_is_named(ahead, monkeypatch):
+    Clock(monkeypatch)
     pipeline = image() + Nothing() + Sleep(0) + Sleep(0.02).named("slow") + Nothing()
     for node in ahead:
         pipeline += node

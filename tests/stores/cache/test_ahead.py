@@ -34,14 +34,17 @@ def test_what_pays(monkeypatch, wall, work, pays):
     assert waiting.pays == pays
 
 
-def test_what_was_slow_may_become_quick():
+def test_what_was_slow_may_become_quick(monkeypatch):
     waiting = Waiting()
-    with waiting.measured():
-        time.sleep(0.02)
-    for _ in range(200):
-        with waiting.measured():
-            pass
-    assert not waiting.pays
+    for wall, calls in ((0.02, 1), (0.00001, 200)):
+        for name, step in (("perf_counter", wall), ("process_time", 0.0)):
+            monkeypatch.setattr(
+                f"voxflow.stores.cache.ahead.time.{name}", count(step=step).__next__
+            )
+        for _ in range(calls):
+            with waiting.measured():
+                pass
+        assert waiting.pays == (calls == 1)
 
 
 def test_one_among_others_says_nothing():
@@ -60,28 +63,23 @@ def test_a_slow_region_is_fetched_at_once(tmp_path):
     cached = CachedDataset(slow, Arena(1 << 20))
     cached.read((slice(0, 1),) * 3)  # now it is known
     assert cached.waits
-    began, most, lock = [0], [0], threading.Lock()
-    plain = slow.fetch
+    begun, enough, plain = count(1), threading.Event(), slow.fetch
 
     def fetch(index):
-        with lock:
-            began[0] += 1
-            most[0] = max(most[0], began[0])
-        chunk = plain(index)
-        with lock:
-            began[0] -= 1
-        return chunk
+        if next(begun) == 5:
+            enough.set()
+        assert enough.wait(60), "fewer than 5 are fetched at once"
+        return plain(index)
 
     slow.fetch = fetch
     data = cached.read((slice(None),) * 3)
     np.testing.assert_array_equal(data, ramp(SHAPE, np.uint32))
-    assert most[0] > 4
     names = fetched(tmp_path / "log")
     assert len(names) == len(set(names)) == int(np.prod(-(-np.array(SHAPE) // CHUNKS)))
 
 
 def wait_for(condition):
-    ends = time.monotonic() + 10
+    ends = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < ends
         time.sleep(0.005)
@@ -121,7 +119,7 @@ def test_no_task_keeps_others_from_being_done():
     for _ in range(40):
         in_background(lambda: 1 / 0)
     in_background(done.set)
-    assert done.wait(10)
+    assert done.wait(60)
 
 
 def test_no_more_is_fetched_ahead_than_there_is_room_for(tmp_path):
@@ -142,10 +140,10 @@ def test_what_nobody_has_any_more_is_not_fetched(tmp_path):
     cached.prefetch()
     del cached
     gc.collect()
-    time.sleep(0.3)
-    count = len(fetched(tmp_path / "log"))
-    time.sleep(0.2)
-    assert len(fetched(tmp_path / "log")) == count < 100
+    done = threading.Event()
+    # After all that was in line before, in which there may be no room yet.
+    wait_for(lambda: in_background(done.set) or done.is_set())
+    assert len(fetched(tmp_path / "log")) < 100
 
 
 def test_one_thread_at_a_time_fetches_nothing_ahead(tmp_path):
@@ -171,7 +169,7 @@ SCRIPT = """
 def run(tmp_path, text):
     script = textwrap.dedent(SCRIPT) + textwrap.dedent(text)
     command = [sys.executable, "-W", "error", "-c", script, str(tmp_path / "log")]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
 
 
 def test_threads_end_before_the_interpreter(tmp_path):

@@ -33,21 +33,34 @@ def test_a_machine_that_slept_stops_no_clock_wrongly():
     assert state.stopped == 0.0
 
 
+def let_work(pid, seconds):
+    """Wait until a process had so much of a processor, of which others take their part."""
+    process, begin = psutil.Process(pid), time.monotonic()
+    until = sum(process.cpu_times()[:2]) + seconds
+    while sum(process.cpu_times()[:2]) < until:
+        assert time.monotonic() - begin < 60
+        time.sleep(0.01)
+
+
 def test_a_sleeper_is_quiet_and_a_worker_is_not():
-    sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"])
+    sleeper = subprocess.Popen(
+        [sys.executable, "-c", "import time; print(flush=True); time.sleep(1000)"],
+        stdout=subprocess.PIPE,
+    )
     spinner = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
-        time.sleep(0.3)
+        sleeper.stdout.readline()
         quiet, busy = health.Health(sleeper.pid), health.Health(spinner.pid)
         for _ in range(8):
             for state in (quiet, busy):
                 state.look(0.1, in_task=True, stall_timeout=0.25)
-            time.sleep(0.1)
+            let_work(spinner.pid, 0.03)
         assert busy.quiet < 0.4 < quiet.quiet
         assert busy.busy > 0.7
     finally:
         for process in (sleeper, spinner):
             process.kill()
             process.wait()
+        sleeper.stdout.close()
     assert not psutil.pid_exists(sleeper.pid)
     quiet.look(0.1, in_task=True, stall_timeout=0.25)  # gone: somebody else will say so

@@ -19,6 +19,7 @@ class Watched:
         self.rng = np.random.default_rng(seed)
         self.lock = threading.Lock()
         self.live = self.peak = self.taken = 0
+        self.all_three = threading.Barrier(3, timeout=60)
 
     def jobs(self):
         for i in count():
@@ -29,6 +30,8 @@ class Watched:
         with self.lock:
             self.live += 1
             self.peak = max(self.peak, self.live)
+        if i < 3:
+            self.all_three.wait()
         time.sleep(seconds)
         with self.lock:
             self.live -= 1

@@ -39,7 +39,7 @@ def test_a_parent_that_goes_while_workers_start_is_no_error():
     with worker, kept:
         control.queue(("fork",), [worker.fileno()])
         control.flush()
-        _, said = server.communicate(timeout=30)
+        _, said = server.communicate(timeout=110)
     control.close()
     assert said == ""
     assert server.returncode == 0

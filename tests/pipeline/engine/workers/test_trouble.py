@@ -20,6 +20,10 @@ from .conftest import eventually, shm_names
 pytestmark = pytest.mark.usefixtures("clean_house")
 
 PROCESSES = ("forkserver", "spawn")
+# How workers are started makes no difference to what is seen of them.
+ONE_OF_THEM = ("forkserver", pytest.param("spawn", marks=pytest.mark.slow))
+SOON = 30.0
+"""Seconds: far below those after which a worker is given up by itself, whatever else runs."""
 
 
 def make_serve():
@@ -71,12 +75,12 @@ def ask_until_it_raises(pool):
         pool.result()
 
 
-def expect(pool, pids, error, text, seconds):
+def expect(pool, pids, error, text):
     """The error must come in time, by each call, and after everything was ended."""
     begin = time.monotonic()
     with pytest.raises(error, match=text) as caught:
         ask_until_it_raises(pool)
-    assert time.monotonic() - begin < seconds
+    assert time.monotonic() - begin < SOON
     assert not alive_of(pids)
     with pytest.raises(error):
         pool.result()
@@ -84,31 +88,29 @@ def expect(pool, pids, error, text, seconds):
     return caught.value
 
 
-@pytest.mark.parametrize("method", PROCESSES)
+@pytest.mark.parametrize("method", ONE_OF_THEM)
 def test_killed_while_idle_is_noticed_unasked(method):
     pool, pids = started(method)
     os.kill(pids[0], signal.SIGKILL)
-    assert eventually(lambda: not alive_of(pids), 2.0)
-    error = expect(
-        pool, pids, WorkerDied, r"died: SIGKILL \(probably out of memory; it last held", 0.5
-    )
+    assert eventually(lambda: not alive_of(pids))
+    error = expect(pool, pids, WorkerDied, r"died: SIGKILL \(probably out of memory; it last held")
     assert (error.pid, error.exitcode) == (pids[0], -9)
     assert "waiting for a task" in str(error)
 
 
-@pytest.mark.parametrize("method", PROCESSES)
+@pytest.mark.parametrize("method", ONE_OF_THEM)
 def test_killed_at_work_while_the_parent_waits(method):
     pool, pids = started(method)
     pool.submit("hang")
     threading.Timer(0.3, lambda: [os.kill(pid, signal.SIGKILL) for pid in pids]).start()
-    expect(pool, pids, WorkerDied, "train.*died: SIGKILL", 2.0)
+    expect(pool, pids, WorkerDied, "train.*died: SIGKILL")
 
 
-@pytest.mark.parametrize("method", PROCESSES)
+@pytest.mark.parametrize("method", ONE_OF_THEM)
 def test_os_exit_is_named(method):
     pool, pids = started(method)
     pool.submit("exit")
-    error = expect(pool, pids, WorkerDied, "it exited with code 5, although nobody", 2.0)
+    error = expect(pool, pids, WorkerDied, "it exited with code 5, although nobody")
     assert "working on task" in str(error)
     assert error.exitcode == 5
 
@@ -116,11 +118,11 @@ def test_os_exit_is_named(method):
 def test_a_crash_shows_its_stack():
     pool, pids = started("forkserver")
     pool.submit("crash")
-    error = expect(pool, pids, WorkerDied, "SIGSEGV", 4.0)
+    error = expect(pool, pids, WorkerDied, "SIGSEGV")
     assert "string_at" in str(error)
 
 
-@pytest.mark.parametrize("method", PROCESSES)
+@pytest.mark.parametrize("method", ONE_OF_THEM)
 def test_a_stopped_worker_is_named(method, monkeypatch):
     if method == "spawn":  # once is enough to wait in full
         monkeypatch.setattr("voxflow.pipeline.engine.workers.health.STOPPED_SECONDS", 0.8)
@@ -128,14 +130,14 @@ def test_a_stopped_worker_is_named(method, monkeypatch):
     os.kill(pids[1], signal.SIGSTOP)
     for _ in range(4):
         pool.submit(0)
-    error = expect(pool, pids, WorkerStalled, "is stopped", 6.0)
+    error = expect(pool, pids, WorkerStalled, "is stopped")
     assert error.pid == pids[1]
 
 
 def test_a_stuck_task_shows_where():
     pool, pids = started("forkserver", stall_timeout=1.0)
     pool.submit("hang")
-    error = expect(pool, pids, WorkerStalled, "has made no progress for .*stall_timeout=1", 4.0)
+    error = expect(pool, pids, WorkerStalled, "has made no progress for .*stall_timeout=1")
     assert "in serve" in error.stack
     assert "'hang'" in str(error)
 
@@ -146,7 +148,7 @@ def test_a_busy_task_may_take_longer_but_not_for_ever():
     pool.submit(0.8)
     assert pool.result()[0]
     pool.submit("spin")
-    expect(pool, pids, WorkerStalled, "is still busy after", 12.0)
+    expect(pool, pids, WorkerStalled, "is still busy after")
 
 
 def test_a_stuck_thread_is_named():
@@ -165,7 +167,7 @@ def test_a_dead_fork_server_is_named():
     pool, pids = started("forkserver")
     (server,) = [p for p in psutil.Process().children() if p.children()]
     server.kill()
-    expect(pool, pids, WorkerDied, "fork server", 2.0)
+    expect(pool, pids, WorkerDied, "fork server")
 
 
 def script(tmp_path, text):
@@ -211,7 +213,7 @@ def test_workers_end_with_a_killed_parent(method, stop_one, tmp_path):
         if stop_one:
             os.kill(workers[0], signal.SIGSTOP)
         parent.kill()
-    assert eventually(lambda: not alive_of(p.pid for p in everyone), 5.0)
+    assert eventually(lambda: not alive_of(p.pid for p in everyone))
     assert shm_names() <= names
     assert list(temp.iterdir()) == []
 
@@ -275,5 +277,5 @@ GUARDLESS = """
 def test_a_script_without_main_guard(method, tmp_path):
     command = script(tmp_path, GUARDLESS.format(method=method))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=110)
     assert (done.stdout, done.stderr, done.returncode) == ("once\nTrouble nine\n", "", 0)
