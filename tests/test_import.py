@@ -44,7 +44,7 @@ def fresh_import():
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=110,
         env=plain,
     )
     seconds, modules = json.loads(answer.stdout)

@@ -86,7 +86,7 @@ def test_two_of_four_workers_are_killed_and_all_blocks_are_done(cluster):
 
 def test_a_task_that_always_raises_stops_within_its_budget(cluster):
     process = scan(cluster, 2, "fail")
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=110)
     assert process.returncode != 0
     assert "RuntimeError: nothing can be made of" in errors
     assert "5 blocks in a row failed with this error" in errors

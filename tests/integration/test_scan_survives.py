@@ -89,7 +89,7 @@ def kill_at_random_moments(folder, workers, kills, rng, pause):
         for member in members:
             member.wait(timeout=60)
     process = start(folder, workers, 0.0)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=110)
     assert process.returncode == 0
     return killed, output.split()
 
@@ -99,7 +99,7 @@ def whole(tmp_path_factory):
     """The folder of a scan that was not disturbed, and the number of its blocks."""
     folder = tmp_path_factory.mktemp("whole")
     process = start(folder, 1, 0.0)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=110)
     assert process.returncode == 0
     blocks, before = output.split()
     assert before == "0"
@@ -142,7 +142,7 @@ def test_a_scan_goes_on_after_twenty_kills(whole, tmp_path, workers):
 def test_a_finished_scan_returns_at_once(whole):
     folder, blocks = whole
     process = start(folder, 2, 0.0)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=110)
     assert output.split() == [str(blocks), str(blocks)]
     begun, _ = runs(folder)
     assert set(begun.values()) == {1}
@@ -168,12 +168,12 @@ def test_an_interrupt_leaves_nothing_and_can_go_on(tmp_path, workers, kind, ever
         os.killpg(process.pid, signal.SIGINT)
     else:
         process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=110)
     assert process.returncode != 0
     _, alive = psutil.wait_procs(members, timeout=30)
     assert not alive
     process = start(tmp_path, 1, 0.0, *more)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=110)
     assert process.returncode == 0
     blocks, before = map(int, output.split())
     assert 0 < before < blocks

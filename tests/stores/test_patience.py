@@ -104,7 +104,7 @@ def test_a_request_that_nothing_comes_of_is_sent_again(tmp_path, name):
     with moody_server(tmp_path, moods) as url:
         command = [sys.executable, "-c", code, f"{url}/{name}"]
         ran = subprocess.run(
-            command, env={VARIABLE: "6"}, timeout=40, capture_output=True, text=True, check=True
+            command, env={VARIABLE: "6"}, timeout=110, capture_output=True, text=True, check=True
         )
     assert "shape (5, 9)" in ran.stdout
     assert moods.asked.count(moods.asked[0]) >= 2
@@ -121,7 +121,7 @@ def test_a_process_ends_while_a_server_hangs(tmp_path, name):
     with moody_server(tmp_path, moods) as url:
         command = [sys.executable, "-c", code, f"{url}/{name}"]
         ran = subprocess.run(
-            command, env={VARIABLE: "1"}, timeout=40, capture_output=True, text=True, check=True
+            command, env={VARIABLE: "1"}, timeout=110, capture_output=True, text=True, check=True
         )
     assert ran.stdout == "lost\n"
 

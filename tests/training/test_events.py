@@ -163,7 +163,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_after_a_kill_all_is_there(tmp_path):
-    done = subprocess.run([sys.executable, "-c", KILLED, tmp_path], timeout=60)
+    done = subprocess.run([sys.executable, "-c", KILLED, tmp_path], timeout=110)
     assert done.returncode == -signal.SIGKILL
     assert losses(tmp_path) == [(step, step / 7) for step in range(1, 1001)]
     EventLog(tmp_path).close()  # nobody has it any more
