@@ -71,6 +71,38 @@ def test_locks_hold_off_other_processes():
     assert run_forked(lambda: arena.try_lock(place + 4))
 
 
+def handles():
+    """How many files this process has open (Linux)."""
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts the open files that Linux lists")
+def test_what_nobody_has_is_closed_but_not_while_a_lock_is_held():
+    arena = Arena(0)
+    place, before = arena.allocate(PAGE), handles()
+    with arena.locked(place):
+        for _ in range(20):
+            arena.map(arena.allocate(PAGE), PAGE)
+        assert handles() == before + 20
+        assert not run_forked(lambda: arena.try_lock(place))
+    assert handles() == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts the open files that Linux lists")
+def test_what_is_looked_at_stays_open():
+    arena = Arena(0)
+    place, before = arena.allocate(PAGE), handles()
+    seen = arena.map(place, PAGE).bytes
+    assert arena.try_lock(place)
+    arena.unlock(place)
+    seen[:] = 3
+    assert (seen == 3).all()
+    assert handles() == before + 1
+    del seen
+    arena.account(0)
+    assert handles() == before
+
+
 def test_members_that_have_nothing_are_asked_no_further():
     class Poor:
         asked = 0

@@ -4,6 +4,7 @@ import itertools
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -206,6 +207,16 @@ def test_memory_is_given_back_with_the_dataset(counted):
     del dataset
     assert arena.used == 0
     assert memory_of(arena) <= 4 * 4096
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts the open files that Linux lists")
+def test_datasets_that_are_gone_keep_no_files_open(counted):
+    arena = Arena(1 << 24)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(10):
+        check(CachedDataset(counted, arena), ())
+    # Those of the last one are closed when the next one comes.
+    assert len(os.listdir("/proc/self/fd")) <= before + 2
 
 
 # -- several readers ----------------------------------------------------------------------------

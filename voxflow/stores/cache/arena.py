@@ -82,7 +82,8 @@ class Arena:
     """Shared memory from which ranges are taken, and a budget for what may be forgotten again.
 
     Bytes of its file stand for what is locked, between processes; threads of one process have to
-    see to themselves. A lock is gone when its process is.
+    see to themselves. A lock is gone when its process is. All locks of a process are gone when it
+    closes any descriptor of the file, as each map has one: so maps are closed while it holds none.
 
     Parameters
     ----------
@@ -104,14 +105,21 @@ class Arena:
         self._numbers[_TOP] = PAGE
 
     def _setup(self) -> None:
-        self._maps: list[mmap.mmap] = []
-        self._lock = threading.RLock()
+        self._unused: list[mmap.mmap] = []
+        self._nobody()
         self._members: weakref.WeakSet[Any] = weakref.WeakSet()
         self._limits: list[int] = []
         self.pool: ChunkPool | None = None
         self._alone = 0
-        self._numbers = self.map(0, PAGE).bytes.view(np.int64)
+        self._first = self.map(0, PAGE)
+        self._numbers = self._first.bytes.view(np.int64)
         _arenas.add(self)
+
+    def _nobody(self) -> None:
+        # What threads of this process do. After a fork they are not here any more.
+        self._lock = threading.RLock()
+        self._counting = threading.RLock()
+        self._held = 0
 
     def __getstate__(self) -> dict[str, Any]:
         return {"budget": self.room, "_memory": self._memory}
@@ -132,12 +140,22 @@ class Arena:
         return begin
 
     def map(self, begin: int, nbytes: int) -> Range:
-        """A range, in this process."""
+        """A range, in this process, until nobody has it."""
         size = max(PAGE, -(-nbytes // PAGE) * PAGE)
         view = mmap.mmap(self._memory.fd, size, offset=begin)
-        # Closing a map would drop all locks that this process has on the file: they stay.
-        self._maps.append(view)
-        return Range(begin, view, nbytes, self._memory)
+        found = Range(begin, view, nbytes, self._memory)
+        # Whoever comes to be asked in any thread at any time may only take note of it.
+        weakref.finalize(found, self._unused.append, view).atexit = False
+        return found
+
+    def _close_unused(self) -> None:
+        """Close maps that nobody has any more; while no lock is held, and none is taken."""
+        for _ in range(len(self._unused)):
+            view = self._unused.pop(0)
+            try:
+                view.close()
+            except BufferError:  # somebody looks at a part of it still
+                self._unused.append(view)
 
     # -- the budget -------------------------------------------------------------------------------
 
@@ -234,6 +252,7 @@ class Arena:
         Two threads that hold the same byte have one lock, which the first of them lets go of.
         """
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        self._count(1)
         while True:
             try:
                 fcntl.lockf(self._memory.fd, kind, count, place)
@@ -242,14 +261,17 @@ class Arena:
                 # Threads of two processes that each wait for one of the other look like a
                 # deadlock to the system, which does not tell them apart.
                 if error.errno != errno.EDEADLK:
+                    self._count(-1)
                     raise
             time.sleep(0.001)
 
     def try_lock(self, place: int) -> bool:
         """Hold a byte alone, if that can be had at once."""
+        self._count(1)
         try:
             fcntl.lockf(self._memory.fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
         except OSError as error:
+            self._count(-1)
             if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
                 return False
             raise
@@ -258,15 +280,23 @@ class Arena:
     def unlock(self, place: int, count: int = 1) -> None:
         """Let go of bytes."""
         fcntl.lockf(self._memory.fd, fcntl.LOCK_UN, count, place)
+        self._count(-1)
+
+    def _count(self, more: int) -> None:
+        """Count the locks that are held or waited for."""
+        with self._counting:
+            self._held += more
+            if not self._held and self._unused:
+                self._close_unused()
 
 
 _arenas: weakref.WeakSet[Arena] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
-    # Whoever held it is not here. The bytes of the file are the parent's alone anyway.
+    # The bytes of the file are the parent's alone.
     for arena in list(_arenas):
-        arena._lock = threading.RLock()
+        arena._nobody()
 
 
 if hasattr(os, "register_at_fork"):

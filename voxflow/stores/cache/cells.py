@@ -52,10 +52,11 @@ class Cells:
         self._setup()
 
     def _setup(self) -> None:
-        marks = self.arena.map(self._place[0], 16 * self.count)
+        self._table = self.arena.map(self._place[0], 16 * self.count)
         # Number of the chunk, plus one; and whether it was read since somebody looked.
-        self.marks: NDArray[np.int64] = marks.bytes.view(np.int64)[: self.count]
-        self._touched: NDArray[np.int64] = marks.bytes.view(np.int64)[self.count :]
+        marks, touched = self._table.bytes.view(np.int64).reshape(2, self.count)
+        self.marks: NDArray[np.int64] = marks
+        self._touched: NDArray[np.int64] = touched
         self._cells = self.arena.map(self._place[1], self.nbytes * self.count)
         self._hand = 0
         self._nobody()
