@@ -142,6 +142,17 @@ def test_a_table_grows_by_rows_and_columns(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["table.csv"]
 
 
+def test_what_comes_later_of_a_step_goes_into_its_row(tmp_path):
+    table = CsvLogger(tmp_path / "t.csv")
+    for step, values in ((1, {"a": 1.0}), (1, {"b": 2.0}), (2, {"b": 3.0}), (2, {"a": 4.0})):
+        table.log_scalars(step, values)
+    assert table.path.read_text().splitlines() == ["step,a,b", "1,1.0,2.0", "2,4.0,3.0"]
+    again = CsvLogger(table.path, step=2)
+    again.log_scalars(3, {"a": 5.0})
+    again.log_scalars(3, {"b": 6.0})
+    assert table.path.read_text().splitlines()[2:] == ["2,4.0,3.0", "3,5.0,6.0"]
+
+
 def test_a_table_of_some_numbers(tmp_path):
     path = tmp_path / "table.csv"
     logger = CsvLogger(path, ["val", "loss"])

@@ -78,6 +78,22 @@ def test_a_file_of_the_same_second_is_read_in_its_turn(tmp_path, monkeypatch):
     assert [s.step for s in read(tmp_path).Scalars("loss")] == [1, 2, 3, 4, 5, 6]
 
 
+def test_what_hooks_record_is_in_the_table_and_tensorboard(tmp_path):
+    class Counts:
+        def after_step(self, session, step):
+            session.record({"counted": np.int64(step.number), "said": "text", "flag": True})
+
+    counted = {"hooks": [Counts(), Recorder(), Counts()], "run_dir": tmp_path}
+    session(stop_after=2, **counted).run()
+    session(stop_after=3, **counted).run()
+    board = read(tmp_path / "tensorboard")
+    assert {(s.step, s.value) for s in board.Scalars("counted")} == {(1, 1), (2, 2), (3, 3)}
+    assert not {"said", "flag", "seed"} & {*board.Tags()["scalars"]}
+    table = rows(tmp_path / "history.csv")
+    assert [(row["step"], row["counted"]) for row in table] == [(n, f"{n}.0") for n in "123"]
+    assert all(row["loss"] and row["lr"] for row in table)
+
+
 class Service:
     def __init__(self, fails=True):
         self.fails = fails

@@ -191,21 +191,30 @@ class CsvLogger:
         self.path = Path(path)
         self._names = None if names is None else list(names)
         self._columns = ["step", *(self._names or ())]
+        self._last: dict[str, Any] = {}
+        self._begins = 0  # of the last row, in the file
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.exists():
             self._write_anew([row for row in self._rows() if int(row["step"]) <= step])
 
     def log_scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Write the row of a step."""
+        """Write the row of a step; what comes later of the same step goes into that row."""
         row = {n: v for n, v in values.items() if self._names is None or n in self._names}
         if not row:
             return
+        there = self.path.exists()
+        known = self._last if there and self._last.get("step") == step else {}
         new = [name for name in row if name not in self._columns]
-        if new or not self.path.exists():
+        if new or not there:
             self._columns += new
-            self._write_anew(self._rows() if self.path.exists() else [])
+            rows = self._rows() if there else []
+            self._write_anew(rows[:-1] if known else rows)
+        elif known:
+            os.truncate(self.path, self._begins)
+        self._last = {**known, "step": step, **row}
         with self.path.open("a", newline="") as file:
-            csv.DictWriter(file, self._columns).writerow({"step": step, **row})
+            self._begins = file.tell()
+            csv.DictWriter(file, self._columns).writerow(self._last)
 
     def close(self) -> None:
         """Nothing is open between rows."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ logger = logging.getLogger(__name__)
 class Recorder:
     """Hands numbers, pictures and histograms of a training to loggers: a hook of a session.
 
-    A logger that fails is told, here and in the log of the run, and left out from then on. Where a
+    Numbers are all that is recorded in the session's log, by whomever. A logger that fails is told, here and in the log of the run, and left out from then on. Where a
     run goes on, tables and TensorBoard drop what they have of later steps.
 
     Parameters
@@ -75,6 +76,8 @@ class Recorder:
         self.more = list(more)
         self.tensorboard_folder = tensorboard_folder
         self._loggers = Loggers()
+        self._heard: deque[tuple[int, dict[str, float]]] = deque()
+        self._open = False
         self._drawn = False
 
     def begin(self, session: Session) -> None:
@@ -83,7 +86,7 @@ class Recorder:
         for name, make in self._makers(session).items():
             one = session.hooks.guarded(self, f"open {name}", make)
             made += [] if one is None else [one]
-        self._loggers = Loggers(made)
+        self._loggers, self._open = Loggers(made), True
 
     def _makers(self, session: Session) -> dict[str, Callable[[], ScalarLogger]]:
         if session.run_dir is None:
@@ -100,11 +103,11 @@ class Recorder:
     def after_step(self, session: Session, step: StepResult) -> None:
         """Hand on the numbers of a step, and what else is due."""
         if step.number == 1:
-            # What was measured before the first step.
+            # What hooks before this one measured before the first step.
             early = {n: v for n, v in session.metrics.items() if n not in step.metrics}
-            if early:
-                self._loggers.log_scalars(0, early)
-        self._loggers.log_scalars(step.number, {**step.metrics, **learning_rate(session)})
+            self._heard.appendleft((0, early))
+        self._heard.append((step.number, learning_rate(session)))
+        self._hand_on()
         if self.graph and not self._drawn:
             self._drawn = True
             self._log_graph(session, step)
@@ -114,12 +117,30 @@ class Recorder:
             self._loggers.log_histograms(step.number, values)
         self._tell(session)
 
+    def recorded(self, session: Session, values: Mapping[str, Any]) -> None:
+        """Keep numbers for the next time. From any thread."""
+        plain = {n: v.tolist() if hasattr(v, "tolist") else v for n, v in values.items()}
+        numbers = {n: float(v) for n, v in plain.items() if type(v) in (int, float)}
+        if numbers and self._open:
+            self._heard.append((session.step, numbers))
+
+    def _hand_on(self) -> None:
+        rows: dict[int, dict[str, float]] = {}
+        while self._heard:
+            number, values = self._heard.popleft()
+            rows.setdefault(number, {}).update(values)
+        for number, row in sorted(rows.items()):
+            if row:
+                self._loggers.log_scalars(number, row)
+
     def log_images(self, step: int, images: Mapping[str, NDArray[np.uint8]]) -> None:
         """Hand on pictures: pixels of the shape (height, width, 3) by name. From any thread."""
         self._loggers.log_images(step, images)
 
     def end(self, session: Session) -> None:
         """Close all."""
+        self._open = False
+        self._hand_on()
         self._loggers.close()
         self._tell(session)
 

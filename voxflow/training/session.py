@@ -77,7 +77,8 @@ class Session:
     hooks
         What is to be done around steps: objects with some of the methods ``check(session)``,
         ``begin(session)``, ``after_step(session, step)`` (with a `StepResult`), ``end(session)``,
-        ``state_dict()``, ``load_state_dict(state)``. One that fails is logged, and the training
+        ``state_dict()``, ``load_state_dict(state)``, and ``recorded(session, values)``, which is
+        told, from any thread, what is recorded in the log. One that fails is logged, and the training
         goes on; but what ``check`` raises is raised, before anything begins.
     run_dir
         Where the log and the checkpoints go; None: nowhere. A training that has checkpoints there
@@ -283,6 +284,7 @@ class Session:
             self._log_failed = True
         else:
             self._log_failed = False
+        self.hooks.call("recorded", self, values)
 
     def load(self, path: str | Path, mode: Mode = "strict") -> LoadReport:
         """Take the weights of a checkpoint, and nothing else: a warm start.
