@@ -75,7 +75,7 @@ def test_what_cannot_be_drawn_is_said():
         ("GT_AFFS", np.float32, {}, "affinities"),
         ("ANY", np.uint8, {"kind": Affinities([(1, 0), (0, 1)])}, "affinities"),
         ("AFFS_WEIGHTS", np.float32, {}, "rgb"),
-        ("ANY", np.float32, {"kind": Vectors()}, "rgb"),
+        ("ANY", np.float32, {"kind": Vectors()}, "vectors"),
         ("AFFINE", np.float32, {"voxel_size": (1, 1, 1)}, "image"),
         ("LOSS_WEIGHTS", np.float32, {}, "weights"),
     ],

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from voxflow.training import RunDir, UnknownTarget, make_session, read_events, train
+from voxflow.training import Regression, RunDir, UnknownTarget, make_session, read_events, train
 from voxflow.training.config import load_config
 from voxflow.training.run_dir import NoRunDir, RunDirTaken
 
@@ -91,6 +91,14 @@ def test_training_data_are_evaluated_as_well(toy, tmp_path):
     train(load(toy, "validation.training=true", "stop.steps=1"), run_dir=tmp_path / "run")
     (found,) = read_events(tmp_path / "run", ["training.loss"])
     assert found.step == 0
+
+
+def test_values_are_drawn_against_targets_if_that_is_asked(toy):
+    for asked, count in (("log.regression.steps=2", 1), ("log.csv=false", 0)):
+        hooks = [*make_session(load(toy, asked).config).hooks]
+        found = [hook for hook in hooks if isinstance(hook, Regression)]
+        assert [hook.every.steps for hook in found] == [2] * count
+        assert all(hook.images in hooks for hook in found)
 
 
 def test_options_of_a_step_and_rules_reach_the_session(toy):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from voxflow.pictures.layer import layer_of
+from voxflow.pictures.layer import Layer, layer_of
 from voxflow.pictures.png import save_picture
 from voxflow.pictures.sheet import describe_values, draw_sheet
 from voxflow.pipeline.data import Array, Batch
@@ -50,7 +50,8 @@ def batch_picture(
         The PNG to write; its folder is made. None: none is written.
     styles
         How arrays are shown, by their keys or names: see `Layer`. Others are guessed: see
-        `guess_style`.
+        `guess_style`. "vectors" of an array without a place, which has a component for each axis of
+        space in its last axis, are one arrow from the middle of each sample.
     stacked, samples, sections, channels, overlays, size
         As for `draw_sheet`.
     title
@@ -66,7 +67,7 @@ def batch_picture(
     ModuleNotFoundError
         If Pillow is not installed.
     ValueError
-        If no array has axes of space.
+        If no array has axes of space, or what is to be an arrow is none.
     OSError
         If it cannot be written.
 
@@ -89,6 +90,9 @@ def batch_picture(
         raise ValueError(
             f"there is nothing to draw: of {', '.join(named) or 'no arrays'} none has voxels"
         )
+    for name, array in named.items():
+        if name not in layers and given.get(name) == "vectors":
+            layers[name] = _one_arrow(name, array, next(iter(layers.values())))
     notes = [f"{n}: {describe_values(a.view)}" for n, a in named.items() if n not in layers]
     sheet = draw_sheet(
         [(title, list(layers.values()))],
@@ -104,3 +108,16 @@ def batch_picture(
     if path is not None:
         save_picture(pixels, path)
     return pixels
+
+
+def _one_arrow(name: str, array: Array, first: Layer) -> Layer:
+    """An array without a place as one voxel over all that the first one holds."""
+    data, dims = array.view, len(first.extent)
+    if data.ndim == 0 or data.shape[-1] != dims:
+        raise ValueError(
+            f"{name} cannot be drawn as an arrow: it has the shape {tuple(data.shape)}, and would "
+            f"need a last axis of {dims} for the axes of space"
+        )
+    size = tuple(n * v for n, v in zip(first.extent, first.voxel_size, strict=True))
+    voxel = np.reshape(data, (*data.shape, *(1,) * dims))
+    return Layer(name, voxel, size, first.offset, "vectors")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Style", "coloured", "overlay", "value_range"]
 
-Style = Literal["image", "rgb", "labels", "affinities", "mask", "weights"]
+Style = Literal["image", "rgb", "labels", "affinities", "mask", "weights", "vectors"]
 """How an array is shown."""
 
 IN_COLOUR = ("rgb", "affinities")
@@ -38,7 +38,7 @@ def value_range(data: NDArray[Any], style: Style, clipped: float = 0.5) -> Range
     style
         "image": nearly all values, so that a few that are far away do not hide the others.
         "rgb" and "affinities": from 0 to 1 where all values lie there, of uint8 to 255; else as
-        of an image. "weights": from 0 to the largest.
+        of an image. "weights": from 0 to the largest. "vectors": from 0 to the largest component.
     clipped
         Percent of values at either end that are left out.
 
@@ -56,6 +56,8 @@ def value_range(data: NDArray[Any], style: Style, clipped: float = 0.5) -> Range
     if not seen.size:
         return 0.0, 1.0
     least, most = float(seen.min()), float(seen.max())
+    if style == "vectors":
+        return 0.0, max(-least, most)
     if style == "weights":
         return min(0.0, least), most
     if style in IN_COLOUR and least >= 0 and most <= 1:
@@ -71,7 +73,8 @@ def coloured(values: NDArray[Any], style: Style, limits: Range) -> Pixels:
     ----------
     values
         Shape (height, width); for "rgb" and "affinities" (channels, height, width), of which the
-        first three are red, green and blue. Of complex ones, the magnitude.
+        first three are red, green and blue, and for "vectors", of which the length is shown. Of
+        complex ones, the magnitude.
     style
         How.
     limits
@@ -91,6 +94,8 @@ def coloured(values: NDArray[Any], style: Style, limits: Range) -> Pixels:
         return colours_of_ids(values)
     if style == "mask":
         return np.repeat(np.where(values != 0, 255, 0).astype(np.uint8)[..., None], 3, axis=-1)
+    if style == "vectors":
+        return coloured(np.sqrt((values.astype(np.float64) ** 2).sum(axis=0)), "image", limits)
     low, high = limits
     span = high - low if high > low else 1.0
     parts = np.clip((_real(values) - low) / span, 0, 1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from voxflow.pictures.colours import IN_COLOUR, Style, coloured, value_range
-from voxflow.pipeline.data.kinds import Affinities
+from voxflow.pipeline.data.kinds import Affinities, Vectors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,7 +35,8 @@ class Layer:
     style
         How it is shown. "image": each channel in grey, three of uint8 as red, green and blue.
         "rgb" and "affinities": the first three channels as red, green and blue. "labels", "mask"
-        and "weights": ids, what is not 0, and values from black over red to white.
+        and "weights": ids, what is not 0, and values from black over red to white. "vectors": a
+        component for each axis of space, as grey for the length; a sheet has arrows over it.
     unit
         Of world positions, as "nm"; empty if it is not known.
     factors
@@ -120,6 +121,8 @@ def guess_style(name: str, array: Array) -> Style:
     is_weight = "WEIGHT" in name or "SCALE" in name
     if isinstance(spec.kind, Affinities) or ("AFF" in name and len(array.shape) > _dims(array)):
         return "rgb" if is_weight else "affinities"
+    if isinstance(spec.kind, Vectors):
+        return "vectors"
     if spec.kind is not None:
         return "rgb"
     if kind in "iu":
@@ -187,6 +190,6 @@ def section(
     style = "rgb" if layer.style == "image" and len(data) > 2 else layer.style
     if limits is None:
         limits = value_range(layer.data, style)
-    if style in IN_COLOUR and len(data) > 1:
+    if style == "vectors" or (style in IN_COLOUR and len(data) > 1):
         return coloured(data, style, limits)
     return coloured(data[0], "image" if style in IN_COLOUR else style, limits)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from voxflow.pictures.arrows import SPACING, draw_arrows
 from voxflow.pictures.colours import IN_COLOUR, Style, coloured, value_range
 
 if TYPE_CHECKING:
@@ -102,7 +103,27 @@ class Window:
             blocks = pixels.reshape(height, times, width, times, 3)
             pixels = np.rint(blocks.mean(axis=(1, 3))).astype(np.uint8)
             there = np.any(there.reshape(height, times, width, times), axis=(1, 3))
+        if placed.style == "vectors" and values.size:
+            pixels = self._with_arrows(pixels, values, placed)
         return pixels, there
+
+    def _with_arrows(self, pixels: Pixels, values: NDArray[Any], placed: Placed) -> Pixels:
+        """Arrows of some voxels, from their middle."""
+        each = [size / self.pixel for size in placed.voxel_size[-2:]]  # pixels for a voxel
+        steps = [max(1, math.ceil(SPACING / n)) for n in each]
+        rows, columns = (
+            np.arange(s // 2, n, s) for s, n in zip(steps, values.shape[1:], strict=True)
+        )
+        corner = [(o - b) / self.pixel for o, b in zip(placed.offset[-2:], self.begin, strict=True)]
+        middles = [
+            c + (index + 0.5) * n for c, index, n in zip(corner, (rows, columns), each, strict=True)
+        ]
+        starts = np.stack(np.meshgrid(*middles, indexing="ij"), axis=-1).reshape(-1, 2)
+        chosen = values[-2:, rows[:, None], columns[None, :]].reshape(len(values[-2:]), -1)
+        vectors = np.zeros(starts.shape)
+        vectors[:, 2 - len(chosen) :] = chosen.T
+        apart = min(min(s * n for s, n in zip(steps, each, strict=True)), max(self.shape) / 2)
+        return draw_arrows(pixels // 2, starts, vectors * (apart / (placed.limits[1] or 1.0)))
 
     def _voxels(
         self, placed: Placed, axis: int, times: int

@@ -48,7 +48,9 @@ def draw_sheet(
     All panels of a batch show the same region of the world; where an array has no voxels, they are
     dark grey. An array that lies elsewhere is shown from the corner of the first one, and its head
     says so. Of a volume, the sections around the middle of what all arrays have are shown, along
-    its last two axes. Above each column is what the array is: its name, shape, type and range.
+    its last two axes. Vectors are arrows in these two axes, all to one scale, which is not that of
+    the world: the longest component is as long as arrows are apart. Above each column is what the
+    array is: its name, shape, type and range.
 
     Parameters
     ----------
@@ -193,6 +195,8 @@ def _base(placed: Sequence[Placed]) -> int | None:
 
 def _channels(placed: Placed, plane: NDArray[Any], channels: int) -> list[tuple[str, NDArray[Any]]]:
     """What is drawn of a section for itself, with its place among the channels."""
+    if placed.style == "vectors":
+        return [("", plane[: len(placed.layer.extent)])]
     if placed.style in IN_COLOUR:
         return [(f" [:{min(3, len(plane))}]" if len(plane) > 3 else "", plane[:3])]
     names = [f" [{c}]" if len(plane) > 1 else "" for c in range(len(plane))]

@@ -30,6 +30,7 @@ from .curves import (
     to_csv,
 )
 from .described import describe_model
+from .dump import dump_batch
 from .events import Event, EventLog, read_events
 from .improvement import Improvement
 from .keeping import Keeper, load_newest_checkpoint
@@ -47,6 +48,7 @@ from .plotting import Plots
 from .previews import PreviewRegion, Previews
 from .recorder import Recorder
 from .region_validation import RegionValidation
+from .regression import Regression
 from .result import RunReport, StepResult
 from .run_dir import NoRunDir, RunDir, RunDirTaken
 from .run_evaluation import evaluate_run, RunEvaluation
@@ -85,6 +87,7 @@ __all__ = [
     "CsvLogger",
     "Decay",
     "describe_model",
+    "dump_batch",
     "EarlyStopping",
     "ema",
     "evaluate_run",
@@ -119,6 +122,7 @@ __all__ = [
     "read_events",
     "Recorder",
     "RegionValidation",
+    "Regression",
     "Reply",
     "RunDir",
     "RunDirTaken",

@@ -22,9 +22,9 @@ class Hooks:
 
     A hook is any object with some of the methods ``check(session)``, ``begin(session)``,
     ``after_step(session, step)``, ``end(session)``, ``recorded(session, values)``,
-    ``state_dict()``, ``load_state_dict(state)``. What it raises is logged, the first time with its
-    traceback as an event, and the training goes on; but what ``check`` raises is raised, before
-    anything has begun.
+    ``after_loss(session, given, kind)``, ``state_dict()``, ``load_state_dict(state)``. What it
+    raises is logged, the first time with its traceback as an event, and the training goes on; but
+    what ``check`` raises is raised, before anything has begun.
 
     Parameters
     ----------

@@ -24,6 +24,7 @@ from voxflow.training.plateau import Plateau
 from voxflow.training.plotting import Plots
 from voxflow.training.previews import Previews
 from voxflow.training.recorder import Recorder
+from voxflow.training.regression import Regression
 from voxflow.training.run_dir import RunDir
 from voxflow.training.run_log import log_to
 from voxflow.training.scheduled import Scheduled
@@ -188,6 +189,8 @@ def _watching(config: Config, feed: Feed, model: Any) -> list[Any]:
         sections=previews.max_sections,
     )
     watching: list[Any] = [recorder, Status(_due(log.every), quiet=not log.status), pictures]
+    if log.regression is not None:
+        watching.append(Regression(every=_due(log.regression), images=recorder))
     if config.snapshots is not None:
         watching.append(Snapshots(_due(config.snapshots.every)))
     if log.plots:

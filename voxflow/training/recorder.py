@@ -36,8 +36,9 @@ logger = logging.getLogger(__name__)
 class Recorder:
     """Hands numbers, pictures and histograms of a training to loggers: a hook of a session.
 
-    Numbers are all that is recorded in the session's log, by whomever. A logger that fails is told, here and in the log of the run, and left out from then on. Where a
-    run goes on, tables and TensorBoard drop what they have of later steps.
+    Numbers are all that is recorded in the session's log, by whomever. A logger that fails is told,
+    here and in the log of the run, and left out from then on. Where a run goes on, tables and
+    TensorBoard drop what they have of later steps.
 
     Parameters
     ----------

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from voxflow.pipeline.data import BatchRequest
     from voxflow.torch.averages import Averages
+    from voxflow.torch.calls import Name
     from voxflow.torch.forward import Forward
 
 __all__ = ["RegionValidation"]
@@ -78,9 +79,21 @@ class RegionValidation(Validation):
         return nullcontext()
 
     def evaluate(
-        self, forward: Forward, model: torch.nn.Module, loss: Any, averages: Averages | None = None
+        self,
+        forward: Forward,
+        model: torch.nn.Module,
+        loss: Any,
+        averages: Averages | None = None,
+        seen: Callable[[Mapping[Name, torch.Tensor]], None] | None = None,
     ) -> dict[str, float]:
         """Predict the region, and evaluate it.
+
+        Parameters
+        ----------
+        forward, model, loss, averages
+            Of the training.
+        seen
+            Is told what the loss was given.
 
         Returns
         -------
@@ -105,6 +118,8 @@ class RegionValidation(Validation):
             values = {
                 n: to_tensor(batch[k], forward.device) for n, k in forward.loss_inputs.items()
             }
+            if seen is not None:
+                seen(values)
             positional, named = arguments(values)
             found = {"loss": float(loss(*positional, **named))}
             for name, what in self.metrics.items():

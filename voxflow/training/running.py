@@ -227,6 +227,8 @@ class Run:
         if stepped.error is not None:
             self._tell_of(stepped.error, str(stepped.action), session.step)
         values = {"loss": stepped.loss, **stepped.metrics}
+        if stepped.last is not None:
+            session._tell_of_loss("training", stepped.last.loss_inputs)
         metrics = {**values, **self._validated()}
         session.record(metrics)
         session.metrics = {**session.metrics, **metrics}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from voxflow.pipeline.data import Batch, BatchRequest, RunPosition
+    from voxflow.torch.calls import Name
     from voxflow.torch.step_options import StepOptions
     from voxflow.torch.warm_start import LoadReport, Mode
     from voxflow.training.arguments import Names
@@ -77,9 +79,11 @@ class Session:
     hooks
         What is to be done around steps: objects with some of the methods ``check(session)``,
         ``begin(session)``, ``after_step(session, step)`` (with a `StepResult`), ``end(session)``,
-        ``state_dict()``, ``load_state_dict(state)``, and ``recorded(session, values)``, which is
-        told, from any thread, what is recorded in the log. One that fails is logged, and the training
-        goes on; but what ``check`` raises is raised, before anything begins.
+        ``state_dict()``, ``load_state_dict(state)``; ``recorded(session, values)``, which is told,
+        from any thread, what is recorded in the log; ``after_loss(session, given, kind)``, which is
+        told what the loss was given, tensors by position or name: for the last batch of a step, of
+        the kind "training", and for each batch of the "validation". One that fails is logged, and
+        the training goes on; but what ``check`` raises is raised, before anything begins.
     run_dir
         Where the log and the checkpoints go; None: nowhere. A training that has checkpoints there
         goes on from the newest.
@@ -339,7 +343,12 @@ class Session:
         dict[str, float]
             By name: ``"loss"``, and the metrics.
         """
-        return validation.evaluate(self._forward, self.model, self.loss, self._step.averages)
+        seen = partial(self._tell_of_loss, "validation") if validation is self.validation else None
+        averages = self._step.averages
+        return validation.evaluate(self._forward, self.model, self.loss, averages, seen)
+
+    def _tell_of_loss(self, kind: str, given: Mapping[Name, torch.Tensor]) -> None:
+        self.hooks.call("after_loss", self, given, kind)
 
     def validate(self) -> dict[str, float]:
         """Evaluate the validation now, between two steps of a run. Stop rules do not see it.

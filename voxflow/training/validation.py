@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from voxflow.pipeline.data import BatchRequest
     from voxflow.torch.averages import Averages
+    from voxflow.torch.calls import Name
     from voxflow.torch.forward import Forward
 
 
@@ -79,9 +80,21 @@ class Validation:
         return build(self.pipeline, seed=self.seed)
 
     def evaluate(
-        self, forward: Forward, model: torch.nn.Module, loss: Any, averages: Averages | None = None
+        self,
+        forward: Forward,
+        model: torch.nn.Module,
+        loss: Any,
+        averages: Averages | None = None,
+        seen: Callable[[Mapping[Name, torch.Tensor]], None] | None = None,
     ) -> dict[str, float]:
         """Evaluate a model, while it is `opened`.
+
+        Parameters
+        ----------
+        forward, model, loss, averages
+            Of the training.
+        seen
+            Is told, for each batch, what the loss was given.
 
         Returns
         -------
@@ -103,6 +116,8 @@ class Validation:
                     passed = forward(model, loss, batch)
                 positional, named = arguments(passed.loss_inputs)
                 losses.add(passed.loss)
+                if seen is not None:
+                    seen(passed.loss_inputs)
                 for one in found.values():
                     one.add(*positional, **named)
         return {"loss": losses.result(), **{name: one.result() for name, one in found.items()}}

@@ -340,6 +340,9 @@ class LogSection(Section):
     coverage: bool = option(
         True, "Whether it is counted which parts of the sources and which classes are seen."
     )
+    regression: EverySection | None = option(
+        None, "When predicted values are drawn against their targets; null: never."
+    )
     histograms: EverySection | None = option(
         None, "When TensorBoard gets histograms of the weights; null: never."
     )
