@@ -54,7 +54,7 @@ def runs(folder):
 
 def wait_for_lines(folder, count):
     """Wait until so much was begun and made."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 100
     log = folder / "runs"
     while not log.exists() or len(log.read_text().splitlines()) < count:
         assert time.monotonic() < end

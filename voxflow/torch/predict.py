@@ -12,7 +12,7 @@ import torch
 from voxflow.nodes.flow.model_outputs import made_array, output_spec
 from voxflow.pipeline.data import ArrayKey, ArraySpec, Batch, BatchRequest
 from voxflow.pipeline.engine import BatchFilter
-from voxflow.pipeline.geometry import Coordinate
+from voxflow.pipeline.geometry import Coordinate, Roi
 from voxflow.torch.calls import Name, arguments, checked_arguments, checked_names
 from voxflow.torch.checkpoint import load_checkpoint
 from voxflow.torch.devices import check_device
@@ -63,6 +63,12 @@ class Predict(BatchFilter):
         number for each axis. With it, outputs are provided wherever the inputs are, less the
         context, and the inputs need not be in the request. For networks of `voxflow.models` and any
         others it is ``analyse(model).context * voxel_size``.
+    step
+        How far apart blocks have to lie to agree, in a network with poolings: world units, one
+        number for each axis; ``analyse(model).output_step * voxel_size``. With it, the model makes
+        whole steps, counted from where outputs begin to be provided, and what was not asked for is
+        cut off. So a block has the values of the whole, wherever it lies. Outputs are provided in
+        whole steps only: pad the inputs by `context` and one step. Needs `context`.
     symmetries
         Mirrors and transpositions of the inputs (`voxflow.ops.symmetries.symmetries`). The model
         answers to each, the answers are put straight by the `kind` of the outputs, and merged.
@@ -111,6 +117,7 @@ class Predict(BatchFilter):
         spawn_subprocess: bool = False,
         *,
         context: Iterable[Any] | None = None,
+        step: Iterable[Any] | None = None,
         symmetries: Iterable[Symmetry] | None = None,
         merge: Literal["mean", "max"] = "mean",
         autocast: Literal["bfloat16", "float16"] | None = None,
@@ -124,6 +131,7 @@ class Predict(BatchFilter):
         self.checkpoint = checkpoint
         self.device = device
         self.context = None if context is None else Coordinate(context)
+        self.step = None if step is None else Coordinate(step)
         self.symmetries = None if symmetries is None else list(symmetries)
         self.merge = merge
         self.autocast = autocast
@@ -143,6 +151,10 @@ class Predict(BatchFilter):
             raise ValueError(f"blocks_per_pass is at least 1, got {self.blocks_per_pass}")
         if self.symmetries is not None and self.context is None:
             raise ValueError("symmetries turn blocks about their middle: give context=... as well")
+        if self.step is not None and self.context is None:
+            raise ValueError("a step is counted from where outputs begin: give context=... as well")
+        if self.step is not None and not all(n is not None and n > 0 for n in self.step):
+            raise ValueError(f"step is positive along each axis, got {self.step}")
         named = [name for name in self.outputs if not str(name).isdecimal()]
         if self.compile is not None and named:
             raise ValueError(
@@ -168,6 +180,7 @@ class Predict(BatchFilter):
         self._turn(specs)
         for name, key in self.outputs.items():
             spec = specs[name]
+            self._check_step(key, spec.voxel_size)
             if spec.roi is None and self.reach is not None:
                 spec.roi = self._covered(inputs, spec.voxel_size)
             self.provides(key, spec)
@@ -210,6 +223,15 @@ class Predict(BatchFilter):
                     "world units"
                 )
 
+    def _check_step(self, key: ArrayKey, grid: Coordinate | None) -> None:
+        if self.step is None or grid is None:
+            return
+        if self.step.dims != grid.dims or not self.step.is_multiple_of(grid):
+            raise ValueError(
+                f"{self.name()}: step={self.step} has to be a whole number of voxels of {key} "
+                f"along each axis (voxel size {grid})"
+            )
+
     def _covered(self, inputs: list[ArrayKey], voxel_size: Coordinate | None) -> Any:
         rois = [roi for key in inputs if (roi := self.spec[key].roi) is not None]
         if not rois or self.reach is None:
@@ -228,7 +250,18 @@ class Predict(BatchFilter):
                 f"{self.reach} on each side, in axes {small}; put Pad after the source"
             )
         covered = common.grow(-self.reach, -self.reach)
-        return covered if voxel_size is None else covered.snap_to_grid(voxel_size, "shrink")
+        if voxel_size is not None:
+            covered = covered.snap_to_grid(voxel_size, "shrink")
+        if self.step is None:
+            return covered
+        self._origin = Coordinate(0 if n is None else n for n in covered.begin)
+        return self._in_steps(covered, "shrink")
+
+    def _in_steps(self, roi: Roi, mode: Literal["grow", "shrink"] = "grow") -> Roi:
+        """What the model makes of a region, or for it: whole steps, if they are known."""
+        if self.step is None:
+            return roi
+        return (roi - self._origin).snap_to_grid(self.step, mode) + self._origin
 
     def prepare(self, request: BatchRequest) -> BatchRequest:
         """Need all inputs of the model."""
@@ -252,7 +285,7 @@ class Predict(BatchFilter):
             raise ValueError(
                 f"{self.name()}: all outputs have to be asked for in one region, got {rois}"
             )
-        return rois.pop().grow(self.reach, self.reach)
+        return self._in_steps(rois.pop()).grow(self.reach, self.reach)
 
     def working_bytes(
         self, request: BatchRequest, given: Mapping[Any, int], made: Mapping[Any, int]
@@ -290,9 +323,12 @@ class Predict(BatchFilter):
         """Run the model."""
         wanted = {name: key for name, key in self.outputs.items() if key in request}
         outputs = self._answers(batch, list(wanted))
-        made = Batch()
+        made, asked = Batch(), request.clone()
         for name, key in wanted.items():
-            made[key] = made_array(self, key, outputs[name], request)
+            roi = request[key].roi
+            asked[key].roi = None if roi is None else self._in_steps(roi)
+            array = made_array(self, key, outputs[name], asked)
+            made[key] = array if roi is None else array.crop(roi, copy=False)
         return made
 
     def _answers(self, batch: Batch, names: list[Name]) -> dict[Name, NDArray[Any]]:
