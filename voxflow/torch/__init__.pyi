@@ -20,6 +20,7 @@ from .malis import malis_loss
 from .nonfinite import NonFiniteLoss
 from .predict import Predict
 from .recipes.make import make_on
+from .recurrent import Recurrent
 from .step_options import StepOptions
 from .tensors import to_tensor
 from .to_device import ToDevice
@@ -51,6 +52,7 @@ __all__ = [
     "PipelineDataset",
     "PipelineLoader",
     "Predict",
+    "Recurrent",
     "save_checkpoint",
     "squared_deviation",
     "StepOptions",
