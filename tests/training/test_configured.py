@@ -83,6 +83,8 @@ def test_two_runs_in_one_interpreter_do_not_touch_each_other(toy, tmp_path):
 
 def test_schedules_change_what_they_name(toy):
     session = make_session(load(toy, "schedules.optimizer.lr.every=2").config)
+    with pytest.raises(ValueError, match="frozen"):
+        session.scope["config"].model.name = "UNet"  # at the console it tells, and no more
     session.run()
     assert session.optimizer.param_groups[0]["lr"] == pytest.approx(3e-3 * 0.25)
 

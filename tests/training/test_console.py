@@ -204,6 +204,14 @@ def test_variables_stay_and_parts_are_those_of_now(types, capsys):
     assert "(False, 5, Adam" in capsys.readouterr().out
 
 
+def test_what_a_script_gives_has_a_name(types, capsys):
+    types("given * 1234")
+    made = session()
+    made.scope["given"] = 7
+    Console(made).open()
+    assert "8638" in capsys.readouterr().out
+
+
 def test_a_mode_that_was_left_is_told(types, capsys):
     opened(types, "_ = model.eval()")
     assert "the model is in evaluation mode now" in capsys.readouterr().out

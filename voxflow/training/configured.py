@@ -106,6 +106,7 @@ def train(
             stack.enter_context(log_to(made.file("log.txt"), config.device))
         keeper = _keeper(folder, config.checkpoints)
         session = begin(run_dir=folder, keeper=keeper)
+        session.scope["config"] = config
         # An earlier part that left no checkpoint is begun anew.
         if config.model.start_from is not None and not keeper.has_any():
             session.load(config.model.start_from, config.model.start_mode)
@@ -133,7 +134,9 @@ def make_session(
         If what is named makes something that does not fit.
     """
     keeper = None if run_dir is None else _keeper(Path(run_dir), config.checkpoints)
-    return _built(config, hooks)(run_dir=run_dir, keeper=keeper)
+    session = _built(config, hooks)(run_dir=run_dir, keeper=keeper)
+    session.scope["config"] = config
+    return session
 
 
 def _built(config: Config, hooks: Sequence[Any]) -> partial[Session]:

@@ -113,6 +113,7 @@ class Console:
             "metrics": session.metrics,
             "np": np,
             "torch": torch,
+            **session.scope,
         }
         # Those two have to stay what Python has.
         taken = {*now, "set", "help"}

@@ -206,6 +206,8 @@ class Session:
         self._changes = Changes(self.targets, self.record)
         self.commands = standard_commands()
         """What can be said to the run, at its console and from outside."""
+        self.scope: dict[str, Any] = {}
+        """What else has a name at the console."""
         # The optimizer that somebody chose meanwhile.
         self.switched: Switched | None = None
         self.stop_reason: str | None = None
