@@ -9,6 +9,7 @@ import numpy as np
 import voxflow
 from voxflow.cells.images import CellImage, cell_pairs
 from voxflow.cells.parts import Copies, Parts
+from voxflow.cells.targets import Targets
 from voxflow.nodes.values.fit_statistics import Statistics
 from voxflow.pipeline.data import ArrayKey, BatchRequest
 from voxflow.training.parts.feeds import Feed
@@ -182,13 +183,9 @@ def _normalization(image: CellImage, normalize: Normalize) -> dict[str, Any]:
 
 def _targets(blobs: Blobs) -> Any:
     """What turns labels into classes."""
-    mask = MASK if blobs == "ignore" else None
-    made: Any = voxflow.HandleBlobs(LABELS, blobs, raw=RAW, mask=mask)
-    if blobs == "ignore":
-        # Around them would be boundaries otherwise, where the loss looks.
-        made += voxflow.HandleBlobs(LABELS, "remove")
-    made += voxflow.LabelsToClasses(LABELS, CLASSES)
-    return made + voxflow.AsType(CLASSES, np.int64)
+    if blobs == "remove":
+        return voxflow.HandleBlobs(LABELS, blobs, raw=RAW) + Targets(LABELS, CLASSES)
+    return Targets(LABELS, CLASSES, MASK if blobs == "ignore" else None)
 
 
 def _regions(folders: Sequence[str], im_dim: int, **how: Any) -> dict[str, PreviewRegion]:

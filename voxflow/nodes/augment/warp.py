@@ -293,9 +293,11 @@ class Warp(SpatialAugment):
             slabs = sections(request, total, voxel[0], -ndim)
             maps = draw_local(rng, total, voxel, elastic, after, slabs) + maps
         center = [float(b + s / 2) for b, s in zip(total.begin, total.shape, strict=True)]
-        maps.append(Affine(matrix, center, moved))
+        linear = Affine(matrix, center, moved)
         if self.mirror or self.transpose:
-            maps.append(self._oriented(request, total, rng))
+            turned = self._oriented(request, total, rng)
+            linear = turned if linear.is_identity else linear.then(turned)
+        maps.append(linear)
         parts = [part for part in maps if not part.is_identity]
         return Compose(parts) if parts else still(ndim)
 
@@ -315,12 +317,13 @@ class Warp(SpatialAugment):
             for mirror in product(*may):
                 yield Symmetry(mirror, order)
 
-    def _oriented(self, request: BatchRequest, total: Roi, rng: np.random.Generator) -> Map:
+    def _oriented(self, request: BatchRequest, total: Roi, rng: np.random.Generator) -> Affine:
         ndim = self.spatial_dims
         mirror = [axis in self.mirror and bool(rng.random() < 0.5) for axis in range(ndim)]
         order = list(range(ndim))
-        for axis, source in zip(self.transpose, rng.permutation(self.transpose), strict=True):
-            order[axis] = int(source)
+        if self.transpose:
+            for axis, source in zip(self.transpose, rng.permutation(self.transpose), strict=True):
+                order[axis] = int(source)
         for key in request.array_specs if self.transpose else ():
             size = self.spec[key].voxel_size
             if size is not None and len({size[-ndim:][axis] for axis in self.transpose}) > 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -216,7 +217,7 @@ class Map(ABC):
             order=order, fill=fill, dtype=dtype,
         )  # fmt: skip
 
-    @property
+    @cached_property
     def is_identity(self) -> bool:
         """Whether the map leaves every position exactly where it is."""
         fused = fuse(self.stages())
@@ -243,6 +244,9 @@ def _in_voxels(roi: Region, voxel_size: Sequence[Any]) -> list[int]:
         raise ValueError(f"{roi} and the voxel size {tuple(voxel_size)} differ in length")
     counts = []
     for extent, size in zip(roi.shape, voxel_size, strict=True):
+        if type(extent) is int and type(size) is int and extent > 0 and not extent % size:
+            counts.append(extent // size)
+            continue
         exact = not isinstance(extent, float) and not isinstance(size, float)
         voxels = Fraction(extent) / Fraction(size) if exact else float(extent) / float(size)
         if abs(float(voxels) - round(voxels)) > 1e-6 or voxels < 0.5:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -51,13 +52,17 @@ class Compose(Map):
             raise ValueError("a composition needs at least one map")
         object.__setattr__(self, "maps", tuple(flat))
 
-    @property
+    @cached_property
     def ndim(self) -> int:
         """Number of spatial axes."""
         return max(part.ndim for part in self.maps)
 
     def stages(self) -> tuple[Stage, ...]:
         """The stages of all maps, in order from output to input."""
+        return self._stages
+
+    @cached_property
+    def _stages(self) -> tuple[Stage, ...]:
         ndim = self.ndim
         return tuple(stage.lifted(ndim) for part in self.maps for stage in part.stages())
 

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from ..resampling.stages import Floats
-from .affine import rotation
+from .affine import rotation_matrix
 from .base import Map, Region
 from .bending import bent
 from .deformation import draw_rotation
@@ -121,7 +121,7 @@ class WarpRanges:
         if low > high:
             low = high = (low + high) / 2
         angle = rng.uniform(low, high)
-        return np.asarray(rotation(angle, [0.0] * ndim).matrix) if angle else np.eye(ndim)
+        return rotation_matrix(angle, ndim) if angle else np.eye(ndim)
 
     def _lean(self, rng: np.random.Generator, ndim: int, free: Sequence[int]) -> Floats:
         """Shear, and what changes each entry of the matrix."""

@@ -55,10 +55,10 @@ def footprint(
     shape = np.array([1] * (NDIM - ndim) + [int(n) for n in out_shape], np.int64)
     origin = lift([float(v) for v in out_offset], 0.0)
     program = build(stages, origin, scaling(size, 0.5 * size), size)
-    low, high = _extremes(*_look_apart(program, shape))
+    low, high = _box(program, shape)
     if order == "majority":  # what is read at the centres, and at the parts of every cell
         parts = subgrid(program)
-        finer = _extremes(*_look_apart(refined(program, parts), shape * parts))
+        finer = _box(refined(program, parts), shape * parts)
         low, high = np.minimum(low, finer[0]), np.maximum(high, finer[1])
     if order == "linear":
         begin, end = np.floor(low + _NOISE), np.ceil(high - _NOISE) + 1
@@ -100,6 +100,14 @@ def _reach(stages: Sequence[Stage], first: Floats, last: Floats) -> tuple[Floats
     program = build(stages, first, scaling(step, np.zeros(NDIM)), np.ones(NDIM))
     low, high = _extremes(program, shape, np.ones(NDIM, bool))
     return first + low + 0.5, first + high + 0.5
+
+
+def _box(program: list[Stage], shape: Indices) -> tuple[Floats, Floats]:
+    """Least and greatest source index of all voxels."""
+    if len(program) == 1 and program[0].is_linear:
+        ends, shift = program[0].matrix * (shape - 1), program[0].shift
+        return shift + np.minimum(ends, 0).sum(axis=1), shift + np.maximum(ends, 0).sum(axis=1)
+    return _extremes(*_look_apart(program, shape))
 
 
 def _look_apart(program: list[Stage], shape: Indices) -> tuple[list[Stage], Indices, Any]:

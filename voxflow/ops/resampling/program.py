@@ -45,7 +45,11 @@ def build(stages: Sequence[Stage], origin: Floats, first: Stage, voxel_size: Flo
     voxel_size
         of the input (3 axes).
     """
-    moved = [stage.lifted(NDIM).seen_from(origin) for stage in stages]
+    # Fused in the axes that they have, and so lifted once where all are linear.
+    moved = [
+        stage.lifted(NDIM)
+        for stage in fuse(stage.seen_from(origin[NDIM - len(stage.shift) :]) for stage in stages)
+    ]
     last = scaling(1.0 / voxel_size, np.full(NDIM, -0.5))
     fused = fuse([first, *moved, last])
     if len(fused) == 1:
@@ -62,6 +66,8 @@ def _snapped(values: Floats, grid: float, tolerance: float) -> Floats:
 def exact_moves(program: Sequence[Stage]) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
     """Matrix and shift of a program that only mirrors, transposes and moves by whole voxels."""
     if len(program) != 1 or not program[0].is_linear:
+        return None
+    if any(entry not in (0.0, 1.0, -1.0) for entry in program[0].matrix.ravel().tolist()):
         return None
     matrix = np.rint(program[0].matrix)
     shift = np.rint(program[0].shift)
