@@ -38,13 +38,13 @@ def tiled(predicted: Any, key: ArrayKey, architecture: str, whole: ArraySpec, ti
     """
     period, pixel = PERIODS[architecture], whole.grid
     side = -(-tile // period) * period
-    size = Coordinate(min(a, b) for a, b in zip(whole.region.shape, side * pixel, strict=True))
+    size = Coordinate(min(a, b) for a, b in zip(whole.region.shape, pixel * side, strict=True))
     if size == whole.region.shape:
         return predicted
     reference = BatchRequest()
     reference.add(key, size)
     scan = voxflow.Scan(reference, progress_callback=voxflow.ScanCallback())
-    return predicted + _Around(key, HALOS[architecture] * pixel) + scan
+    return predicted + _Around(key, pixel * HALOS[architecture]) + scan
 
 
 class _Around(BatchFilter):
