@@ -31,7 +31,7 @@ NEIGHBORHOOD = [
     [-1, 0, -9],
 ]
 TILE, BLOCK = 128, 64
-LARGE = tuple(map(int, os.environ.get("VOXFLOW_BENCH_SEGMENTED", "256,512,512").split(",")))
+LARGE = tuple(map(int, os.environ.get("VOXFLOW_BENCH_SEGMENTED", "256,256,512").split(",")))
 """Of the volume whose memory is measured."""
 METHODS = {"mutex": ("mutex watershed", "mwatershed"), "watershed": ("watershed, mean", "waterz")}
 

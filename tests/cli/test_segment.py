@@ -61,3 +61,26 @@ def test_mistakes_are_told_in_a_line(file):
         assert text in done.output
         assert "Traceback" not in done.output
     assert run("nowhere.zarr:a", f"{store}:s").exit_code == 1
+
+
+def test_a_file_says_what_to_segment_and_options_change_it(file, tmp_path):
+    data, source, store = file
+    config = tmp_path / "how.yaml"
+    config.write_text(
+        f"affinities: {source}\nsegments: {store}:s\nmethod: components\nthreshold: 0.6\n"
+        f"block: 8\nneighborhood: {NEIGHBORHOOD}\nmin-size: 2\n"
+    )
+    done = run(config, "--threshold", 0.7)
+    assert done.exit_code == 0, done.output
+    whole = segment(data, Components(threshold=0.7), neighborhood=NEIGHBORHOOD, min_size=2)
+    assert (open_dataset(store, "s").read() == whole).all()
+    for text, mistake in (
+        ("treshold: 0.5", "treshold, which is no option"),
+        ("affinities: a.hdf:a", "SEGMENTS"),
+        ("- 1", "lines like"),
+        ("a: [", "cannot be read"),
+    ):
+        config.write_text(text)
+        done = run(config)
+        assert done.exit_code == 2
+        assert mistake in done.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +15,45 @@ __all__ = ["segment"]
 _METHODS = ("mutex", "components", "watershed")
 
 
-@click.command()
+_CONFIG = (".yaml", ".yml", ".json")
+
+
+class _Segment(click.Command):
+    """Segments as the command line says, or as a file does, with changes of the command line."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], *rest: Any, **extra: Any
+    ) -> click.Context:
+        """Take what a file says for what is not said."""
+        if args and args[0].endswith(_CONFIG):
+            extra["default_map"], args = self._read(args[0]), args[1:]
+        return super().make_context(info_name, args, *rest, **extra)
+
+    def _read(self, path: str) -> dict[str, Any]:
+        import yaml
+
+        try:
+            said = yaml.safe_load(Path(path).read_text())
+        except (OSError, yaml.YAMLError) as error:
+            raise click.UsageError(f"{path} cannot be read: {error}") from error
+        if not isinstance(said, dict):
+            raise click.UsageError(f"{path} is to hold lines like affinities: a.zarr:affinities")
+        said = {str(name).replace("-", "_"): value for name, value in said.items()}
+        unknown = sorted(said.keys() - {param.name for param in self.params})
+        if unknown:
+            raise click.UsageError(f"{path} says {', '.join(unknown)}, which is no option")
+        if isinstance(said.get("block"), int):
+            said["block"] = [said["block"]]
+        if isinstance(said.get("neighborhood"), list):
+            said["neighborhood"] = " ".join(",".join(map(str, o)) for o in said["neighborhood"])
+        return said
+
+
+@click.command(
+    cls=_Segment,
+    epilog="voxflow segment CONFIG reads arguments and options from a file of YAML, such as "
+    "affinities: a.zarr:affinities; options behind it count more.",
+)
 @click.argument("affinities", metavar="AFFINITIES")
 @click.argument("segments", metavar="SEGMENTS")
 @click.option("--mask", help="0 where there is no object.")
