@@ -8,6 +8,7 @@ makes `StoredDataset` concrete. What every format must hold is written down as t
 from __future__ import annotations
 
 import contextlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -258,6 +259,16 @@ class StoredDataset(ABC):
     def kept_bytes(self, region: Sequence[slice] = ()) -> int:
         """How many bytes of decoded chunks stay in memory, once a region has been read."""
         return 0
+
+    def decoded_bytes(self, region: Sequence[slice] = ()) -> int:
+        """How many bytes are decoded for a region of which nothing is kept: of whole chunks."""
+        bounds = parse_region(region, self.shape, self.uri)
+        grid = self.read_grid or (1,) * len(bounds)
+        touched = [
+            (-(-end // size) - begin // size) * size if end > begin else 0
+            for (begin, end), size in zip(bounds, grid, strict=True)
+        ]
+        return math.prod(touched) * self.dtype.itemsize
 
     @property
     def concurrent(self) -> bool:

@@ -163,6 +163,14 @@ class DatasetSource(BatchProvider):
             for key, asked in request.array_specs.items()
         )
 
+    def decoded_bytes(self, request: BatchRequest) -> int:
+        """All of the chunks that are touched; what lies in memory is not decoded."""
+        return sum(
+            self._opened[key].dataset.decoded_bytes(self._opened[key].where(asked.roi))
+            for key, asked in request.array_specs.items()
+            if not self._opened[key].in_memory
+        )
+
     @property
     def hands_on_recipes(self) -> bool:
         """Whether all that is offered lies in memory."""

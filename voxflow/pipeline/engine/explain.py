@@ -12,7 +12,7 @@ from voxflow.pipeline.engine.memory import Memory, _Served, format_size, memory_
 from voxflow.pipeline.geometry.exact import format_exact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from voxflow.pipeline.engine.planning import NodePlan
@@ -92,13 +92,15 @@ class Explanation:
     delivered
         Bytes of the arrays that were asked for, of those that are known.
     read
-        Bytes that sources are asked for, of those that are known. Whole chunks are read of files,
-        so that it is more where regions cut them.
+        Bytes that sources are asked for, of those that are known.
     memory
         How much is held at once: `Memory.expected` of it is to be seen in a process.
     kept
         Bytes of decoded chunks that stay in memory, which all workers share, of nothing that was
         kept before.
+    decoded
+        Bytes that are decoded of files for that, if nothing was kept before: of whole chunks, so
+        that it is more where regions cut them. Of places that are drawn it is an example.
     """
 
     nodes: tuple[NodeExplained, ...]
@@ -106,6 +108,7 @@ class Explanation:
     read: int
     memory: Memory
     kept: int = 0
+    decoded: int = 0
 
     @property
     def amplification(self) -> float:
@@ -128,6 +131,8 @@ class Explanation:
         yield f"delivered: {format_size(self.delivered)}"
         times = f", {self.amplification:.3g} times as much" if self.delivered else ""
         yield f"asked of sources: {format_size(self.read)}{times}"
+        if self.decoded:
+            yield f"decoded of files, in whole chunks: {format_size(self.decoded)}"
         yield from f"memory: {format_size(self.memory.expected)}, {self.memory}".splitlines()
         if self.kept:
             yield f"decoded chunks that are kept besides: {format_size(self.kept)}"
@@ -172,13 +177,15 @@ def explain(plan: NodePlan) -> Explanation:
         sum(asked.bytes or 0 for asked in first.asked),
         sum(node.read for node in nodes),
         memory_of(plan),
-        _kept(plan),
+        _of_sources(plan, lambda node, request: node.kept_bytes(request)),
+        _of_sources(plan, lambda node, request: node.decoded_bytes(request)),
     )
 
 
-def _kept(plan: NodePlan, times: int = 1) -> int:
-    own = 0 if plan.upstream else plan.node.kept_bytes(plan.request) * times
-    return own + sum(_kept(above, times * above.times) for above in plan.upstream or ())
+def _of_sources(plan: NodePlan, count: Callable[[Any, Any], int], times: int = 1) -> int:
+    """Bytes of all sources together, as often as each is asked."""
+    own = 0 if plan.upstream else count(plan.node, plan.request) * times
+    return own + sum(_of_sources(above, count, times * above.times) for above in plan.upstream or ())
 
 
 def _explained(

@@ -173,6 +173,10 @@ class BatchProvider(Chainable):
         """How many bytes of decoded chunks it keeps, once it has read what is asked for."""
         return 0
 
+    def decoded_bytes(self, request: BatchRequest) -> int:
+        """How many bytes it decodes of files for what is asked for, if it has kept nothing."""
+        return 0
+
     def provides(self, key: Key, spec: Spec) -> None:
         """Say in `setup` that this node makes an array or a graph.
 
