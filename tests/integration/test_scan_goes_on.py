@@ -188,8 +188,10 @@ def test_a_disk_that_is_full_on_the_way(small_disk, kind, workers, room, what):
         ballast.write_bytes(bytes(free - room))
 
     size = (8, 15, 41)
-    with pytest.raises(DiskFull, match=f"{what} cannot be .*the disk is full. Make room, and"):
-        fill(source, store, path, At(1, take), size, num_workers=workers)
+    # With a time limit for blocks workers start at once, however little they save.
+    policy = gp.ScanPolicy(timeout=None if workers == 1 else 300)
+    with pytest.raises(DiskFull, match=f"{what}.* cannot be .*the disk is full. Make room, and"):
+        fill(source, store, path, At(1, take), size, num_workers=workers, policy=policy)
     gp.stores.close_all()
     ballast.unlink()
     check_goes_on(source, store, path, data, size=size)

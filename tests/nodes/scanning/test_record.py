@@ -1,9 +1,11 @@
 """What a scan writes down of its blocks."""
 
+import errno
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from voxflow.nodes.scanning.record import Record, read_manifest, remove_record, write_manifest
 from voxflow.pipeline.engine.workers.failures import capture
-from voxflow.stores import OutputMismatch, StoreUnusable
+from voxflow.stores import DiskFull, OutputMismatch, StoreUnusable
 
 
 def test_nothing_is_made_before_something_is_written(tmp_path):
@@ -78,6 +80,7 @@ def test_only_one_scan_at_a_time(tmp_path):
 
 HOLD = """
 import sys
+from pathlib import Path
 from voxflow.nodes.scanning.record import Record
 Record(sys.argv[1], 10).lock()
 print("locked", flush=True)
@@ -180,3 +183,16 @@ def test_what_failed_in_other_processes_is_known(tmp_path):
     there.note("failed", {"block": 5})
     assert here.failed_elsewhere() == {2, 300, 5}
     assert there.failed_elsewhere() == {1}
+
+
+def test_a_stop_is_told_on_a_full_disk_as_well(tmp_path, monkeypatch):
+    def full(path, data):
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    Record(tmp_path, 1).stop(capture(DiskFull("raw cannot be written")))
+    told = Record(tmp_path, 1).stopped()
+    assert told is not None
+    assert told.type_name == "voxflow.stores.errors.DiskFull"
+    assert "Make room" in told.message

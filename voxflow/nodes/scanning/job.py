@@ -247,11 +247,15 @@ class Job:
     def _note_failure(self, number: int, error: Exception) -> None:
         again = number in self.failures or self._failed_elsewhere(number)
         entry = failure(number, self.blocks.owned(number), error)
+        self._first = self._first or error
+        if isinstance(error, _FOR_ALL):
+            # Not the block's fault; and the record may lie on the same disk.
+            self._remember(entry)
+            raise error
         self._note(entry)
         if not worth_retrying(error):
             self.left_out.add(number)
-        self._first = self._first or error
-        if getattr(error, "stops", False) or isinstance(error, _FOR_ALL):
+        if getattr(error, "stops", False):
             raise error
         # Those that failed before are tried one after another: that is no streak.
         if worth_retrying(error) and not again and self._streak.add(entry):

@@ -29,8 +29,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from voxflow.pipeline.engine.workers.failures import Remote
-from voxflow.stores import OutputMismatch
+from voxflow.pipeline.engine.workers.failures import Remote, capture
+from voxflow.stores import DiskFull, OutputMismatch
 from voxflow.stores.disk import disk_errors
 from voxflow.stores.file_lock import lock_file
 
@@ -170,17 +170,29 @@ class Record:
             path.unlink()
 
     def stop(self, error: Remote) -> None:
-        """Tell all workers to stop, and why."""
+        """Tell all workers to stop, and why; on a full disk only the first."""
         partial = self._place(f"stop-{self._own}.partial")
-        partial.write_bytes(pickle.dumps(tuple(error)))
+        try:
+            partial.write_bytes(pickle.dumps(tuple(error)))
+        except OSError as full:
+            if full.errno != errno.ENOSPC:
+                raise
+            os.truncate(partial, 0)
         partial.replace(self.folder / _STOP)
 
     def stopped(self) -> Remote | None:
         """Why all workers are to stop; None if they are not."""
         try:
-            return Remote(*pickle.loads((self.folder / _STOP).read_bytes()))
+            why = (self.folder / _STOP).read_bytes()
         except FileNotFoundError:
             return None
+        if why:
+            return Remote(*pickle.loads(why))
+        return capture(
+            DiskFull(
+                f"{self.folder} cannot be written: the disk is full. Make room, and run it again"
+            )
+        )
 
     def go(self) -> None:
         """Take back what was told about stopping."""
