@@ -107,6 +107,30 @@ def test_a_resumed_run_is_the_same(errors, by_hand, cut):
     assert run(hook, values, cut + 1, 14, by_hand, errors) == whole[cut:]
 
 
+@given(ERRORS, st.sampled_from(["lr", "mom", "drop", "weight"]), st.integers(0, 13))
+def test_what_was_set_after_the_last_step_is_kept_by_a_resumed_run(errors, path, cut):
+    values, hook = things(), Scheduled(schedules())
+    hook.begin(values)
+    run(hook, values, 1, cut, errors=errors)
+    values.values[path] = 8.0
+    state = json.loads(json.dumps(hook.state_dict()))
+    again, other = things(), Scheduled(schedules())
+    other.load_state_dict(state)
+    other.begin(again, cut)
+    whole = run(hook, values, cut + 1, 14, errors=errors)
+    assert whole[0][path] == 8.0
+    assert run(other, again, cut + 1, 14, errors=errors) == whole
+
+
+def test_what_was_set_between_two_runs_stays():
+    values, hook = things(), Scheduled({"lr": Decay(0.5, every=4)})
+    hook.begin(values)
+    run(hook, values, 1, 5)
+    values.values["lr"] = 8.0
+    hook.begin(values, 5)
+    assert [found["lr"] for found in run(hook, values, 6, 12)] == [8] * 3 + [4] * 4 + [2]
+
+
 def test_a_place_that_rounds():
     class Rounding(Things):
         def set(self, path, value):

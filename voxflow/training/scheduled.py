@@ -55,6 +55,9 @@ class Scheduled:
         self.schedules = dict(schedules)
         # By name: where the schedule began, since which step, and what it has set last.
         self._begun: dict[str, tuple[Any, int | None, Any]] = {}
+        self._resumes = False
+        self._session: Settable | None = None
+        self._done = 0
 
     def check(self, session: Settable) -> None:
         """Whether there is all that is to be set."""
@@ -72,13 +75,18 @@ class Scheduled:
             How many steps were done, in a run that goes on. None: as many as the session says.
         """
         done = getattr(session, "step", 0) if step is None else step
+        self._session, self._done = session, done
         for path, schedule in self.schedules.items():
             now = session.get(path)
-            initial, since, _ = self._begun.get(path, (now, None, now))
+            initial, since, last = self._begun.get(path, (now, None, now))
+            if now != last and not self._resumes:
+                initial, since = now, done  # it was set between two runs
             self._set(session, path, schedule.value(done, initial, since), initial, since)
+        self._resumes = False
 
     def after_step(self, session: Settable, step: Result) -> None:
         """Set what holds for the next step."""
+        self._done = step.number
         for path, schedule in self.schedules.items():
             observe = getattr(schedule, "observe", None)
             if observe is not None:
@@ -106,9 +114,16 @@ class Scheduled:
             if hasattr(schedule, "state_dict")
         }
         return {
-            "begun": {path: [begun[0], begun[1]] for path, begun in self._begun.items()},
+            "begun": {path: self._begin_of(path) for path in self._begun},
             "schedules": states,
         }
+
+    def _begin_of(self, path: str) -> list[Any]:
+        """Where a schedule goes on from, if the run goes on from here."""
+        initial, since, last = self._begun[path]
+        now = last if self._session is None else self._session.get(path)
+        # What was set since the last step would otherwise be seen at the next one.
+        return [initial, since] if now == last else [now, self._done]
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from an earlier part of the run; `begin` sets the values.
@@ -120,6 +135,7 @@ class Scheduled:
             for path, (initial, since) in state["begun"].items()
             if path in self.schedules
         }
+        self._resumes = True
         for path, kept in state["schedules"].items():
             schedule = self.schedules.get(path)
             if schedule is not None and hasattr(schedule, "load_state_dict"):
