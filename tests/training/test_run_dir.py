@@ -243,6 +243,15 @@ def test_a_resume_overwrites_nothing(tmp_path, repository):
     assert (tmp_path / "run" / "config-2.yaml").read_text() == "seed: 2\n"
 
 
+def test_the_latest_configuration_is_known(tmp_path):
+    with RunDir.make(tmp_path / "run") as run:
+        assert run.config is None
+        for number in range(1, 12):
+            run.record(f"seed: {number}\nname: Zürich\n")
+        run.write_text("config-of-mine.yaml", "")
+        assert run.config == run.path / "config-11.yaml"
+
+
 def test_without_a_repository_it_says_so(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     state, difference = git_state(tmp_path)

@@ -1,6 +1,7 @@
 """What the network of a run is worth, against what is computed by hand."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -102,6 +103,15 @@ def test_what_was_predicted_is_not_predicted_again(run, found, monkeypatch):
     assert again.scores["training"]["roc_area"] == found.scores["training"]["roc_area"]
     assert again.threshold == 0.25
     assert again.scores["training"]["tpr"] >= found.scores["training"]["tpr"]
+
+
+def test_the_configuration_is_that_of_the_latest_start(run, tmp_path):
+    again = tmp_path / "run"
+    shutil.copytree(run, again, ignore=shutil.ignore_patterns("evaluation"))
+    text = (run / "config.yaml").read_text().replace("validation.zarr", "train.zarr")
+    (again / "config-2.yaml").write_text(text)
+    scores = evaluate_run(again, progress=ScanCallback()).scores
+    assert scores["validation"] == scores["training"]
 
 
 def test_the_command(run, found):

@@ -7,6 +7,7 @@ import glob
 import itertools
 import json
 import os
+import re
 import secrets
 import socket
 from pathlib import Path
@@ -24,6 +25,7 @@ __all__ = ["MARKER", "NoRunDir", "RunDir", "RunDirTaken"]
 MARKER = "run.json"
 
 _FORMAT = 1
+_CONFIG = re.compile(r"config(-\d+)?\.yaml")
 
 
 class RunDirTaken(FileExistsError):
@@ -234,10 +236,16 @@ class RunDir:
             if not self._copied(script, content):
                 _write_whole(self.new_file(f"scripts/{script.name}"), content)
 
+    @property
+    def config(self) -> Path | None:
+        """The resolved configuration of the latest start; None if none was written down."""
+        found = [p for p in self.path.glob("config*.yaml") if _CONFIG.fullmatch(p.name)]
+        return max(found, key=lambda p: (len(p.name), p.name), default=None)
+
     def _has(self, config: str) -> bool:
         """Whether the latest configuration is this one."""
-        found = sorted(self.path.glob("config*.yaml"), key=lambda p: (len(p.name), p.name))
-        return bool(found) and found[-1].read_text() == config
+        latest = self.config
+        return latest is not None and latest.read_text(encoding="utf-8") == config
 
     def _copied(self, script: Path, content: bytes) -> bool:
         copies = (self.path / "scripts").glob(f"{glob.escape(script.stem)}*{script.suffix}")

@@ -101,8 +101,8 @@ def evaluate_run(
     run_dir
         What `train` left, or is filling.
     checkpoint
-        A file, or the name of one of the run such as ``"best-validation.loss"``; None: the one that
-        was written last.
+        A file, or the name of one of the run such as ``"best-validation.loss"``; None: the one
+        after the most steps.
     threshold
         None: that of the best accuracy on the images of the training.
     device
@@ -115,12 +115,14 @@ def evaluate_run(
     NoRunDir
         If it is no run directory.
     FileNotFoundError
-        If there is no such checkpoint.
+        If there is no such checkpoint, or no configuration.
     ValueError
         If its data are not pairs of images and labels, or an image does not fit the network.
     """
     run = RunDir(run_dir)
-    config = load_config(run.path / "config.yaml").config
+    if run.config is None:
+        raise FileNotFoundError(f"{run.path} has no config.yaml: it is not a run of voxflow train")
+    config = load_config(run.config).config
     path, saved = _checkpoint(run.path / "checkpoints", checkpoint)
     model = make_model(config.model, config.seed)
     load_weights(model, saved.model)
