@@ -7,6 +7,7 @@ import socket
 import stat
 import threading
 import time
+from types import SimpleNamespace
 
 import click.testing
 import pytest
@@ -166,6 +167,18 @@ def test_no_answer_in_time_is_told_and_the_command_is_done_all_the_same(tmp_path
         assert made.report.reason == "somebody said stop"
 
 
+def test_an_answer_that_came_too_late_is_not_taken_for_the_next_one(tmp_path):
+    waits = Waits()
+    with Running(tmp_path, waits) as made, attach_to(made.folder, timeout=SECONDS) as training:
+        training._socket.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            training.say("setlr 0.125")
+        waits.allowed.release(10**6)
+        training._socket.settimeout(SECONDS)
+        assert "0.125" not in training.say("get model.dropout").text
+        assert "optimizer.lr" not in training.say("get model.dropout").text
+
+
 # -- clients that are no good -------------------------------------------------------------------
 
 
@@ -236,6 +249,24 @@ def test_who_still_waits_at_the_end_is_told(tmp_path):
 
 
 # -- the socket ---------------------------------------------------------------------------------
+
+
+def test_one_who_comes_as_it_ends_does_no_harm(tmp_path, monkeypatch):
+    comes = threading.Event()
+
+    class Slow(threading.Thread):
+        def start(self):
+            if self.name == "voxflow attach client":
+                comes.set()
+                time.sleep(0.2)
+            super().start()
+
+    names = SimpleNamespace(**{**vars(threading), "Thread": Slow})
+    monkeypatch.setattr("voxflow.training.listener.threading", names)
+    listener = Listener(tmp_path, lambda said: None, lambda: {"doing": ""})
+    with connected(tmp_path / SOCKET):
+        assert comes.wait(SECONDS)
+        listener.close()
 
 
 def test_nobody_else_can_connect_at_any_moment(tmp_path, monkeypatch):

@@ -60,6 +60,7 @@ class Attached:
         self._socket = made
         self._where = where
         self._rest = b""
+        self._owed = 0  # answers to what was said, those that came too late among them
         made.settimeout(timeout)
         hello = self._next()
         self.state = str(hello["state"])
@@ -102,11 +103,14 @@ class Attached:
             self._socket.sendall(json.dumps({"command": line}).encode() + b"\n")
         except (BrokenPipeError, ConnectionResetError) as error:
             raise NotRunning(f"the training in {self._where} has ended") from error
-        found = self._next()
-        if found.get("received"):
-            if waiting is not None:
-                waiting(str(found["doing"]))
+        self._owed += 1
+        found: dict[str, Any] = {}
+        while self._owed:
             found = self._next()
+            if not found.get("received"):
+                self._owed -= 1
+            elif self._owed == 1 and waiting is not None:
+                waiting(str(found["doing"]))
         self.state = str(found.get("state", self.state))
         self.step = int(found.get("step", self.step))
         yes = bool(found.get("yes", False))

@@ -128,7 +128,8 @@ class Listener:
                     client.close()
                     continue
                 self._clients[client] = thread
-            thread.start()
+                # Before `close` may see it, which waits for it.
+                thread.start()
 
     def _serve(self, client: socket.socket) -> None:
         try:
