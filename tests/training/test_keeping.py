@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 import torch
@@ -150,8 +151,20 @@ def test_the_newest_is_found_whatever_its_name(tmp_path):
     train(Keeper(tmp_path, last=Every(steps=20), every=Every(steps=15)))
     path, found = load_newest_checkpoint(tmp_path)
     assert (path.name, found.iteration) == ("step-45.pt", 45)
-    train(Keeper(tmp_path, last=Every(steps=10), every=Every(steps=10)), stop=10)
-    assert load_newest_checkpoint(tmp_path)[0].name == "last.pt"
+    both = tmp_path / "both"
+    train(Keeper(both, last=Every(steps=10), every=Every(steps=10)), stop=10)
+    assert load_newest_checkpoint(both)[0].name == "last.pt"
+
+
+def test_times_of_files_say_nothing_where_a_run_was_copied_or_the_clock_set_back(tmp_path):
+    keeper = Keeper(tmp_path, last=Every(steps=20), every=Every(steps=15), keep=2)
+    train(keeper)
+    for path in tmp_path.iterdir():
+        later = time.time() + 3600 - load_checkpoint(path).iteration
+        os.utime(path, (later, later))
+    assert load_newest_checkpoint(tmp_path)[0].name == "step-45.pt"
+    train(keeper, start=50, stop=60)
+    assert there(tmp_path) == {"last.pt": 60, "step-45.pt": 45, "step-60.pt": 60}
 
 
 def test_a_broken_one_is_passed_over(tmp_path, caplog):

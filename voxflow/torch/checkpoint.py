@@ -205,24 +205,7 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
         If the file is no checkpoint.
     """
     path = Path(path)
-    if not path.is_file():
-        beside = sorted(p.name for p in path.parent.glob("*checkpoint*"))[:10]
-        there = f"; there is: {', '.join(beside)}" if beside else ""
-        raise FileNotFoundError(f"there is no checkpoint {path}{there}")
-    try:
-        fields = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:
-        raise ValueError(
-            f"{path} cannot be read as a checkpoint ({type(error).__name__}: {error}). Remove it "
-            "to go on from an older one, or give the name of another file."
-        ) from error
-    if not isinstance(fields, dict):
-        raise ValueError(f"{path} holds a {type(fields).__name__}, not a checkpoint")
-    if fields.get("format", 0) > _FORMAT and "model_state_dict" in fields:
-        raise ValueError(
-            f"{path} has the format {fields['format']}, this version reads formats up to "
-            f"{_FORMAT}; use the version that wrote it, or a newer one"
-        )
+    fields = _fields(path, device)
     if "model_state_dict" not in fields:
         return Checkpoint(fields, iteration=_iteration(path) or 0)
     position = fields.get("position")
@@ -235,6 +218,45 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> Che
         statistics=fields.get("statistics") or {},
         extra=fields.get("extra") or {},
     )
+
+
+def iteration_of(path: Path) -> int:
+    """After how many iterations a checkpoint was written; its tensors are not read.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is no checkpoint.
+    """
+    try:
+        fields = _fields(path, "cpu", mmap=True)
+    except ValueError:  # not every file can be mapped; or this says what is wrong with it
+        fields = _fields(path, "cpu")
+    return int(fields.get("iteration") or _iteration(path) or 0)
+
+
+def _fields(path: Path, device: torch.device | str, **how: Any) -> dict[str, Any]:
+    if not path.is_file():
+        beside = sorted(p.name for p in path.parent.glob("*checkpoint*"))[:10]
+        there = f"; there is: {', '.join(beside)}" if beside else ""
+        raise FileNotFoundError(f"there is no checkpoint {path}{there}")
+    try:
+        fields = torch.load(path, map_location=device, weights_only=True, **how)
+    except Exception as error:
+        raise ValueError(
+            f"{path} cannot be read as a checkpoint ({type(error).__name__}: {error}). Remove it "
+            "to go on from an older one, or give the name of another file."
+        ) from error
+    if not isinstance(fields, dict):
+        raise ValueError(f"{path} holds a {type(fields).__name__}, not a checkpoint")
+    if "model_state_dict" in fields and fields.get("format", 0) > _FORMAT:
+        raise ValueError(
+            f"{path} has the format {fields['format']}, this version reads formats up to "
+            f"{_FORMAT}; use the version that wrote it, or a newer one"
+        )
+    return fields
 
 
 def checkpoint_path(basename: str | Path, iteration: int | str) -> Path:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from voxflow.torch.checkpoint import (
     Checkpoint,
+    iteration_of,
     link_checkpoint,
     load_checkpoint,
     remove_unfinished_in,
@@ -90,7 +91,7 @@ class Keeper:
     ) -> None:
         if keep is not None and keep < 0:
             raise ValueError(f"keep has to be 0 or more, got {keep}")
-        self.folder = Path(folder)
+        self.folder = Path(folder).absolute()
         self.last = last
         self.every = every
         self.keep = keep
@@ -201,7 +202,7 @@ class Keeper:
     def _delete_old(self) -> None:
         if self.keep is None:
             return
-        for path in _newest_first(self.folder, _PERIODIC)[self.keep :]:
+        for path in _newest_first(self.folder, _PERIODIC)[0][self.keep :]:
             path.unlink(missing_ok=True)
 
     def state_dict(self) -> dict[str, Any]:
@@ -231,7 +232,9 @@ class Keeper:
 def load_newest_checkpoint(
     folder: str | Path, device: torch.device | str = "cpu"
 ) -> tuple[Path, Checkpoint] | None:
-    """The checkpoint of a folder that was written last, whatever its name.
+    """The checkpoint of a folder after the most steps, whatever its name; of several, the last.
+
+    The times of files do not count for more: copies have others, and clocks are set.
 
     Parameters
     ----------
@@ -251,25 +254,38 @@ def load_newest_checkpoint(
     ValueError
         If there are some, and none can be read.
     """
-    paths = _newest_first(Path(folder), _ANY)
+    paths, broken = _newest_first(Path(folder), _ANY)
+    for error in broken.values():
+        logger.warning("passed over: %s", error)
     for path in paths:
         try:
             return path, load_checkpoint(path, device)
         except ValueError as error:
             logger.warning("passed over: %s", error)
-    if paths:
-        names = ", ".join(path.name for path in paths)
+    if paths or broken:
+        names = ", ".join(path.name for path in (*paths, *broken))
         raise ValueError(
             f"no checkpoint in {folder} can be read, of {names}. Remove them to start anew"
         )
     return None
 
 
-def _newest_first(folder: Path, pattern: re.Pattern[str]) -> list[Path]:
+def _newest_first(
+    folder: Path, pattern: re.Pattern[str]
+) -> tuple[list[Path], dict[Path, ValueError]]:
+    """Checkpoints by what is in them, and those that cannot be read, with the reason."""
     found: Iterable[Path] = folder.iterdir() if folder.is_dir() else ()
-    matching = [path for path in found if pattern.fullmatch(path.name)]
-    # "last" before others of the same file: it is what is looked for.
-    return sorted(matching, key=lambda p: (p.stat().st_mtime_ns, p.stem == "last"), reverse=True)
+    places: dict[Path, tuple[int, int, bool]] = {}
+    broken: dict[Path, ValueError] = {}
+    for path in sorted(path for path in found if pattern.fullmatch(path.name)):
+        try:
+            # "last" before others of the same file: it is what is looked for.
+            places[path] = iteration_of(path), path.stat().st_mtime_ns, path.stem == "last"
+        except FileNotFoundError:  # deleted meanwhile
+            continue
+        except ValueError as error:
+            broken[path] = error
+    return sorted(places, key=places.__getitem__, reverse=True), broken
 
 
 def _best_name(metric: str) -> str:
