@@ -228,4 +228,5 @@ def _spread(pairs: Pairs, most: int) -> Pairs:
     """At most so many, from the first to the last."""
     if len(pairs) <= most:
         return pairs
-    return pairs[np.linspace(0, len(pairs) - 1, most).astype(int)]
+    kept: Pairs = pairs[np.linspace(0, len(pairs) - 1, most).astype(int)]
+    return kept

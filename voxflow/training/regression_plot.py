@@ -115,6 +115,6 @@ def _figures(pairs: Floats) -> str:
 def _pixels(figure: Any) -> Pixels:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -184,7 +184,8 @@ def _in_line(
 
     To who serves them one by one, that one is announced where that is of use.
     """
-    for number, following in itertools.pairwise(itertools.chain(numbers, [None])):
+    line: Iterator[Any] = itertools.chain(numbers, [None])
+    for number, following in itertools.pairwise(line):
         if serving is not None and following is not None and serving.prefetches:
             serving.announce(blocks.request(following))
         yield number, blocks.request(number, following if told else None)

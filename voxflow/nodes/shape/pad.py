@@ -144,7 +144,7 @@ class Pad(BatchFilter):
 
     def _array_source(self, asked: Roi) -> Roi:
         """The part of what is there that is needed; one voxel at least, which tells channels."""
-        there = self._on_grid
+        there: Roi = self._on_grid
         if there.contains(asked):
             return asked
         if self.mode == "border-mean":
