@@ -15,7 +15,7 @@ from tests.helpers import left_behind, source
 from voxflow.nodes.scanning.job import Job
 from voxflow.nodes.scanning.record import Record, write_manifest
 from voxflow.pipeline.engine import UnhealthyBlock
-from voxflow.stores import OutputMismatch, open_dataset
+from voxflow.stores import Geometry, OutputMismatch, create_dataset, open_dataset
 
 RAW = gp.ArrayKey("RAW")
 SHAPE = (14, 30, 23)
@@ -84,6 +84,25 @@ def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     scan(pipeline(folder))
     return contents(folder)
+
+
+def test_a_source_of_the_same_name_in_another_folder_is_another(tmp_path, monkeypatch):
+    def scanned(folder, factor=1):
+        raw = gp.ArrayKey("RAW")
+        (tmp_path / folder).mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / folder)
+        place = Geometry((1, 1), (0, 0))
+        made = create_dataset("in.zarr", "raw", (4, 2), "u1", geometry=place)
+        made.write((), np.full((4, 2), factor, np.uint8))
+        read = gp.ZarrSource("in.zarr", {raw: "raw"})
+        write = gp.ZarrWrite({raw: "raw"}, tmp_path, "o.zarr")
+        reference = gp.BatchRequest({raw: gp.Roi((0, 0), (2, 2))})
+        return gp.scan(read + write, reference, progress=gp.ScanCallback())
+
+    scanned("a")
+    assert scanned("a").done_before == 2
+    with pytest.raises(OutputMismatch, match="ZarrSource reads .*b/in.zarr, read .*a/in.zarr"):
+        scanned("b", 2)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -353,7 +353,7 @@ def open_job(
     if scan.record is not None:
         places.insert(0, scan.record)
     upstream = scan.get_upstream_provider()
-    now = make_manifest(upstream, scan.reference, blocks, map(str, outputs), request)
+    now = make_manifest(upstream, scan.reference, blocks, outputs, request)
     before = _begun(outputs, places)
     if before is not None:
         _check_same(scan, places[0], before, now)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import secrets
 import sys
 from typing import TYPE_CHECKING, Any
 
+from voxflow.nodes.flow.serving import upstream_of
+from voxflow.nodes.sources.dataset_source import DatasetSource
 from voxflow.pipeline.data import BatchRequest, RunPosition
 from voxflow.pipeline.engine.describe import describe, differences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from voxflow.nodes.scanning.blocks import ScanBlocks
+    from voxflow.nodes.sinks.places import Output
 
 __all__ = ["changes", "make_manifest", "other_versions", "seeded_as"]
 
@@ -25,7 +29,7 @@ def make_manifest(
     upstream: Any,
     reference: BatchRequest,
     blocks: ScanBlocks,
-    outputs: Iterable[str],
+    outputs: Sequence[Output],
     request: BatchRequest,
 ) -> dict[str, Any]:
     """Describe a job, as JSON can hold it.
@@ -53,10 +57,27 @@ def make_manifest(
             "stride": [str(extent) for extent in blocks.stride],
             "covered": {str(key): str(roi) for key, roi in blocks.covered.items()},
         },
-        "outputs": sorted(outputs),
+        "outputs": sorted(map(str, outputs)),
+        "sources": _places(upstream, outputs),
         "seed": _seed(request),
         "versions": dict(_versions()),
     }
+
+
+def _places(upstream: Any, outputs: Sequence[Output]) -> dict[str, str]:
+    """Where sources are whose names begin in the current folder, if no output is there with them.
+
+    The description has only their names, which may be those of other files in another folder.
+    """
+    if all(_is_relative(output.store) for output in outputs):
+        return {}
+    sources = [node for node in upstream_of(upstream) if isinstance(node, DatasetSource)]
+    return {node.label: os.path.abspath(node.store) for node in sources if _is_relative(node.store)}
+
+
+def _is_relative(store: Any) -> bool:
+    is_path = isinstance(store, str | os.PathLike) and "://" not in os.fspath(store)
+    return is_path and not os.path.isabs(store)
 
 
 def _seed(request: BatchRequest) -> dict[str, Any]:
@@ -88,6 +109,12 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         for part in ("reference", "blocks")
         for name in sorted({*before[part], *now[part]})
         if before[part].get(name) != now[part].get(name)
+    ]
+    places = before.get("sources", {})  # older records have none
+    found += [
+        f"{label} reads {now['sources'][label]}, read {place}"
+        for label, place in places.items()
+        if now["sources"].get(label, place) != place
     ]
     if before["outputs"] != now["outputs"]:
         found.append(f"the outputs are {now['outputs']}, were {before['outputs']}")
