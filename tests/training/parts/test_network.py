@@ -18,6 +18,9 @@ def no_net():
 
 def loss(prediction, target, scale):
     return scale.sum() * (prediction - target).abs().mean()
+
+def named(prediction, target, type, half, training):
+    return type, half, training
 """
 
 
@@ -182,3 +185,9 @@ def test_parameters_that_are_frozen_are_left_out():
     model.bias.requires_grad_(False)
     groups = make_optimizer(OptimizerSection(), model).param_groups
     assert [len(g["params"]) for g in groups] == [1]
+
+
+def test_options_may_have_names_that_modules_have(script):
+    options = {"type": "dice", "half": 0.5, "training": 3}
+    loss = make_loss(LossSection(name=f"{script}:named", options=options))
+    assert loss(None, None) == ("dice", 0.5, 3)

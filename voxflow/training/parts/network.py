@@ -63,7 +63,8 @@ class _WithOptions(torch.nn.Module):
 
     def forward(self, *values: Any, **named: Any) -> Any:
         """Call the function."""
-        options = {name: getattr(self, name, value) for name, value in self.options.items()}
+        # Those that moved; modules have attributes of their own, such as `type`.
+        options = {name: self._buffers.get(name, value) for name, value in self.options.items()}
         return self.function(*values, **options, **named)
 
 
