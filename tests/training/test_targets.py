@@ -163,9 +163,10 @@ def test_impossible_options_are_refused_and_nothing_is_changed():
     before = copy.deepcopy(optimizer.state_dict())
     targets = Targets({"optimizer": optimizer})
     for path, wrong, kind, why in [
-        ("lr", -1, ValueError, "optimizer.lr has to be 0 or more, got -1"),
+        ("lr", -1, ValueError, "optimizer.lr has to be 0 or more, and finite, got -1"),
         ("lr", [0.5, -1], ValueError, "0 or more"),
         ("lr", float("nan"), ValueError, "0 or more"),
+        ("lr", float("inf"), ValueError, "finite"),
         ("lr", "fast", TypeError, "optimizer.lr is 0.1, which 'fast' cannot take the place of"),
         ("lr", True, TypeError, "cannot take"),
         ("lr", None, TypeError, "cannot take"),
@@ -175,6 +176,16 @@ def test_impossible_options_are_refused_and_nothing_is_changed():
         with pytest.raises(kind, match=why):
             targets.set(f"optimizer.{path}", wrong)
     assert optimizer.state_dict() == before
+
+
+def test_a_reduction_that_torch_does_not_know_is_refused():
+    loss = nn.MSELoss()
+    targets = Targets({"loss": loss})
+    targets.set("loss.reduction", "sum")
+    for wrong in ("none", "nonsense"):  # neither gives a loss that is one number
+        with pytest.raises(ValueError, match=f"loss.reduction has to be mean or sum, got '{wrong}"):
+            targets.set("loss.reduction", wrong)
+    assert loss.reduction == "sum"
 
 
 def test_another_optimizer_takes_its_name():

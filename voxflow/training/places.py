@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
@@ -166,7 +167,15 @@ class AttributePlace(Place):
             with torch.no_grad():
                 old.copy_(new)
         else:
-            setattr(self._owner, self._attribute, fitting(self.path, value, old))
+            new = fitting(self.path, value, old)
+            self._check(new)
+            setattr(self._owner, self._attribute, new)
+
+    def _check(self, value: Any) -> None:
+        """Raise where a loss of torch would do so at the next step, and end the run."""
+        of_torch = type(self._owner).__module__ == "torch.nn.modules.loss"
+        if of_torch and self._attribute == "reduction" and value not in ("mean", "sum"):
+            raise ValueError(f"{self.path} has to be mean or sum, got {value!r}")
 
 
 class NodePlace(Place):
@@ -322,8 +331,8 @@ def _as_option(value: Any) -> Any:
 def _check_option(path: str, option: str, value: Any) -> None:
     numbers = value if isinstance(value, list) else [value]
     if option in ("lr", "weight_decay", "momentum", "betas", "eps") and not all(
-        n is None or n >= 0 for n in numbers
+        n is None or 0 <= n < math.inf for n in numbers
     ):
-        raise ValueError(f"{path} has to be 0 or more, got {value}")
+        raise ValueError(f"{path} has to be 0 or more, and finite, got {value}")
     if option in ("momentum", "betas") and not all(n < 1 for n in numbers):
         raise ValueError(f"{path} has to be below 1, got {value}")
