@@ -345,3 +345,15 @@ def test_a_gpu_serves_threads(size):
         assert not errors
         for i, array in enumerate(expected):
             np.testing.assert_allclose(found[i], array, atol=1e-3)
+
+
+def test_nothing_is_kept_of_blocks_after_one_that_failed():
+    def fails(*_):
+        raise RuntimeError("out of memory")
+
+    model = net()
+    model.register_forward_pre_hook(fails)
+    shared = Passes("Test", model, "cpu", None, None, 1)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        shared([{0: block} for block in blocks(3, (8, 8))], (0,))
+    assert shared._waiting == []

@@ -111,10 +111,15 @@ class Passes:
         mine = [_Block(tuple(names), transfers.send(block)) for block in blocks]
         with self._waiting_lock:
             self._waiting += mine
-        with _owning(self._model, transfers.device):
-            for block in mine:
-                if not block.done:  # by others, while this thread waited
-                    self._serve(block, transfers)
+        try:
+            with _owning(self._model, transfers.device):
+                for block in mine:
+                    if not block.done:  # by others, while this thread waited
+                        self._serve(block, transfers)
+        finally:
+            # What nobody asks for any more, as one before it failed, would stay on the device.
+            with self._waiting_lock:
+                self._waiting = [block for block in self._waiting if block not in mine]
         return [{n: transfers.fetch(t) for n, t in b.outputs.items()} for b in mine]
 
     def _placed(self) -> Transfers:
