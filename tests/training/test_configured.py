@@ -58,6 +58,13 @@ def test_a_run_is_resumed_exactly_and_never_overwritten(toy, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+def test_options_of_the_optimizer_that_come_too_late_are_told(toy, tmp_path, caplog):
+    train(load(toy, "stop.steps=1"), run_dir=tmp_path / "run")
+    train(load(toy, "stop.steps=2", "optimizer.lr=0.5"), run_dir=tmp_path / "run", resume=True)
+    assert "optimizer.lr=0.5 changes nothing, as it was" in caplog.text
+    assert caplog.text.count("changes nothing") == 1
+
+
 def test_what_cannot_be_built_leaves_no_run_directory(toy, tmp_path):
     with pytest.raises(TypeError, match="fmpas"):
         train(load(toy, "model.options.fmpas=3"), run_dir=tmp_path / "run")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from voxflow.torch.step_options import StepOptions
 from voxflow.torch.warm_start import freeze
+from voxflow.training.config import ConfigError, load_config
 from voxflow.training.config.names import parse_dotted
 from voxflow.training.coverage import Coverage
 from voxflow.training.keeping import Keeper
@@ -97,14 +98,17 @@ def train(
     folder = Path(config.run.folder) / config.name if run_dir is None else Path(run_dir)
     # First: what cannot be built leaves no run directory behind.
     begin = _built(config, hooks)
+    before: Path | None = None
     with ExitStack() as stack:
         if int(os.environ.get("RANK", "0")) == 0:  # of several processes, one writes
             made = RunDir.resume(folder) if resume else RunDir.make(folder, config.run.exists)
             stack.enter_context(made)
-            folder = made.path
+            folder, before = made.path, made.config
             made.record(settings.dump(), [*scripts, *_files(config)], {"asked": config.device})
             stack.enter_context(log_to(made.file("log.txt"), config.device))
         keeper = _keeper(folder, config.checkpoints)
+        if before is not None and keeper.has_any():
+            _tell_of_optimizer(before, config)
         session = begin(run_dir=folder, keeper=keeper)
         session.scope["config"] = config
         # An earlier part that left no checkpoint is begun anew.
@@ -112,6 +116,24 @@ def train(
             session.load(config.model.start_from, config.model.start_mode)
         report: RunReport = session.run()
         return report
+
+
+def _tell_of_optimizer(before: Path, config: Config) -> None:
+    """Say which options were changed in vain: the optimizer is that of the checkpoint."""
+    try:
+        old = load_config(before).config.optimizer
+    except ConfigError:  # of another version
+        return
+    for name, now in config.optimizer:
+        if now != getattr(old, name):
+            logger.warning(
+                "optimizer.%s=%s changes nothing, as it was %s, and a run that goes on has the "
+                "optimizer of its checkpoint; say `set` to the run (voxflow attach), or begin "
+                "another with model.start_from",
+                name,
+                now,
+                getattr(old, name),
+            )
 
 
 def make_session(

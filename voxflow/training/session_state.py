@@ -31,6 +31,7 @@ def checkpoint_of(session: Session) -> Checkpoint:
         "keeper": _state(session.keeper),
         "validation": None if session.validation is None else _state(session.validation.every),
         "targets": session.targets.state_dict(),
+        "optimizer": type(session.optimizer).__name__,
         "switched": None if session.switched is None else list(astuple(session.switched)),
         "frozen": [n for n, p in model.named_parameters() if not p.requires_grad],
     }
@@ -67,6 +68,7 @@ def restore(session: Session, path: Path, found: Checkpoint) -> None:
     kept = found.extra
     if kept.get("switched"):
         switch(session, Switched(*kept["switched"]))
+    _check_optimizer(path, kept.get("optimizer"), type(session.optimizer).__name__)
     _load(path, "optimizer", session.optimizer, found.optimizer)
     if isinstance(session.loss, torch.nn.Module) and kept.get("loss"):
         _load(path, "loss", session.loss, kept["loss"])
@@ -80,6 +82,16 @@ def restore(session: Session, path: Path, found: Checkpoint) -> None:
     session.hooks.load_state_dict(kept.get("hooks") or {})
     _load_rules(session, kept)
     session.targets.load_state_dict(kept.get("targets") or {})
+
+
+def _check_optimizer(path: Path, was: str | None, now: str) -> None:
+    # Torch would take the options of one for those of another, and fail at a step, or not at all.
+    if was not in (None, now):
+        raise ValueError(
+            f"{path} is from a run with the optimizer {was}, but the session has {now}. Give "
+            f"{was}, and say `optimizer {now}` while it runs; or give another run_dir to start "
+            "anew with its weights, session.load(path)"
+        )
 
 
 def _load_rules(session: Session, kept: Mapping[str, Any]) -> None:
