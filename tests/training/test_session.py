@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import os
 import threading
 
 import numpy as np
@@ -289,10 +290,30 @@ def test_checkpoints_of_something_else_are_refused(tmp_path):
     some = torch.optim.Adam([next(model.parameters())])
     with pytest.raises(ValueError, match="is not from this optimizer"):
         session(model, some, run_dir=tmp_path).run()
+    other = torch.optim.AdamW(model.parameters())
+    with pytest.raises(ValueError, match="with the optimizer Adam, but the session has AdamW"):
+        session(model, other, run_dir=tmp_path).run()
     plain = tmp_path / "plain"
     save_checkpoint(plain / "checkpoints" / "last.pt", Checkpoint(model.state_dict()))
     with pytest.raises(ValueError, match=r"is not from a session.*session\.load"):
         session(run_dir=plain).run()
+
+
+def test_everything_goes_where_it_went_before_if_the_folder_is_changed(tmp_path, monkeypatch):
+    class Goes:
+        def after_step(self, session, step):
+            (tmp_path / "elsewhere").mkdir(exist_ok=True)
+            os.chdir(tmp_path / "elsewhere")
+
+    monkeypatch.chdir(tmp_path)
+    session(run_dir="run", hooks=[Goes()], stop_after=2).run()
+    assert (tmp_path / "run" / "checkpoints" / "final.pt").exists()
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_an_epoch_has_steps():
+    with pytest.raises(ValueError, match="steps_per_epoch has to be at least 1, got 0"):
+        session(steps_per_epoch=0)
 
 
 # -- changes and ends -------------------------------------------------------------------------
@@ -412,6 +433,22 @@ def test_schedules_set_what_holds_for_the_next_step_also_after_a_resume(tmp_path
     assert same(weights(resumed.model), weights(straight.model))
 
 
+def test_what_was_set_right_before_a_checkpoint_is_where_a_schedule_goes_on(tmp_path):
+    class AtTheEnd:
+        def after_step(self, session, step):
+            if step.number == 3:
+                session.set("optimizer.lr", 0.5)
+
+    def made(stop_after):
+        hooks = [Scheduled({"optimizer.lr": Decay(0.5, every=5)}), AtTheEnd()]
+        return long_session(tmp_path, stop_after, hooks=hooks)
+
+    made(3).run()
+    resumed = made(4)
+    resumed.run()
+    assert resumed.get("optimizer.lr") == 0.5
+
+
 def test_a_schedule_of_something_that_is_not_there_ends_it_before_it_begins(tmp_path):
     hook = Scheduled({"optimizer.lrr": Decay(0.5)})
     with pytest.raises(UnknownTarget, match="did you mean optimizer.lr"):
@@ -488,6 +525,35 @@ def test_validation_stops_a_run_that_gets_no_better():
     report = session(model, optimizer, stop_after=[rule], validation=validation()).run()
     assert report.step == 6
     assert report.reason.startswith("validation.loss has not become better")
+
+
+def test_a_validation_that_was_broken_off_is_made_where_the_run_goes_on(tmp_path):
+    def made(metric):
+        kept = Keeper(tmp_path / "checkpoints", best={"validation.loss": "min"})
+        looking = validation(metrics={"seen": metric})
+        return session(run_dir=tmp_path, stop_after=4, validation=looking, keeper=kept)
+
+    calls = []
+
+    def interrupted(*_):
+        calls.append(1)
+        if len(calls) > 3:  # the validation of step 0 has three batches
+            raise KeyboardInterrupt
+        return 1.0
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        made(interrupted).run()
+    assert "saved as after step 2" in str(caught.value.__notes__)
+    made(lambda *_: 1.0).run()
+    assert [step for step, _ in events(tmp_path, "loss")] == [1, 2, 3, 4]
+    assert [step for step, _ in events(tmp_path, "validation.loss")] == [0, 2, 4]
+
+
+def test_a_validation_may_be_due_at_the_end(tmp_path):
+    looking = Validation(pipeline(seed=20), request(), batches=1, every=Every(steps=2, at_end=True))
+    for stop_after in (3, 4):
+        session(run_dir=tmp_path, stop_after=stop_after, validation=looking).run()
+    assert [step for step, _ in events(tmp_path, "validation.loss")] == [2, 3, 4]
 
 
 def test_the_best_is_kept(tmp_path):

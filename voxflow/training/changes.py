@@ -85,6 +85,10 @@ class Changes:
                 logger.warning("%s was not set to %r: %s", path, value, error)
                 self._record({"failure": {"set": path, "error": str(error)}})
 
+    def forget(self) -> None:
+        """Nobody follows: there are no other processes."""
+        self._made.clear()
+
     def to_follow(self, optimizer: Any) -> Followed:
         """What other processes have to change as well, to be as this one is."""
         made, self._made = self._made, []

@@ -126,7 +126,7 @@ class Previews:
         if TRAINING in self.regions and training:
             raise ValueError(f"{TRAINING!r} is the picture of training data: rename the region")
         self.every = Every(steps=every) if isinstance(every, int) else every
-        self.folder = None if folder is None else Path(folder)
+        self.folder = None if folder is None else Path(folder).absolute()
         self.training = training
         self.images = images
         self.channels = channels

@@ -67,7 +67,8 @@ class Run:
         self._ranks = session.ranks = stack.enter_context(joined(session.device))
         self._begin(stack)
         try:
-            reason = self._loop()
+            reason = self._loop(self._look_first())
+            self._look_last()
         except BaseException as error:
             self._rescue(error)
             session.hooks.call("end", session)
@@ -105,9 +106,24 @@ class Run:
         stack.callback(setattr, session, "batch", None)
         stack.enter_context(session.outside.listening())
         session.hooks.call("begin", session)
+
+    def _look_first(self) -> dict[str, float]:
+        """Validate before the first step; or what the last one was broken off before."""
+        session = self._session
+        found = self._measured()
         if session.step == 0:
-            session.metrics = self._validated()
-            session.record(session.metrics)
+            session.metrics = found
+        elif found:
+            self._keep(found)
+        return found
+
+    def _look_last(self) -> None:
+        """Validate after the last step, if that is due."""
+        session, validation = self._session, self._session.validation
+        if validation is not None and validation.every.at_end and session.saves_at_end:
+            found = self._measured(last=True)
+            if found:
+                self._keep(found)
 
     def _begin_to_write(self, stack: ExitStack) -> None:
         session = self._session
@@ -170,21 +186,23 @@ class Run:
 
     # -- steps ----------------------------------------------------------------------------------
 
-    def _loop(self) -> str:
+    def _loop(self, metrics: Mapping[str, float]) -> str:
         session = self._session
         self._attend()
-        metrics = session.metrics if session.step == 0 else {}
         reason = self._told_to_stop(session.moment, metrics)
         while reason is None:
             result = self._made_step()
             session.batch = result.batch
             session.hooks.call("after_step", session, result)
             self._attend()
-            moment = session.moment
-            reason = self._told_to_stop(moment, result.metrics)
-            if self._ranks.first and session.keeper is not None and session.saves_at_end:
-                session.keeper.after_step(moment, result.metrics, self._checkpoint)
+            reason = self._told_to_stop(session.moment, result.metrics)
+            self._keep(result.metrics)
         return reason
+
+    def _keep(self, metrics: Mapping[str, float]) -> None:
+        session = self._session
+        if self._ranks.first and session.keeper is not None and session.saves_at_end:
+            session.keeper.after_step(session.moment, metrics, self._checkpoint)
 
     def _attend(self) -> None:
         """Do what is asked from outside. While that holds the run, all processes wait."""
@@ -206,6 +224,7 @@ class Run:
             reason = first_reason(session.stop_rules, moment, metrics)
             reason = reason or session.stop_reason
         if self._ranks.count == 1:
+            session._changes.forget()
             return reason
         changed = session._changes.to_follow(session.optimizer)
         reason, changed = self._ranks.agreed((reason, changed))
@@ -229,9 +248,10 @@ class Run:
         values = {"loss": stepped.loss, **stepped.metrics}
         if stepped.last is not None:
             session._tell_of_loss("training", stepped.last.loss_inputs)
-        metrics = {**values, **self._validated()}
-        session.record(metrics)
-        session.metrics = {**session.metrics, **metrics}
+        # Before the validation, which takes a while: the step is done.
+        session.record(values)
+        session.metrics = {**session.metrics, **values}
+        metrics = {**values, **self._measured()}
         voxels = voxels_of(session._forward, stepped.last, self._dims) * len(batches)
         reads = tuple(read for b in batches for read in b.profiling_stats.get_reads())
         return StepResult(session.step, stepped.loss, metrics, seconds, voxels, batches[-1], reads)
@@ -245,12 +265,26 @@ class Run:
         made = [session.pipeline.request_batch(request) for request in requests]
         return made, [derive_seed(request.seed, "torch") for request in requests]
 
-    def _validated(self) -> dict[str, float]:
-        """What a validation finds, if one is due."""
+    def _measured(self, *, last: bool = False) -> dict[str, float]:
+        """What a validation finds, if one is due; logged."""
+        found = self._validated(last)
+        if found:
+            self._session.record(found)
+            self._session.metrics = {**self._session.metrics, **found}
+        return found
+
+    def _validated(self, last: bool) -> dict[str, float]:
         session, validation = self._session, self._session.validation
-        if validation is None or not self._ranks.first or not validation.every.due(session.moment):
+        if validation is None or not self._ranks.first:
             return {}
-        found = session.hooks.guarded(validation, "evaluate", session.evaluate, validation)
+        before = validation.every.state_dict()
+        if not validation.every.due(session.moment, last=last):
+            return {}
+        try:
+            found = session.hooks.guarded(validation, "evaluate", session.evaluate, validation)
+        except BaseException:
+            validation.every.load_state_dict(before)  # it is due where the run goes on
+            raise
         return {f"validation.{name}": value for name, value in (found or {}).items()}
 
     def _tell_of(self, error: NonFiniteLoss, action: str, number: int) -> None:

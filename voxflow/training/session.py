@@ -181,9 +181,12 @@ class Session:
         self.pipeline = pipeline if isinstance(pipeline, Pipeline) else Pipeline(pipeline)
         self.request = needed_request(self._forward, request)
         self.validation = validation
-        self.run_dir = None if run_dir is None else Path(run_dir)
+        # Absolute, as something may change the current folder while it trains.
+        self.run_dir = None if run_dir is None else Path(run_dir).absolute()
         self.seed = seed
         self.stop_rules = stop_rules(stop_after)
+        if steps_per_epoch is not None and steps_per_epoch < 1:
+            raise ValueError(f"steps_per_epoch has to be at least 1, got {steps_per_epoch}")
         if keeper is None and self.run_dir is not None:
             keeper = Keeper(self.run_dir / "checkpoints", last=Every(steps=1000))
         self.keeper = keeper

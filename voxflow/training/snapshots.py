@@ -50,7 +50,7 @@ class Snapshots:
 
     def __init__(self, every: int | Every = 1000, *, folder: str | Path | None = None) -> None:
         self.every = Every(steps=every) if isinstance(every, int) else every
-        self.folder = None if folder is None else Path(folder)
+        self.folder = None if folder is None else Path(folder).absolute()
 
     def after_step(self, session: Session, step: StepResult) -> None:
         """Write what is due."""

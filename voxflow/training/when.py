@@ -47,7 +47,7 @@ class Every:
     at_start
         Whether it is due at step 0 as well, once.
     at_end
-        Whether it is due at the last step as well, once.
+        Whether it is due at the last step as well, once: of previews and validations.
 
     Raises
     ------
