@@ -350,6 +350,7 @@ def agrees(row, values):
         "min": values.min(),
         "max": values.max(),
         "norm": np.sqrt((values**2).sum()),
+        "median": np.median(np.abs(values)),
     }
     assert row["shape"] == "x".join(map(str, values.shape))
     for name, value in found.items():
@@ -387,8 +388,10 @@ def test_tables_have_what_numpy_finds():
 
 def test_tensors_of_any_kind_have_statistics():
     assert np.isnan(statistics(torch.empty(0, 3))[1:]).all()
-    assert statistics(torch.tensor(2.0, dtype=torch.bfloat16))[1:] == (2, 0, 2, 2, 2)
+    assert statistics(torch.tensor(2.0, dtype=torch.bfloat16))[1:] == (2, 0, 2, 2, 2, 2)
     assert statistics(torch.tensor([1, 5]))[1:5] == (3, 2, 1, 5)
+    assert statistics(torch.tensor([4, -1, -2]))[6] == 2  # of magnitudes
+    assert statistics(torch.tensor([[4, -1], [-2, 1]]))[6] == 1.5
     assert "-" in table({"scalar": statistics(torch.tensor(2.0))}).splitlines()[1]
 
 

@@ -27,6 +27,8 @@ class Statistics(NamedTuple):
         Of all its values; the standard deviation is that of the values themselves, not an estimate.
     norm
         The root of the sum of the squares.
+    median
+        Of the magnitudes.
     """
 
     shape: tuple[int, ...]
@@ -35,6 +37,7 @@ class Statistics(NamedTuple):
     min: float
     max: float
     norm: float
+    median: float
 
 
 @torch.no_grad()
@@ -44,11 +47,11 @@ def statistics(tensor: torch.Tensor) -> Statistics:
     Examples
     --------
     >>> statistics(torch.tensor([3.0, -3.0, 0.0, 4.0]))[2:]
-    (2.7386..., -3.0, 4.0, 5.8309...)
+    (2.7386..., -3.0, 4.0, 5.8309..., 3.0)
     """
     shape = tuple(tensor.shape)
     if tensor.numel() == 0:
-        return Statistics(shape, *[float("nan")] * 5)
+        return Statistics(shape, *[float("nan")] * 6)
     values = tensor.detach().to(torch.float64 if tensor.dtype == torch.float64 else torch.float32)
     found = (
         values.mean(),
@@ -56,8 +59,15 @@ def statistics(tensor: torch.Tensor) -> Statistics:
         values.min(),
         values.max(),
         torch.linalg.vector_norm(values),
+        _median(values.abs().reshape(-1)),
     )
     return Statistics(shape, *map(float, found))
+
+
+def _median(values: torch.Tensor) -> torch.Tensor:
+    """The mean of both in the middle, which `torch.median` does not take."""
+    count = values.numel()
+    return (values.kthvalue((count + 1) // 2)[0] + values.kthvalue(count // 2 + 1)[0]) / 2
 
 
 def activations(
@@ -117,8 +127,8 @@ def table(rows: Mapping[str, Statistics]) -> str:
     Examples
     --------
     >>> print(table({"weight": statistics(torch.ones(2, 3))}))
-    name    shape  mean  std  min  max  norm
-    weight  2x3    1     0    1    1    2.4495
+    name    shape  mean  std  min  max  norm    median
+    weight  2x3    1     0    1    1    2.4495  1
     """
     lines: list[tuple[str, ...]] = [("name", "shape", *Statistics._fields[1:])]
     for name, row in rows.items():

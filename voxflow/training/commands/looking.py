@@ -49,7 +49,7 @@ def debugbatch(session: Session) -> str:
 
 
 def paramstats(session: Session) -> str:
-    """A table of all parameters: mean, standard deviation, least, greatest, norm."""
+    """A table of all parameters: mean, deviation, least, greatest, norm, median magnitude."""
     return table({n: statistics(p) for n, p in session.model.named_parameters()})
 
 
