@@ -110,7 +110,7 @@ class Keeper:
 
     def has_any(self) -> bool:
         """Whether there is a checkpoint to go on from."""
-        return bool(_newest_first(self.folder, _ANY))
+        return any(_newest_first(self.folder, _ANY))
 
     def path(self, name: str) -> Path:
         """The file of a name such as ``"last"``."""
