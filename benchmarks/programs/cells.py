@@ -97,7 +97,9 @@ class Images:
         if turn:
             made = self.augment(image=image, mask=labels)
             image, labels = made["image"], made["mask"]
-        return image[None].astype(np.float32) / 255, classes(labels), (labels != 1).astype(np.uint8)
+        mask = (labels != 1).astype(np.uint8)
+        labels = np.where(mask, labels, 0)  # what is too hard to annotate has no boundary
+        return image[None].astype(np.float32) / 255, classes(labels), mask
 
 
 def classes(labels):

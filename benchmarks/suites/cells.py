@@ -15,10 +15,10 @@ NOTE = (
 
 
 def run(rounds: int) -> tuple[list[Row], dict[str, dict[str, str]]]:
-    """In one process, and with a worker."""
+    """In one process, and with workers."""
     rows: list[Row] = []
     versions: dict[str, dict[str, str]] = {}
-    for workers in (0, 1):
+    for workers in (0, 1, 2):
         with ExitStack() as stack:
             ours = stack.enter_context(Side("voxflow", "cells", workers=workers))
             other = stack.enter_context(

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Targets"]
 
 BLOB = 1
-_TYPES = np.dtype(np.int64), np.dtype(np.uint8)  # as losses of torch take them
 
 
 class Targets(BatchFilter):
@@ -52,20 +51,24 @@ class Targets(BatchFilter):
     def setup(self) -> None:
         """Offer targets where labels are."""
         self.enable_autoskip()
-        for key, dtype in zip((self.classes, self.mask), _TYPES, strict=True):
-            if key is not None:
-                spec = id_spec(self, self.labels)
-                spec.dtype, spec.interpolatable = dtype, False
-                self.provides(key, spec)
+        # As losses of torch take them.
+        self._offer(self.classes, np.dtype(np.int64))
+        if self.mask is not None:
+            self._offer(self.mask, np.dtype(np.uint8))
+
+    def _offer(self, key: ArrayKey, dtype: np.dtype[Any]) -> None:
+        spec = id_spec(self, self.labels)
+        spec.dtype, spec.interpolatable = dtype, False
+        self.provides(key, spec)
 
     def prepare(self, request: BatchRequest) -> BatchRequest:
         """Need the labels, and for classes those next to them, as far as there are any."""
-        regions = (
+        classes, mask = (
             request[key].region if key is not None and key in request else None
             for key in (self.classes, self.mask)
         )
         needed = BatchRequest()
-        needed[self.labels] = ArraySpec(roi=_labelled(*regions, self.spec[self.labels]))
+        needed[self.labels] = ArraySpec(roi=_labelled(classes, mask, self.spec[self.labels]))
         return needed
 
     def process(self, batch: Batch, request: BatchRequest) -> Batch:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from voxflow.pipeline.compiled import kernel
+
+from .pointers import pointer, unlocked
 
 __all__ = ["mirrored"]
 
@@ -15,7 +18,7 @@ __all__ = ["mirrored"]
 def mirrored(
     data: NDArray[Any], begin: Sequence[int], shape: Sequence[int], *, repeated: bool = False
 ) -> NDArray[Any]:
-    """A region of the last axes of an array, mirrored where it reaches beyond, as often as it takes.
+    """A region of the last axes of an array, mirrored where it reaches beyond.
 
     Parameters
     ----------
@@ -44,28 +47,59 @@ def mirrored(
     lead = data.ndim - len(shape)
     axes = list(zip(begin, shape, data.shape[lead:], strict=True))
     if all(b >= 0 and b + n <= size for b, n, size in axes):
-        return data[(..., *(slice(b, b + n) for b, n, _ in axes))]
+        inside: Any = (..., *(slice(b, b + n) for b, n, _ in axes))
+        return np.asarray(data[inside])
+    if data.dtype.itemsize not in (1, 2, 4, 8):
+        where: Any = (..., *np.ix_(*(_table(b, n, size, repeated) for b, n, size in axes)))
+        return np.asarray(data[where])
+    kind = np.dtype(f"u{data.dtype.itemsize}")
+    source = unlocked(np.ascontiguousarray(data).view(kind))
+    rows = np.zeros(1, np.int64)
+    for b, n, size in [*((0, n, n) for n in data.shape[:lead]), *axes[:-1]]:
+        rows = np.add.outer(rows * size, _table(b, n, size, repeated)).ravel()
+    runs = np.array(list(_runs(*axes[-1], repeated)), np.int64)
     made = np.empty((*data.shape[:lead], *shape), data.dtype)
-    for part in product(*(_runs(b, n, size, repeated) for b, n, size in axes)):
-        made[(..., *(to for to, _ in part))] = data[(..., *(of for _, of in part))]
+    _copy(source.reshape(-1), rows * source.shape[-1], runs, made.view(kind).reshape(-1))
     return made
 
 
-def _runs(begin: int, count: int, size: int, repeated: bool) -> Iterator[tuple[slice, slice]]:
-    """Which voxels of the region are which of the data, in pieces that go up or down."""
+def _table(begin: int, count: int, size: int, repeated: bool) -> NDArray[np.int64]:
+    """Which voxel of the data each voxel of the region is."""
     if size == 1:
-        yield slice(0, count), slice(0, 1)  # which numpy repeats
+        return np.zeros(count, np.int64)
+    period = 2 * size if repeated else 2 * size - 2
+    at = np.arange(begin, begin + count) % period
+    return np.minimum(at, period - repeated - at)
+
+
+def _runs(begin: int, count: int, size: int, repeated: bool) -> Iterator[tuple[int, int, int]]:
+    """The first voxel of the data, how many follow, and whether up (1), down (-1) or none (0)."""
+    if size == 1:
+        yield 0, count, 0
         return
     period = 2 * size if repeated else 2 * size - 2
-    done = 0
-    while done < count:
-        at = (begin + done) % period
-        if at < size:
-            n = min(size - at, count - done)
-            yield slice(done, done + n), slice(at, at + n)
-        else:
-            n = min(period - at, count - done)
-            first = period - at - repeated
-            last = first - n
-            yield slice(done, done + n), slice(first, None if last < 0 else last, -1)
-        done += n
+    while count > 0:
+        at = begin % period
+        up = at < size
+        n = min((size if up else period) - at, count)
+        yield (at, n, 1) if up else (period - repeated - at, n, -1)
+        begin, count = begin + n, count - n
+
+
+@kernel
+def _copy(source: Any, rows: Any, runs: Any, out: Any) -> None:
+    """Write, for each row of the source that begins there, its runs."""
+    data, made, to = pointer(source), pointer(out), 0
+    for row in rows:
+        for run in range(len(runs)):
+            first, n = row + runs[run, 0], runs[run, 1]
+            if runs[run, 2] > 0:
+                for k in range(n):
+                    made[to + k] = data[first + k]
+            elif runs[run, 2] < 0:
+                for k in range(n):
+                    made[to + k] = data[first - k]
+            else:
+                for k in range(n):
+                    made[to + k] = data[first]
+            to += n

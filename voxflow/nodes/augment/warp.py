@@ -299,6 +299,8 @@ class Warp(SpatialAugment):
             linear = turned if linear.is_identity else linear.then(turned)
         maps.append(linear)
         parts = [part for part in maps if not part.is_identity]
+        if len(parts) == 1:
+            return parts[0]
         return Compose(parts) if parts else still(ndim)
 
     def possible(self, request: BatchRequest) -> Iterator[Symmetry | None]:

@@ -71,7 +71,7 @@ class Affine(Map):
         """Number of spatial axes."""
         return len(np.asarray(self.center))
 
-    @property
+    @cached_property
     def is_identity(self) -> bool:
         """Whether the map leaves every position exactly where it is."""
         return not self._stages

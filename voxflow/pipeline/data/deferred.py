@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import Any, ClassVar, final
 
 import numpy as np
 
 
-class Deferred(ABC):
+class Deferred:
     """What stands in for the voxels of an `Array` until they are looked at.
 
     Nodes that follow one another and only move voxels or change their values hand on what is to
@@ -19,17 +18,18 @@ class Deferred(ABC):
     elsewhere: ClassVar[bool] = False
     """Whether they are made already, where numpy does not reach, and only have to be fetched."""
 
+    # No ABC: whether an array is deferred is asked so often that asking one would be felt.
+
     @property
-    @abstractmethod
     def shape(self) -> tuple[int, ...]:
         """The shape that the voxels will have."""
+        raise NotImplementedError
 
     @property
-    @abstractmethod
     def dtype(self) -> np.dtype[Any]:
         """The type that they will have."""
+        raise NotImplementedError
 
-    @abstractmethod
     def make(self, out: np.ndarray[Any, Any] | None = None) -> np.ndarray[Any, Any]:
         """Make the voxels.
 
@@ -43,6 +43,7 @@ class Deferred(ABC):
         numpy.ndarray
             The voxels, which belong to the caller: `out`, or an array of their own.
         """
+        raise NotImplementedError
 
     def sketch(self, out: np.ndarray[Any, Any]) -> bool:
         """As `make`, to look at on the way: what has not been read is 0; whether nothing is."""

@@ -37,6 +37,8 @@ def lcm(first: Any, *others: Any) -> Any:
         if len({len(size) for size in sizes}) > 1:
             raise ValueError(f"lcm needs voxel sizes of equal length, got {sizes!r}")
         return Coordinate([lcm(*entries) for entries in zip(*sizes, strict=True)])
+    if type(first) is int and first > 0 and all(type(n) is int and n > 0 for n in others):
+        return math.lcm(first, *others)
     numbers = [exact(number) for number in (first, *others)]
     for number in numbers:
         if number <= 0:
