@@ -74,7 +74,7 @@ class Parts(voxflow.EpochProvider):
             )
         return there[0].begin, step, Coordinate(int(n) for n in steps)
 
-    def draw(self, request: BatchRequest, rng: np.random.Generator) -> tuple[int, Coordinate]:
+    def draw(self, request: BatchRequest, rng: np.random.Generator) -> Any:
         """The number of the image, and where in it the part begins (world)."""
         number = super().draw(request, rng)
         begin, step, steps = self._rooms[number]
