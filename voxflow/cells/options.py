@@ -56,7 +56,7 @@ class CellOptions(Section):
     bnd_weight: float = option(0.5, "How much boundaries count in the loss.", ge=0)
     obj_weight: float = option(0.5, "How much objects count in the loss.", ge=0)
     dcan_final_act: Literal["tanh", "sigmoid", "logistic"] = option(
-        "tanh", "The last activation of a DCAN; logistic finds small objects, too."
+        "tanh", "The last activation of a DCAN; logistic: maps are not cut off at 0 before it."
     )
     tb_dir: str | None = option(
         None, "Folder for TensorBoard.  [default: tensorboard/ in the run directory]"
