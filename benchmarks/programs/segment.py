@@ -56,7 +56,8 @@ class Segmented:
 
     def watershed_blockwise(self, count):
         """From a file into a file, by a watershed and agglomeration."""
-        return self._blockwise(count, "Watershed", threshold=THRESHOLD)
+        tile = min(64, *self.block)
+        return self._blockwise(count, "Watershed", threshold=THRESHOLD, tile=tile)
 
     def _blockwise(self, count, method, **options):
         """And the most bytes that this process had in each step (Linux)."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,8 +30,10 @@ NEIGHBORHOOD = [
     [-1, 0, -9],
 ]
 TILE, BLOCK = 128, 64
-LARGE = tuple(map(int, os.environ.get("VOXFLOW_BENCH_SEGMENTED", "256,256,512").split(",")))
-"""Of the volume whose memory is measured."""
+SMALL, LARGE, MEMORY_BLOCK = (128, 128, 128), (128, 256, 256), 32
+"""Volumes whose memory is measured, of four and more blocks along each axis."""
+#: As programs have it: what they do not need any more is given back.
+GIVEN_BACK = {"MALLOC_MMAP_MAX_": "65536", "MALLOC_TRIM_THRESHOLD_": "131072"}
 METHODS = {"mutex": ("mutex watershed", "mwatershed"), "watershed": ("watershed, mean", "waterz")}
 
 
@@ -86,12 +87,13 @@ def speed(work: str, baseline: str, found: dict[str, Any]) -> Row:
 
 def memory(method: str, tile: np.ndarray[Any, Any]) -> list[Row]:
     """What the passes and the join take, of two sizes of volumes."""
-    shapes = (2 * TILE,) * 3, LARGE
+    shapes = SMALL, LARGE
     found = []
     for shape in shapes:
         with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
             put(folder, tile, shape)
-            with Side("voxflow", "segment", folder=folder, block=[BLOCK] * 3) as side:
+            options = {"folder": folder, "block": [MEMORY_BLOCK] * 3}
+            with Side("voxflow", "segment", GIVEN_BACK, **options) as side:
                 found.append(side.call(f"{method}_blockwise", count=1)["value"])
     title, names = METHODS[method][0], ["x".join(map(str, shape)) for shape in shapes]
     fragments = [each["fragments"] for each in found]
