@@ -11,7 +11,7 @@ import pytest
 import voxflow as gp
 from voxflow.inspect import write_page
 from voxflow.pictures import colours_of_ids
-from voxflow.stores import Geometry, create_dataset, open_attrs
+from voxflow.stores import Geometry, create_dataset, open_attrs, open_dataset
 from voxflow.training.covered import Branch, Covered, SourceMap
 
 image = pytest.importorskip("PIL.Image")
@@ -325,6 +325,54 @@ def test_real_volumes(opened, real_data, tmp_path, scheme, name):
     page.keyboard.press("a")
     page.wait_for_timeout(300)
     page.screenshot(path=folder / f"{name.partition('.')[0]}_{scheme}_each.png")
+
+
+def part():
+    """Of FIB-SEM data where they are, else of what looks alike: an image, and objects in it."""
+    file = Path(os.environ.get("VOXFLOW_DATA", "")) / "fib25_train.hdf"
+    if file.is_file():
+        names, where = ("volumes/raw", "volumes/labels/neuron_ids"), (slice(20, 60),) * 3
+        return [open_dataset(file, name).read(where) for name in names]
+    z, y, x = np.indices((40, 40, 40)) // 8
+    ids = (1 + x + 5 * y + 25 * z).astype(np.uint64)
+    return [(ids * 37 % 251).astype(np.uint8), ids]
+
+
+def kinds(folder):
+    """Files in two dimensions, with channels, and with ids that no other number can hold."""
+    raw, ids = part()
+    huge = np.where(ids > 0, ids + np.uint64(2**63), ids)
+    edges = [ids == np.roll(ids, 1, axis) for axis in range(3)]
+    colours = np.stack([raw, np.roll(raw, 8, 1), 255 - raw])
+    files = {
+        "2d": {"raw": raw[20], "labels": ids[20]},
+        "channels": {"raw": colours, "affinities": np.stack(edges).astype(np.float32)},
+        "huge": {"raw": raw, "labels": huge},
+    }
+    for name, arrays in files.items():
+        for array, data in arrays.items():
+            where = Geometry((10,) * (2 if name == "2d" else 3), (0,) * (2 if name == "2d" else 3))
+            path, shape = folder / f"{name}.zarr", data.shape
+            create_dataset(path, array, shape, data.dtype, geometry=where).write((), data)
+    return huge
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_two_dimensions_channels_and_huge_ids_of_real_data(opened, tmp_path, scheme):
+    """Pictures are kept as of `test_real_volumes`."""
+    folder = Path(os.environ.get("VOXFLOW_SCREENSHOTS", tmp_path))
+    huge = kinds(tmp_path)
+    for name in ("2d", "channels", "huge"):
+        page = opened(tmp_path / f"{name}.zarr", scheme)
+        assert pixels(page)[..., :3].std() > 20
+        page.screenshot(path=folder / f"{name}_{scheme}.png")
+    values = page.locator(".card .value").all_text_contents()
+    assert str(huge[20, 20, 20]) in [value.strip() for value in values]
+    look(page, "labels", opacity=1)
+    seen = pixels(page)
+    row, column = (round(n * 20.3 / 40) for n in seen.shape[:2])  # beside the cross
+    expected = colours_of_ids(huge[20, 20, 20:21])[0]
+    assert np.abs(seen[row, column, :3].astype(int) - expected[:3]).max() <= 2
 
 
 def looked(folder):

@@ -1,12 +1,17 @@
 """What a request costs, told before the run."""
 
+from pathlib import Path
+
+import h5py
 import numpy as np
 import pytest
+import zarr
 
 import voxflow as gp
 
 RAW, LABELS, AFFINITIES = (gp.ArrayKey(name) for name in ("RAW", "LABELS", "AFFINITIES"))
 POINTS = gp.GraphKey("POINTS")
+IO = Path("/proc/self/io")
 
 
 class Counted(gp.BatchProvider):
@@ -88,6 +93,48 @@ def test_kept_chunks_are_told(tmp_path, cache):
         told = pipeline.explain(gp.BatchRequest({RAW: gp.Roi((280, 4, 0), (400, 128, 132))}))
     assert told.kept == min(3 * 2 * 2 * 8 * 32 * 32, cache)
     assert ("decoded chunks that are kept besides" in str(told)) == (cache > 0)
+
+
+@pytest.mark.skipif(not IO.exists(), reason="the system does not count what is read")
+@pytest.mark.parametrize("channels", [(), (2,)])
+@pytest.mark.parametrize("size", [(40, 4, 4), (3, 3)])
+@pytest.mark.parametrize("source", [gp.Hdf5Source, gp.ZarrSource])
+def test_decoded_bytes_are_those_that_the_system_counts(tmp_path, source, size, channels):
+    """Of files whose chunks are not compressed; the last ones are cut off by the volume's end."""
+    dims = len(size)
+    data = np.ones((*channels, *(60, 61, 70)[-dims:]), np.uint16)
+    chunks = (*(1 for _ in channels), *(8, 32, 32)[-dims:])
+    write(source, tmp_path / "file", data, chunks)
+    spec = {RAW: gp.ArraySpec(voxel_size=size)}
+    pipeline = source(str(tmp_path / "file"), {RAW: "raw"}, spec, cache=0) + gp.Normalize(RAW)
+    begin, shape = gp.Coordinate((7, 1, 33)[-dims:]), gp.Coordinate((10, 40, 30)[-dims:])
+    where = gp.Roi(begin * gp.Coordinate(size), shape * gp.Coordinate(size))
+    with gp.build(pipeline):
+        told = pipeline.explain(gp.BatchRequest({RAW: where}))
+        first = gp.Roi((0,) * dims, size)
+        pipeline.request_batch(gp.BatchRequest({RAW: first}))  # what the file says of itself
+        before = bytes_read()
+        besides = bytes_read() - before  # by counting
+        batch = pipeline.request_batch(gp.BatchRequest({RAW: where}))
+        counted = bytes_read() - before - 2 * besides
+    assert told.read == batch[RAW].data.size * data.itemsize
+    assert told.decoded == counted
+    assert "decoded of files, in whole chunks: " in str(told)
+
+
+def write(source, path, data, chunks):
+    """Write a file that this process then knows nothing of."""
+    if source is gp.Hdf5Source:
+        with h5py.File(path, "w") as file:
+            file.create_dataset("raw", data=data, chunks=chunks)
+        return
+    group = zarr.open_group(path, mode="w", zarr_format=2)
+    group.create_array("raw", data=data, chunks=chunks, compressors=None)
+
+
+def bytes_read():
+    """How many bytes this process has read of files."""
+    return int(IO.read_text().split()[1])
 
 
 def test_context_is_told_at_the_node_that_is_asked_for_it():

@@ -32,7 +32,7 @@ function makeCard(volume, look, number) {
   const value = make("span", { class: "value" });
   const opacity = make("input", { type: "range", min: 0, max: 1, step: 0.02, value: look.opacity, "aria-label": `opacity of ${volume.meta.name}`, oninput: () => { look.opacity = Number(opacity.value); redraw(); } });
   const card = make("div", { class: "card", "data-layer": volume.meta.name },
-    make("div", { class: "row head" }, toggle, make("span", { class: "name" }, volume.meta.name || "(root)"), number < 9 ? make("span", { class: "key", title: "key" }, String(number + 1)) : null, value),
+    make("div", { class: "row head" }, toggle, make("span", { class: "name" }, ...parts(volume.meta.name || "(root)")), number < 9 ? make("span", { class: "key", title: "key" }, String(number + 1)) : null, value),
     make("div", { class: "row" }, make("span", { class: "soft" }, "opacity"), opacity, volume.channels > 1 ? channelChoice(volume, look) : null),
   );
   card.showValue = (position) => {
@@ -126,4 +126,9 @@ function drawBars(canvas, counts, look) {
   bars.forEach((bar, i) => { const high = (bar / most) * canvas.height; context.fillRect(i * wide, canvas.height - high, Math.max(1, wide - 0.5), high); });
   context.fillStyle = style.getPropertyValue("--accent");
   for (const limit of [look.low, look.high]) context.fillRect((limit / 255) * (canvas.width - 2), 0, 2 * (window.devicePixelRatio || 1), canvas.height);
+}
+
+/** A path that goes on in another line behind a slash, rather than within a name. */
+function parts(path) {
+  return path.split("/").flatMap((part, i) => (i ? ["/", make("wbr", {}), part] : [part]));
 }

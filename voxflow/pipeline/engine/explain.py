@@ -185,7 +185,9 @@ def explain(plan: NodePlan) -> Explanation:
 def _of_sources(plan: NodePlan, count: Callable[[Any, Any], int], times: int = 1) -> int:
     """Bytes of all sources together, as often as each is asked."""
     own = 0 if plan.upstream else count(plan.node, plan.request) * times
-    return own + sum(_of_sources(above, count, times * above.times) for above in plan.upstream or ())
+    return own + sum(
+        _of_sources(above, count, times * above.times) for above in plan.upstream or ()
+    )
 
 
 def _explained(
