@@ -80,7 +80,7 @@ class Pad(BatchFilter):
         self._there = spec.roi
         if isinstance(self.key, ArrayKey):
             self._check_array(spec, size)
-            self._on_grid = spec.roi.snap_to_grid(spec.voxel_size, "shrink")
+            self._on_grid: Roi = spec.roi.snap_to_grid(spec.voxel_size, "shrink")
         spec.roi = spec.roi.grow(size, size)
         self.updates(self.key, spec)
 
