@@ -84,7 +84,12 @@ class LookAhead(vf.BatchFilter):
         middle = np.array(roi.offset, float) + np.array(roi.shape, float) / 2
         nodes = sorted(batch[PATH].nodes, key=lambda node: node.id)
         path = np.array([node.location for node in nodes])
-        near = int(np.linalg.norm(path - middle, axis=1).argmin())
+        # Where it leaves the patch it is cut, and points at the border come last.
+        cuts = np.flatnonzero(np.linalg.norm(np.diff(path, axis=0), axis=1) > 1.5) + 1
+        runs = np.split(path, cuts)
+        far = [np.linalg.norm(run - middle, axis=1) for run in runs]
+        nearest = min(range(len(runs)), key=lambda i: far[i].min())
+        path, near = runs[nearest], int(far[nearest].argmin())
         heading = way * tangent(path, near)
         turn = np.array([[np.cos(off), -np.sin(off)], [np.sin(off), np.cos(off)]])
         ahead = path[np.clip(near + way * round(STEP), 0, len(path) - 1)] - middle
