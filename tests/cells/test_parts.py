@@ -37,3 +37,27 @@ def test_refuses_images_that_are_smaller():
         vf.build((image((6, 3)),) + Parts((4, 4))),
     ):
         pass
+
+
+class Read(vf.BatchFilter):
+    """Counts how often an image is read."""
+
+    def __init__(self):
+        self.times = 0
+
+    def process(self, batch, request):
+        self.times += 1
+
+
+@pytest.mark.parametrize(("room", "times"), [(1 << 30, 1), (256, 1), (255, 10), (0, 10)])
+def test_images_are_kept_as_long_as_there_is_room(monkeypatch, room, times):
+    monkeypatch.setattr("voxflow.cells.parts._MOST_BYTES", room)
+    reads = [Read(), Read()]
+    images = tuple(image((4, 4), 100 * n) + read for n, read in enumerate(reads))
+    pipeline = images + Parts((4, 4), shuffle=False)
+    request = vf.BatchRequest({RAW: vf.Roi((0, 0), (4, 4))})
+    with vf.build(pipeline, seed=0):
+        for number in range(20):
+            made = pipeline.request_batch(request.at(RunPosition(0, number)))
+            assert made[RAW].data[0, 0] == 100 * (number % 2)
+    assert [read.times for read in reads] == [times] * 2

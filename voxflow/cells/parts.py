@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import voxflow
@@ -9,6 +10,7 @@ from voxflow.nodes.augment.fitting import still
 from voxflow.ops.recipe import Recipe
 from voxflow.pipeline.data import Array, Batch, BatchRequest
 from voxflow.pipeline.geometry import Coordinate, Roi
+from voxflow.stores.cache.arena import default_arena
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,12 +19,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Copies", "Parts"]
 
+_MOST_BYTES = 1 << 30
+"""Of images that a process keeps."""
+
 
 class Parts(voxflow.EpochProvider):
     """Of each of its inputs, which are whole images, a part at a random place, in epochs.
 
-    Each input is read once, and kept. What is asked for beyond the border of an image is the image
-    mirrored there.
+    Each input is read once, and kept as long as there is room (1 GiB in each process, or what
+    `voxflow.stores.set_cache_size` says if that is less). What is asked for beyond the border of an
+    image is the image mirrored there.
 
     Parameters
     ----------
@@ -96,22 +102,43 @@ class Parts(voxflow.EpochProvider):
         """The part of an image."""
         number, begin = self.plan(request)
         batch = Batch()
-        if number not in self._kept:
+        image = self._kept.get(number)
+        if image is None:
             ((provider, whole),) = self.upstream_requests(request)
-            self._kept[number] = provider.request_batch(whole)
-            batch.profiling_stats.merge_with(self._kept[number].profiling_stats)
-        image = self._kept[number]
+            image = provider.request_batch(whole)
+            self._kept.put(number, image)
+            batch.profiling_stats.merge_with(image.profiling_stats)
         for key, spec in request.array_specs.items():
             if not spec.placeholder:
                 batch[key] = _part(image[key], spec.region, begin)
         return batch
 
 
-class _Kept(dict[int, Batch]):
-    """What was read of images, which does not travel to other processes."""
+class _Kept:
+    """Images that were read, as many as there is room for; they do not travel to processes."""
+
+    def __init__(self) -> None:
+        self._images: dict[int, Batch] = {}
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self.get = self._images.get
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), ()
+
+    def put(self, number: int, image: Batch) -> None:
+        """Keep an image; those go that came first, if there are too many."""
+        room = min(_MOST_BYTES, default_arena().room)
+        with self._lock:
+            if number not in self._images:  # another thread has read it, too
+                self._images[number] = image
+                self._bytes += _bytes(image)
+            while self._bytes > room and self._images:
+                self._bytes -= _bytes(self._images.pop(next(iter(self._images))))
+
+
+def _bytes(image: Batch) -> int:
+    return sum(array.data.nbytes for array in image.arrays.values())
 
 
 def _whole(provider: Any, request: BatchRequest) -> BatchRequest:
