@@ -32,8 +32,13 @@ NEIGHBORHOOD = [
 TILE, BLOCK = 128, 64
 SMALL, LARGE, MEMORY_BLOCK = (128, 128, 128), (128, 256, 256), 32
 """Volumes whose memory is measured, of four and more blocks along each axis."""
-#: As programs have it: what they do not need any more is given back.
-GIVEN_BACK = {"MALLOC_MMAP_MAX_": "65536", "MALLOC_TRIM_THRESHOLD_": "131072"}
+#: What is not needed any more is given back, and few decoded chunks are kept, which would hide what
+#: the passes need themselves.
+GIVEN_BACK = {
+    "MALLOC_MMAP_MAX_": "65536",
+    "MALLOC_TRIM_THRESHOLD_": "131072",
+    "VOXFLOW_CACHE_BYTES": "8000000",
+}
 METHODS = {"mutex": ("mutex watershed", "mwatershed"), "watershed": ("watershed, mean", "waterz")}
 
 
