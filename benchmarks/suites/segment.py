@@ -105,14 +105,15 @@ def memory(method: str, tile: np.ndarray[Any, Any]) -> list[Row]:
     passes = [max(each["peaks"][step] for step in (0, 1, 3)) for each in found]
     joins = [each["peaks"][2] for each in found]
     grown = (joins[1] - joins[0]) / max(1, fragments[1] - fragments[0])
-    share = fragments[1] / np.prod(shapes[1])
+    note = f"{title}: one of {np.prod(shapes[1]) / fragments[1]:.0f} voxels begins a fragment"
+    if joins[1] > 1.1 * joins[0]:
+        note += f", and the join takes {grown:.0f} bytes more for each fragment"
     return [
         Row(f"{title}, memory of the passes, {names[1]}", names[0], passes[1], passes[0],
             passes[0] / passes[1], goal=1 / 1.1, unit="MB"),
         Row(f"{title}, memory of the join, {names[1]}", names[0], joins[1], joins[0],
             joins[0] / joins[1], unit="MB",
-            note=f"{title}: one of {1 / share:.0f} voxels begins a fragment, and the join takes "
-            f"{grown:.0f} bytes more for each fragment",
+            note=note,
             more={"bytes per fragment": grown, "fragments": fragments}),
     ]  # fmt: skip
 
