@@ -43,7 +43,7 @@ def draw_arrows(pixels: Pixels, starts: NDArray[Any], vectors: NDArray[Any]) -> 
     Examples
     --------
     >>> made = draw_arrows(np.zeros((9, 9, 3), np.uint8), np.array([[4, 1]]), np.array([[0, 6]]))
-    >>> (made[4, :, 0] > 0).sum()
+    >>> int((made[4, :, 0] > 0).sum())
     7
     """
     image = pillow().fromarray(pixels)

@@ -77,7 +77,8 @@ def test_every_node_is_described_the_same_before_and_after(name):
 def described_cases():
     """What all cases are, as text. Run in processes of their own."""
     said = [describe(case_of(name)) for name in sorted(CASES)]
-    return re.sub(re.escape(str(FOLDER)) + r"(/[\w-]*)?", "FOLDER", json.dumps(said))
+    text = re.sub(re.escape(str(FOLDER)) + r"(/[\w-]*)?", "FOLDER", json.dumps(said))
+    return re.sub(r"\bwritten-\d+", "written", text)  # files are counted in each process
 
 
 def test_processes_describe_alike():
