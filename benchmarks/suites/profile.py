@@ -10,8 +10,8 @@ from benchmarks.harness.volumes import volume
 
 TITLE = "batches with pipeline.profile, beside the same without: processor time of requests"
 MOST, TOLD = 1 / 1.02, 0.95
-COUNTS = {"chain": 100, "batches": 4}  # one batch of each round is made before the others
-TURNS = {"chain": 20, "batches": 6}  # for each round: what is to be seen is small beside the noise
+COUNTS = {"chain": 100, "batches": 24}  # one batch of each round is made before the others
+TURNS = {"chain": 20, "batches": 8}  # for each round: what is to be seen is small beside the noise
 
 
 def run(rounds: int) -> tuple[list[Row], dict[str, dict[str, str]]]:
