@@ -1,5 +1,6 @@
 """Tables from ids to ids, of 64 bits."""
 
+import dill
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -69,3 +70,10 @@ def test_a_table_in_a_file_is_the_table(tmp_path_factory, known, labels):
     else:
         with pytest.raises(KeyError, match="not in the table"):
             stored(labels)
+
+
+def test_a_table_in_a_file_goes_to_workers_by_its_name(tmp_path):
+    path = tmp_path / "table.npy"
+    StoredLookup.write(path, np.uint64([2**64 - 1, 5]), np.uint64([1, 2]))
+    there = dill.loads(dill.dumps(StoredLookup(path)))
+    assert there(np.uint64([5, 2**64 - 1])).tolist() == [2, 1]

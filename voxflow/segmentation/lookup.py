@@ -96,7 +96,12 @@ class StoredLookup:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._ids, self._values = np.load(path, mmap_mode="r")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A map of memory cannot be sent to workers: each of them opens the file.
+        return type(self), (self._path,)
 
     @staticmethod
     def write(path: Path, ids: npt.NDArray[np.uint64], values: npt.NDArray[np.uint64]) -> None:
