@@ -6,19 +6,19 @@ import logging
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from voxflow.nodes.scanning.callback import ScanCallback
 from voxflow.nodes.scanning.scan import Scan
-from voxflow.pictures import batch_picture, save_picture
+from voxflow.pictures import batch_picture
 from voxflow.pipeline.data import Array, ArrayKey, ArraySpec, Batch, BatchRequest
 from voxflow.pipeline.engine import build
 from voxflow.torch.draws import drawing_from
 from voxflow.torch.modes import evaluating
 from voxflow.torch.predict import Predict
-from voxflow.training.aside import Aside
+from voxflow.training.drawn import Drawn
 from voxflow.training.outputs import with_outputs
 from voxflow.training.when import Every
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from voxflow.pictures import Style
+    from voxflow.training.drawn import TakesImages
     from voxflow.training.result import StepResult
     from voxflow.training.session import Session
 
@@ -39,13 +40,6 @@ TRAINING = "training"
 """The name of the picture of training data."""
 
 _SEED = 0
-
-
-class TakesImages(Protocol):
-    """Where pictures go beside files, such as a `Recorder`."""
-
-    def log_images(self, step: int, images: Mapping[str, NDArray[np.uint8]]) -> None:
-        """Take pictures by name."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +66,7 @@ class PreviewRegion:
     block: BatchRequest | None = None
 
 
-class Previews:
+class Previews(Drawn):
     """Draws what the network makes of fixed regions, and of training data: a hook of a session.
 
     The pictures are ``<name>-<when>.png``, such as ``previews/heldout-step-2000.png``. The network
@@ -108,6 +102,8 @@ class Previews:
     >>> previews = Previews({}, every=Every(first_hours=1, hours=3, steps=10_000))
     """
 
+    kind = "previews"
+
     def __init__(
         self,
         regions: Mapping[str, PreviewRegion] | None = None,
@@ -125,17 +121,14 @@ class Previews:
         self.regions = dict(regions or {})
         if TRAINING in self.regions and training:
             raise ValueError(f"{TRAINING!r} is the picture of training data: rename the region")
-        self.every = Every(steps=every) if isinstance(every, int) else every
-        self.folder = None if folder is None else Path(folder).absolute()
+        super().__init__(every, folder, images)
         self.training = training
-        self.images = images
         self.channels = channels
         self.classes = classes
         self.sections = sections
         self.averaged = averaged
         self.styles = dict(styles or {})
         self._last: Batch | None = None
-        self._aside = Aside()
 
     # -- a hook ---------------------------------------------------------------------------------
 
@@ -150,34 +143,8 @@ class Previews:
 
     def end(self, session: Session) -> None:
         """Draw the end, if that is due, and wait until all is written."""
-        self._draw_if_due(session, last=True)
+        super().end(session)
         self._last = None
-        self._aside.close()
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a resumed run goes on from."""
-        return self.every.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from an earlier part of the run."""
-        self.every.load_state_dict(state)
-
-    def now(self, session: Session) -> list[Path]:
-        """Draw all now, and wait until it is written; between two steps.
-
-        Returns
-        -------
-        list[Path]
-            The files. One that failed is told, and is not among them.
-        """
-        files = self._draw(session, f"step-{session.step}")
-        self._aside.wait()
-        return [file for file in files if file.exists()]
-
-    def _draw_if_due(self, session: Session, *, last: bool = False) -> None:
-        when = self.every.due(session.moment, last=last)
-        if when is not None:
-            self._draw(session, when)
 
     # -- what is to be seen ---------------------------------------------------------------------
 
@@ -244,22 +211,13 @@ class Previews:
 
     # -- drawing --------------------------------------------------------------------------------
 
-    def _file(self, session: Session, name: str) -> Path | None:
-        folder = self.folder
-        if folder is None:
-            folder = None if session.run_dir is None else session.run_dir / "previews"
-        return None if folder is None else folder / name
-
     def _save(
         self, step: int, name: str, title: str, arrays: dict[str, Array], file: Path | None
     ) -> None:
         pixels = batch_picture(
             arrays, styles=self.styles, sections=self.sections, channels=8, title=title
         )
-        if self.images is not None:
-            self.images.log_images(step, {f"previews.{name}": pixels})
-        if file is not None:
-            save_picture(pixels, file)
+        self._hand_out(step, name, pixels, file)
 
 
 def _retyped(spec: ArraySpec, data: NDArray[Any]) -> ArraySpec:

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections import deque
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from voxflow.pictures import save_picture
-from voxflow.training.aside import Aside
+from voxflow.training.drawn import Drawn
 from voxflow.training.regression_plot import density_picture, scatter_picture
-from voxflow.training.when import Every
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     import torch
     from numpy.typing import NDArray
 
     from voxflow.pipeline.data import ArrayKey
     from voxflow.torch.calls import Name
-    from voxflow.training.previews import TakesImages
+    from voxflow.training.drawn import TakesImages
     from voxflow.training.result import StepResult
     from voxflow.training.session import Session
+    from voxflow.training.when import Every
 
     Pairs = NDArray[np.float32]
 
@@ -33,7 +32,7 @@ _BATCHES = 8  # of a training, among which the pairs are shared out
 _LOOKED_AT = 16  # times as many values as are taken: most targets may be missing
 
 
-class Regression:
+class Regression(Drawn):
     """Draws predicted values against their targets: a hook of a session whose loss compares them.
 
     The pairs are those that the loss was given: of the last batches of the training, as they were
@@ -71,6 +70,8 @@ class Regression:
     >>> regression = Regression(every=1000, pairs=10_000)
     """
 
+    kind = "regression"
+
     def __init__(
         self,
         prediction: ArrayKey | None = None,
@@ -88,16 +89,13 @@ class Regression:
             )
         self.prediction = prediction
         self.target = target
-        self.every = Every(steps=every) if isinstance(every, int) else every
+        super().__init__(every, folder, images)
         self.pairs = pairs
         self.central = central
-        self.folder = None if folder is None else Path(folder)
-        self.images = images
         self._names: tuple[Name, Name] | None = None
         self._trained: deque[Pairs] = deque()
         self._validated: list[Pairs] = []
         self._validated_at = -1
-        self._aside = Aside()
 
     # -- a hook ---------------------------------------------------------------------------------
 
@@ -123,31 +121,6 @@ class Regression:
         """Draw what is due."""
         self._draw_if_due(session)
 
-    def end(self, session: Session) -> None:
-        """Draw the end, if that is due, and wait until all is written."""
-        self._draw_if_due(session, last=True)
-        self._aside.close()
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a resumed run goes on from: pairs are taken anew."""
-        return self.every.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from an earlier part of the run."""
-        self.every.load_state_dict(state)
-
-    def now(self, session: Session) -> list[Path]:
-        """Draw all now, and wait until it is written; between two steps.
-
-        Returns
-        -------
-        list[Path]
-            The files. One that failed is told, and is not among them.
-        """
-        files = self._draw(session, f"step-{session.step}")
-        self._aside.wait()
-        return [file for file in files if file.exists()]
-
     # -- which ----------------------------------------------------------------------------------
 
     def _found(self, session: Session) -> tuple[Name, Name]:
@@ -169,16 +142,8 @@ class Regression:
 
     # -- drawing --------------------------------------------------------------------------------
 
-    def _draw_if_due(self, session: Session, *, last: bool = False) -> None:
-        when = self.every.due(session.moment, last=last)
-        if when is not None:
-            self._draw(session, when)
-
     def _draw(self, session: Session, when: str) -> list[Path]:
         """Draw later; the files that there will be."""
-        folder = self.folder
-        if folder is None and session.run_dir is not None:
-            folder = session.run_dir / "regression"
         files = []
         seen = {"training": [*self._trained], "validation": [*self._validated]}
         for name, parts in seen.items():
@@ -187,10 +152,7 @@ class Regression:
             if not len(pairs):
                 continue
             step = session.step if name == "training" else self._validated_at
-            drawn = {
-                kind: None if folder is None else folder / f"{name}-{kind}-{when}.png"
-                for kind in _PICTURES
-            }
+            drawn = {kind: self._file(session, f"{name}-{kind}-{when}.png") for kind in _PICTURES}
             job = (session.step, name, f"{name}, step {step}", pairs, drawn)
             self._aside.do(session.hooks.guarded, self, f"draw {name}", self._save, *job)
             files += [file for file in drawn.values() if file is not None]
@@ -201,10 +163,7 @@ class Regression:
     ) -> None:
         for kind, file in files.items():
             pixels = _PICTURES[kind](pairs, central=self.central, title=title)
-            if self.images is not None:
-                self.images.log_images(step, {f"regression.{name}.{kind}": pixels})
-            if file is not None:
-                save_picture(pixels, file)
+            self._hand_out(step, f"{name}.{kind}", pixels, file)
 
 
 _PICTURES = {"scatter": scatter_picture, "density": density_picture}
