@@ -75,15 +75,7 @@ def dump_batch(
         raise ValueError(f"a batch is written as 'hdf' or 'zarr', not as {format!r}")
     file = Path(folder) / f"batch-{number}.{format}"
     names = {key: str(key) for key, _ in batch.items()}
-    write_snapshot(
-        file,
-        batch,
-        names,
-        token=batch.token,
-        compression="gzip",
-        dtypes={},
-        value_range=False,
-    )
+    write_snapshot(file, batch, names, token=batch.token)
     picture = file.with_suffix(".png")
     batch_picture(batch, picture, styles=styles, samples=samples, sections=sections)
     return [file, picture]

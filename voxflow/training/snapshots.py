@@ -76,12 +76,4 @@ class Snapshots:
         seen.loss = step.loss if math.isfinite(step.loss) else None
         seen.iteration = step.number
         names = {key: str(key) for key, _ in seen.items()}
-        write_snapshot(
-            path,
-            seen,
-            names,
-            token=batch.token,
-            compression="gzip",
-            dtypes={},
-            value_range=False,
-        )
+        write_snapshot(path, seen, names, token=batch.token)

@@ -30,9 +30,9 @@ def write_snapshot(
     names: Mapping[Any, str],
     *,
     token: ReplayToken | None,
-    compression: Any,
-    dtypes: Mapping[Any, Any],
-    value_range: bool,
+    compression: Any = "gzip",
+    dtypes: Mapping[Any, Any] | None = None,
+    value_range: bool = False,
 ) -> None:
     """Write arrays and graphs of a batch; the file appears under its name when it is complete.
 
@@ -49,10 +49,11 @@ def write_snapshot(
     compression
         As for `voxflow.stores.create_dataset`.
     dtypes
-        Another dtype for an array.
+        Another dtype for an array; None: none has another.
     value_range
         Whether each array gets the attribute `value_range`.
     """
+    dtypes = dtypes or {}
     items = [(name, key, batch[key], dtypes.get(key)) for key, name in names.items()]
     attrs = _root_attrs(batch, token)
     write_items(path, items, attrs, compression=compression, value_range=value_range)

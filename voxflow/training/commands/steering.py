@@ -74,9 +74,7 @@ def snapshot(session: Session) -> str:
     names = {key: str(key).lower() for key, _ in session.batch.items()}
     path = folder / "snapshots" / f"{name}.zarr"
     token = getattr(session.batch, "token", None)
-    write_snapshot(
-        path, session.batch, names, token=token, compression=None, dtypes={}, value_range=False
-    )
+    write_snapshot(path, session.batch, names, token=token, compression=None)
     return f"{save(session, name)}\nbatch: {path}"
 
 
