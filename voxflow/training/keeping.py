@@ -110,7 +110,7 @@ class Keeper:
 
     def has_any(self) -> bool:
         """Whether there is a checkpoint to go on from."""
-        return any(_newest_first(self.folder, _ANY))
+        return any(_matching(self.folder, _ANY))
 
     def path(self, name: str) -> Path:
         """The file of a name such as ``"last"``."""
@@ -270,14 +270,18 @@ def load_newest_checkpoint(
     return None
 
 
+def _matching(folder: Path, pattern: re.Pattern[str]) -> list[Path]:
+    found: Iterable[Path] = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in found if pattern.fullmatch(path.name))
+
+
 def _newest_first(
     folder: Path, pattern: re.Pattern[str]
 ) -> tuple[list[Path], dict[Path, ValueError]]:
     """Checkpoints by what is in them, and those that cannot be read, with the reason."""
-    found: Iterable[Path] = folder.iterdir() if folder.is_dir() else ()
     places: dict[Path, tuple[int, int, bool]] = {}
     broken: dict[Path, ValueError] = {}
-    for path in sorted(path for path in found if pattern.fullmatch(path.name)):
+    for path in _matching(folder, pattern):
         try:
             # "last" before others of the same file: it is what is looked for.
             places[path] = iteration_of(path), path.stat().st_mtime_ns, path.stem == "last"
