@@ -12,6 +12,7 @@ from voxflow.nodes.flow.serving import upstream_of
 from voxflow.nodes.sources.dataset_source import DatasetSource
 from voxflow.pipeline.data import BatchRequest, RunPosition
 from voxflow.pipeline.engine.describe import describe, differences
+from voxflow.stores.remote import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -76,7 +77,7 @@ def _places(upstream: Any, outputs: Sequence[Output]) -> dict[str, str]:
 
 
 def _is_relative(store: Any) -> bool:
-    is_path = isinstance(store, str | os.PathLike) and "://" not in os.fspath(store)
+    is_path = isinstance(store, str | os.PathLike) and not is_url(os.fspath(store))
     return is_path and not os.path.isabs(store)
 
 
