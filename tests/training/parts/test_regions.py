@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import voxflow as gp
-from voxflow.training.config import load_config
 from voxflow.training.configured import make_session
 from voxflow.training.parts.feeds import LABELS, PREDICTED, RAW, make_feed
 from voxflow.training.parts.network import make_model
@@ -25,20 +24,9 @@ log: {plots: false, tensorboard: false, status: false}
 
 
 @pytest.fixture
-def regions(tmp_path):
+def regions(volume):
     def make(*assignments, shape=(20, 60, 70)):
-        size = gp.Coordinate((40, 4, 4))
-        for name, begin, dtype in (("raw", 0, np.uint8), ("labels", 2, np.uint8)):
-            extent = tuple(n - 2 * begin for n in shape)
-            place = gp.stores.Geometry(size, (gp.Coordinate((begin,) * 3) + 1) * size)
-            stored = gp.stores.create_dataset(
-                tmp_path / "v.zarr", name, extent, dtype, geometry=place, exist="overwrite"
-            )
-            stored.write(tuple(slice(0, n) for n in extent), np.ones(extent, dtype))
-        (tmp_path / "v.yaml").write_text(VOLUME)
-        given = ["device=cpu", *assignments]
-        environment = {"XDG_CONFIG_HOME": "/nowhere"}
-        config = load_config(tmp_path / "v.yaml", given, environment=environment).config
+        config = volume(VOLUME, shape, np.ones, *assignments)
         model = make_model(config.model, 0)
         feed = make_feed(config.data, config.data, model, train=True)
         return make_regions(config, feed, model), config

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 import voxflow as gp
+from tests.training.parts.conftest import SIZE
 from voxflow.training import read_events
-from voxflow.training.config import load_config
 from voxflow.training.config.mistakes import ConfigError
 from voxflow.training.configured import make_session
 
@@ -25,24 +25,16 @@ validation:
 stop: {steps: 1}
 log: {plots: false, tensorboard: false, status: false}
 """
-SIZE = gp.Coordinate((40, 4, 4))
 
 
 @pytest.fixture
-def session(tmp_path):
+def session(volume, tmp_path):
     def make(*assignments, shape=(20, 44, 48)):
         rng = np.random.default_rng(0)
-        for name, begin, dtype in (("raw", 0, np.uint8), ("labels", 2, np.uint64)):
-            extent = tuple(n - 2 * begin for n in shape)
-            place = gp.stores.Geometry(SIZE, (gp.Coordinate((begin,) * 3) + 1) * SIZE)
-            stored = gp.stores.create_dataset(
-                tmp_path / "v.zarr", name, extent, dtype, geometry=place, exist="overwrite"
-            )
-            stored.write(tuple(slice(0, n) for n in extent), rng.integers(0, 3, extent, dtype))
-        (tmp_path / "v.yaml").write_text(VOLUME)
-        given = ["device=cpu", "seed=3", *assignments]
-        environment = {"XDG_CONFIG_HOME": "/nowhere"}
-        config = load_config(tmp_path / "v.yaml", given, environment=environment).config
+        config = volume(
+            VOLUME, shape, lambda extent, dtype: rng.integers(0, 3, extent, dtype),
+            "seed=3", *assignments, labels=np.uint64,
+        )  # fmt: skip
         return make_session(config, tmp_path / "run")
 
     return make
