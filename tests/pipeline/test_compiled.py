@@ -52,7 +52,8 @@ def call(package, **environment):
     script = CALL.format(folder=str(package.parent))
     done = subprocess.run(
         [sys.executable, "-W", "always", "-c", script],
-        env={**os.environ, **environment},
+        # Python does not see a change within the second that leaves the size of a file.
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environment},
         cwd=package.parent,
         capture_output=True,
         text=True,
