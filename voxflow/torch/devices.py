@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+from functools import cache
 
 import torch
 
@@ -15,8 +17,8 @@ def choose_device(device: str | torch.device) -> torch.device:
     Parameters
     ----------
     device
-        "auto" takes a GPU if there is one, and logs its choice; a warning if it is the CPU.
-        Anything else has to be there.
+        "auto" takes a GPU if there is one, of several the one with the most free memory, and logs
+        its choice; a warning if it is the CPU. Anything else has to be there.
 
     Returns
     -------
@@ -35,8 +37,9 @@ def choose_device(device: str | torch.device) -> torch.device:
     """
     if device == "auto":
         if torch.cuda.is_available():
-            logger.info("device='auto': computing on cuda")
-            return torch.device("cuda")
+            free = _freest()
+            logger.info("device='auto': computing on %s", free)
+            return free
         logger.warning("device='auto': torch sees no CUDA device, computing on the CPU")
         return torch.device("cpu")
     wanted = torch.device(device)
@@ -52,6 +55,19 @@ def choose_device(device: str | torch.device) -> torch.device:
             "or device='cpu'."
         )
     return wanted
+
+
+@cache
+def _freest() -> torch.device:
+    """The GPU with the most free memory: asked for once, so that all of a process is on one.
+
+    Processes that train together have their numbers, and one that uses a GPU keeps to it.
+    """
+    count = torch.cuda.device_count()
+    if count < 2 or "LOCAL_RANK" in os.environ or torch.cuda.is_initialized():
+        return torch.device("cuda")
+    # Asking leaves a context of a few hundred MB on each GPU, so one alone is not asked.
+    return torch.device("cuda", max(range(count), key=lambda i: torch.cuda.mem_get_info(i)[0]))
 
 
 def _works(device: torch.device) -> bool:
