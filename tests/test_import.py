@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import voxflow
+from voxflow.stores import create_dataset, open_dataset
 
 HEAVY = (
     "torch",
@@ -27,39 +29,61 @@ SECONDS = 0.3
 PROBE = """
 import json, sys, time
 start = time.process_time()
-import voxflow
+{work}
 seconds = time.process_time() - start
-print(json.dumps([seconds, sorted({name.partition(".")[0] for name in sys.modules})]))
+print(json.dumps([seconds, sorted({{name.partition(".")[0] for name in sys.modules}})]))
+"""
+
+SCAN = """
+import voxflow as gp
+raw = gp.ArrayKey("RAW")
+reference = gp.BatchRequest()
+reference[raw] = gp.ArraySpec(gp.Roi((0, 0), (8, 8)))
+pipeline = gp.ZarrSource("in.zarr", {raw: "raw"}) + gp.Pad(raw, (2, 2))
+pipeline += gp.ZarrWrite({raw: "raw"}, ".", "out.zarr") + gp.Scan(reference)
+with gp.build(pipeline):
+    pipeline.request_batch(gp.BatchRequest())
 """
 
 FACE = Path(__file__).with_name("face.txt").read_text().split()
 
 
-def fresh_import():
-    """Import voxflow in a new interpreter: its CPU seconds, and top-level modules loaded."""
+def fresh(work, folder="."):
+    """Run something in a new interpreter: its CPU seconds, and top-level modules loaded."""
     # Without the tracer that measures coverage in subprocesses.
     plain = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     answer = subprocess.run(
-        [sys.executable, "-c", PROBE],
+        [sys.executable, "-c", PROBE.format(work=work)],
+        cwd=folder,
         capture_output=True,
         text=True,
         check=True,
         timeout=110,
         env=plain,
     )
-    seconds, modules = json.loads(answer.stdout)
+    seconds, modules = json.loads(answer.stdout.splitlines()[-1])
     return seconds, set(modules)
 
 
 def test_import_is_light():
-    _, modules = fresh_import()
+    _, modules = fresh("import voxflow")
     assert "voxflow" in modules
     assert modules.isdisjoint(HEAVY)
 
 
 def test_import_is_quick():
     # One of several, as a busy machine can only make it slower.
-    assert any(fresh_import()[0] < SECONDS for _ in range(5))
+    assert any(fresh("import voxflow")[0] < SECONDS for _ in range(5))
+
+
+def test_a_scan_loads_what_it_uses(tmp_path):
+    dataset = create_dataset(tmp_path / "in.zarr", "raw", (20, 20), np.uint8, chunks=(8, 8))
+    dataset.write((), np.ones((20, 20), np.uint8))
+    dataset.attrs["resolution"] = (1, 1)
+    _, modules = fresh(SCAN, tmp_path)
+    assert modules >= {"voxflow", "zarr"}
+    assert modules.isdisjoint({*HEAVY, "llvmlite"} - {"zarr"})
+    assert open_dataset(tmp_path / "out.zarr", "raw").read().sum() == 20 * 20
 
 
 def test_face_is_pinned():

@@ -18,7 +18,6 @@ from voxflow.stores.grid import Index, chunks_of, copy_chunk
 from .ahead import Waiting, in_background
 from .arena import Arena, default_arena
 from .cells import Cells
-from .copying import copy_cells
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -150,6 +149,9 @@ class CachedDataset(StoredDataset):
         kept = self._kept()
         if kept is not None:
             return kept._read(region, bounds)
+        # With its compiler, that takes a third of a second: not for a process that reads alone.
+        from .copying import copy_cells
+
         out = np.empty([end - begin for begin, end in bounds], self._dtype)
         touched = list(chunks_of(bounds, self._grid))
         if not touched:
