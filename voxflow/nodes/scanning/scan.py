@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from voxflow.nodes.flow.serving import upstream_of
 from voxflow.nodes.scanning.blocks import ScanBlocks
 from voxflow.nodes.scanning.callback import ScanBar, ScanCallback
-from voxflow.nodes.scanning.job import Job, ScanPolicy, open_job, run_here
+from voxflow.nodes.scanning.job import Job, ScanPolicy, run_here
 from voxflow.nodes.scanning.launch import FIELD
+from voxflow.nodes.scanning.opening import open_job
 from voxflow.nodes.scanning.outputs import outputs_of, writers_of
 from voxflow.nodes.scanning.result import ScanResult
 from voxflow.nodes.scanning.serve import Service, check_workers, served
