@@ -114,6 +114,7 @@ def beside(mine: Times, theirs: Times) -> dict[str, Any]:
         "theirs": median(wall for wall, _ in theirs),
         "ratio": median(b[0] / a[0] for a, b in pairs),
         "cpu": median(b[1] / max(a[1], 1e-9) for a, b in pairs),
+        "cpu of all": sum(b for _, b in theirs) / max(sum(a for _, a in mine), 1e-9),
         "our cpu": median(cpu for _, cpu in mine),
         "their cpu": median(cpu for _, cpu in theirs),
         "spread": sorted(round(b[0] / a[0], 2) for a, b in pairs),

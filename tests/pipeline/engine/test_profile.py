@@ -11,12 +11,24 @@ import pytest
 
 import voxflow as gp
 from tests.helpers import Clock, GraphSource, Nothing, source
+from voxflow.pipeline.engine import profile
 from voxflow.pipeline.engine.profile import profiled
 
 RAW, POINTS = gp.ArrayKey("RAW"), gp.GraphKey("POINTS")
 REQUEST = gp.BatchRequest({RAW: gp.Roi((8, 8), (16, 16))})
 WORKER = (1, 2)
 HERE = (os.getpid(), threading.get_ident())
+
+
+@pytest.fixture(autouse=True)
+def keeping(monkeypatch):
+    """Timings of all batches are kept; tests may say otherwise."""
+
+    def takes(seconds):
+        monkeypatch.setattr(profile, "seconds_to_keep", lambda stats: seconds)
+
+    takes(0.0)
+    return takes
 
 
 class Sleep(gp.BatchFilter):
@@ -189,6 +201,40 @@ def test_the_timeline_nests(tmp_path):
     for i, (_, stop) in enumerate(spans):
         for start, end in spans[i + 1 :]:
             assert start >= stop - 1 or end <= stop + 1  # µs, to which times are known
+
+
+def test_some_batches_stand_for_all(keeping, monkeypatch, tmp_path):
+    Clock(monkeypatch)
+    pipeline = image() + Sleep(0.001) + Sleep(0.02).named("slow") + gp.Normalize(RAW)
+    keeping(0.001)  # as long as it may take for five batches
+    with gp.build(pipeline, seed=1):
+        found = pipeline.profile(REQUEST, n=50)
+        path = found.write_timeline(tmp_path / "timeline.json")
+    assert found.measured == pytest.approx(10, abs=5)
+    assert str(found).startswith(f"50 batches of 21.2 ms, {found.measured} of them measured ")
+    assert found.bottleneck == "slow"
+    assert found["slow"].work == pytest.approx(50 * 0.02, rel=0.01)
+    assert found["Normalize"].wait > 50 * 0.021
+    assert {n.calls for n in found.nodes} == {50}
+    assert found.wall > 50 * 0.021
+    assert 0.95 < found.accounted <= 1
+    events = [e["name"] for e in json.loads(path.read_text())["traceEvents"]]
+    assert "batch 49" in events
+    assert events.count("slow.process") == found.measured
+
+
+def test_the_same_batches_come_with_a_profile_of_some(keeping):
+    def batches(look):
+        pipeline = image() + gp.RandomLocation() + gp.IntensityAugment(RAW, 0.9, 1.1, -0.1, 0.1)
+        request = gp.BatchRequest()
+        request.add(RAW, (8, 8))
+        with gp.build(pipeline, seed=1):
+            look(pipeline, request)
+            return pipeline.request_batch(request)[RAW].data
+
+    keeping(1.0)
+    plain = batches(lambda pipeline, request: [pipeline.request_batch(request) for _ in range(6)])
+    assert np.array_equal(batches(lambda pipeline, request: pipeline.profile(request, 5)), plain)
 
 
 def test_a_profile_needs_batches():

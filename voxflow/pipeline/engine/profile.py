@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from voxflow.pipeline.engine.memory import format_size
 from voxflow.pipeline.engine.own_time import BETWEEN, HANDED_OVER
+from voxflow.pipeline.engine.sampled import Sample, seconds_to_keep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -63,12 +64,18 @@ class NodeProfile:
 class Profile:
     """Where the time of some batches went; print it.
 
+    All batches are timed as a whole. Where they are so short that it would take part of their time
+    to keep all that was timed in them, only some are measured node by node, and stand for the
+    others: what nodes took is extrapolated to all batches.
+
     Attributes
     ----------
     nodes
         All nodes, upstream first.
     batches
         How many batches there were.
+    measured
+        How many of them were measured node by node.
     wall
         Seconds from asking for a batch until it came, of all of them.
     waited
@@ -79,6 +86,7 @@ class Profile:
 
     nodes: tuple[NodeProfile, ...]
     batches: int
+    measured: int
     wall: float
     waited: float
     workers: int
@@ -118,7 +126,8 @@ class Profile:
         Parameters
         ----------
         path
-            The file: JSON in the Trace Event Format, with a row for each process and thread.
+            The file: JSON in the Trace Event Format, with a row for each process and thread. All
+            batches are there, and what nodes did in those that were measured node by node.
 
         Returns
         -------
@@ -165,8 +174,11 @@ class Profile:
 
     def _lines(self) -> Iterator[str]:
         each = self.wall / self.batches
+        some = ""
+        if self.measured < self.batches:
+            some = f", {self.measured} of them measured node by node"
         yield (
-            f"{self.batches} batches of {1e3 * each:.3g} ms; nodes here account for "
+            f"{self.batches} batches of {1e3 * each:.3g} ms{some}; nodes here account for "
             f"{self.accounted:.1%} of the time"
         )
         rows: list[tuple[str, ...]] = [("NODE", "WORK ms", "WAIT ms", "CALLS", "BYTES", "WORKERS")]
@@ -209,27 +221,29 @@ def profiled(
     """
     if n < 1:
         raise ValueError(f"a profile needs at least one batch, got n={n}")
-    serve()  # compiles, opens files, starts workers
+    first = serve()  # compiles, opens files, starts workers
+    sample = Sample(seconds_to_keep(first.profiling_stats))
+    del first
     calls: list[tuple[float, float]] = []
-    stats: list[ProfilingStats] = []
     for _ in range(n):
         started = time.time()
         batch = serve()
-        calls.append((started, time.time()))
-        stats.append(batch.profiling_stats)
+        stopped = time.time()
+        calls.append((started, stopped))
+        sample.add(batch.profiling_stats, stopped - started)
         del batch  # as without a profile: the next one can have its memory
     total = _Sum(told, labels)
-    for one in stats:
-        total.add(list(one.get_records()))
-    wall = sum(stop - start for start, stop in calls)
+    for stats, *weights in sample.weighted():
+        total.add(list(stats.get_records()), *weights)
     return Profile(
-        tuple(total.nodes.values()),
+        total.nodes(),
         n,
-        wall,
+        len(sample),
+        sum(stop - start for start, stop in calls),
         total.waited,
         len(total.others),
         tuple(calls),
-        tuple(stats),
+        tuple(stats for stats, *_ in sample.weighted()),
     )
 
 
@@ -237,42 +251,52 @@ class _Sum:
     """Adds up what was timed in batches, for each node."""
 
     def __init__(self, told: Explanation, labels: Sequence[str]) -> None:
-        self.nodes = {label: NodeProfile(label) for label in labels}
+        self._nodes = {label: NodeProfile(label) for label in labels}
+        self._calls: dict[str, float] = dict.fromkeys(labels, 0.0)
         self.waited = 0.0
         self.others: set[tuple[int, int]] = set()
         self._here = (os.getpid(), threading.get_ident())
         self._sources = {node.label for node in told.nodes if node.is_source}
         for node in told.nodes:
-            if node.label in self.nodes:
+            if node.label in self._nodes:
                 size = sum(asked.bytes or 0 for asked in node.asked)
-                self.nodes[node.label].bytes += node.times * size
+                self._nodes[node.label].bytes += node.times * size
 
-    def add(self, records: Sequence[TimingRecord]) -> None:
-        """Add one batch; its records come upstream first."""
+    def nodes(self) -> tuple[NodeProfile, ...]:
+        """All nodes, with what they took."""
+        for label, node in self._nodes.items():
+            node.calls = round(self._calls[label])
+        return tuple(self._nodes.values())
+
+    def add(self, records: Sequence[TimingRecord], time_for: float, calls_for: float) -> None:
+        """Add one batch, as so many of them; its records come upstream first."""
         prepared: dict[tuple[tuple[int, int], str], float] = {}
         for i, record in enumerate(records):
-            node = self.nodes.get(record.label)
+            node = self._nodes.get(record.label)
             if node is None:
-                node = self.nodes[record.label] = NodeProfile(record.label)
+                node = self._nodes[record.label] = NodeProfile(record.label)
+                self._calls[record.label] = 0.0
             place = (record.process, record.thread)
             key = (place, record.label)
             if place != self._here:
                 self.others.add(place)
             start, stop = record.start or 0.0, record.stop or 0.0
-            node.calls += record.method != "process"
+            seconds = record.seconds * time_for
+            if record.method != "process":
+                self._calls[record.label] += calls_for
             if record.method == "prepare":
                 prepared[key] = stop
             elif record.method == "process":
-                node.wait += start - prepared.pop(key, start)
+                node.wait += (start - prepared.pop(key, start)) * time_for
             elif record.method is None:
-                node.wait += stop - start - record.seconds
+                node.wait += (stop - start - record.seconds) * time_for
                 if self._came_from_elsewhere(record, records[:i]):
                     # The node did nothing itself, but waited for those that did.
-                    node.wait += record.seconds
-                    self.waited += record.seconds if place == self._here else 0.0
+                    node.wait += seconds
+                    self.waited += seconds if place == self._here else 0.0
                     continue
-            node.work += record.seconds
-            node.elsewhere += 0.0 if place == self._here else record.seconds
+            node.work += seconds
+            node.elsewhere += 0.0 if place == self._here else seconds
 
     def _came_from_elsewhere(self, record: TimingRecord, before: Sequence[TimingRecord]) -> bool:
         """Whether what a node hands on was made in another process or thread."""
