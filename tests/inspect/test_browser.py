@@ -50,7 +50,12 @@ def pixels(page, panel="yx", view=0):
         "(`canvas.picture[data-panel=${panel}]`)[view].toDataURL('image/png')",
         [panel, view],
     )
-    return np.asarray(image.open(io.BytesIO(base64.b64decode(png.split(",")[1]))))
+    return picture(png)
+
+
+def picture(url):
+    """The pixels of a PNG as a data URL."""
+    return np.asarray(image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))))
 
 
 def look(page, name, **settings):
@@ -197,9 +202,38 @@ def test_affinities_channels_and_contrast(opened, tmp_path):
     )
     page.mouse.move(box["x"] + box["width"] - 2, box["y"] + 20)
     page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] * 200 / 255, box["y"] + 20)
+    page.mouse.move(box["x"] + 12 + (box["width"] - 24) * 200 / 255, box["y"] + 20)
     page.mouse.up()
     assert abs(int(at(pixels(page), 2, 8, 2, 8)[0]) - 128) <= 2
+
+
+def bars(page, name):
+    """How wide bars are, in pixels, in the lowest row of a histogram, and what is told below."""
+    card = page.locator(f".card[data-layer={name}]")
+    seen = picture(card.locator("canvas").evaluate("canvas => canvas.toDataURL('image/png')"))
+    edges = np.flatnonzero(np.diff([0, *(seen[-1, :, 3] > 200), 0]))
+    return (edges[1::2] - edges[::2]).tolist(), card.locator(".shares").text_content()
+
+
+def test_few_values_have_bars_that_are_seen(opened, tmp_path):
+    affinities = np.zeros((3, 4, 10, 10), np.float32)
+    affinities[0, 0], affinities[1] = 1, 1
+    path = write(tmp_path / "a.zarr", "affs", affinities, (4, 4, 4), (0, 0, 0))
+    three = np.repeat([-1, 0, 0, 1], 100).reshape(4, 10, 10).astype(np.float32)
+    write(path, "three", three, (4, 4, 4), (0, 0, 0))
+    many = np.arange(400).reshape(4, 10, 10).astype(np.uint16)
+    page = opened(write(path, "many", many, (4, 4, 4), (0, 0, 0)))
+    page.evaluate("for (const look of Object.values(state.looks)) look.on = true; paintCards()")
+    widths, told = bars(page, "affs")
+    assert len(widths) == 2
+    assert min(widths) >= 18
+    assert told == "≈ 0: 58.3%, ≈ 1: 41.7%"
+    page.locator(".card[data-layer=affs] select").select_option("0")
+    assert bars(page, "affs")[1] == "≈ 0: 75%, ≈ 1: 25%"
+    widths, told = bars(page, "three")
+    assert len(widths) == 3
+    assert told == "≈ -1: 25%, ≈ 0: 50%, ≈ 1: 25%"
+    assert bars(page, "many")[1] == ""
 
 
 @pytest.fixture

@@ -36,7 +36,16 @@ _MAX_FILES = 12
 _EXACT = 2**53 - 1
 _MOST_DRAWN = 1000  # letters
 _FEW = 3  # warnings of a file that is not shown
-_SCRIPTS = ("unpack.js", "volume.js", "ortho.js", "cards.js", "facts.js", "nodes.js", "app.js")
+_SCRIPTS = (
+    "unpack.js",
+    "volume.js",
+    "ortho.js",
+    "histogram.js",
+    "cards.js",
+    "facts.js",
+    "nodes.js",
+    "app.js",
+)
 
 
 def write_page(

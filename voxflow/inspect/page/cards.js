@@ -1,4 +1,4 @@
-// A card for each array: on and off, opacity, channels, histogram, ids, and the value here.
+// A card for each array: on and off, opacity, channels, its histogram or ids, and the value here.
 
 function firstLook(volume, settings) {
   const { guess } = volume.meta;
@@ -86,46 +86,6 @@ function idList(volume, look) {
     } }, swatch(volume, code), text));
   }
   return make("div", {}, make("div", { class: "soft" }, order.length > 24 ? `${order.length} ids, the largest:` : order.length === 1 ? "1 id" : `${order.length} ids`), list);
-}
-
-// Bars of brightness, and two limits that can be dragged.
-function histogram(volume, look, card) {
-  const canvas = make("canvas", { class: "histogram", "aria-label": `histogram of ${volume.meta.name}` });
-  const text = make("div", { class: "soft" });
-  card.drawHistogram = () => {
-    const ratio = window.devicePixelRatio || 1;
-    canvas.width = Math.max(1, canvas.clientWidth * ratio);
-    canvas.height = Math.max(1, canvas.clientHeight * ratio);
-    drawBars(canvas, volume.counts(look.channel === "rgb" ? 0 : look.channel), look);
-    text.textContent = `black ${volume.brightnessText(look.low)}, white ${volume.brightnessText(look.high)}`;
-  };
-  let held = null;
-  const drag = (event) => {
-    const frame = canvas.getBoundingClientRect();
-    const code = Math.round(((event.clientX - frame.left) / frame.width) * 255);
-    held ??= Math.abs(code - look.low) < Math.abs(code - look.high) ? "low" : "high";
-    if (held === "low") look.low = Math.max(0, Math.min(code, look.high - 1));
-    else look.high = Math.min(255, Math.max(code, look.low + 1));
-    card.drawHistogram();
-    redraw();
-  };
-  canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); drag(event); });
-  canvas.addEventListener("pointermove", (event) => { if (held !== null) drag(event); });
-  canvas.addEventListener("pointerup", () => { held = null; });
-  canvas.addEventListener("dblclick", () => { Object.assign(look, contrast(volume)); card.drawHistogram(); redraw(); });
-  return [canvas, text];
-}
-
-function drawBars(canvas, counts, look) {
-  const context = canvas.getContext("2d");
-  const style = getComputedStyle(document.documentElement);
-  const bars = Array.from({ length: 128 }, (_, i) => Math.log1p(counts[2 * i] + counts[2 * i + 1]));
-  const most = Math.max(...bars, 1);
-  const wide = canvas.width / 128;
-  context.fillStyle = style.getPropertyValue("--bar");
-  bars.forEach((bar, i) => { const high = (bar / most) * canvas.height; context.fillRect(i * wide, canvas.height - high, Math.max(1, wide - 0.5), high); });
-  context.fillStyle = style.getPropertyValue("--accent");
-  for (const limit of [look.low, look.high]) context.fillRect((limit / 255) * (canvas.width - 2), 0, 2 * (window.devicePixelRatio || 1), canvas.height);
 }
 
 /** A path that goes on in another line behind a slash, rather than within a name. */

@@ -67,7 +67,8 @@ class Volume {
     const { low, high, exact, factors } = this.meta;
     const value = low + ((high - low) * code) / 255;
     const same = exact && factors.every((factor) => factor === 1);
-    return same ? String(code) : `≈ ${Number(value.toPrecision(3))}`;
+    const nothing = Math.abs(value) < (high - low) / 500; // half a step, as codes are
+    return same ? String(code) : `≈ ${nothing ? 0 : Number(value.toPrecision(3))}`;
   }
 
   // How many voxels have each code, in one channel.
