@@ -1,7 +1,12 @@
-"""Scans a volume with a model that copies; prints the memory before, and the most, in MB."""
+"""Scans a volume with a model that copies; prints the memory before, and the most, in MiB.
+
+``scan_large.py FOLDER SHAPE make|scan [THREADS]``; so many threads have taken memory before.
+"""
 
 import resource
+import shutil
 import sys
+from threading import Barrier, Thread
 
 import numpy as np
 import psutil
@@ -67,11 +72,30 @@ def scan(name, target, progress):
     gp.scan(pipeline, reference, progress=progress)
 
 
-if len(sys.argv) > 3:
+def run_threads(count):
+    """Have so many threads at once take memory."""
+
+    def take(all_there):
+        bytearray(5000)
+        all_there.wait()
+
+    all_there = Barrier(count)
+    threads = [Thread(target=take, args=(all_there,)) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+if sys.argv[3] == "make":
     make("raw", shape)
     make("small", tuple(block))
     sys.exit()
 
+for name in ("small_out", "out"):
+    shutil.rmtree(f"{folder}/{name}.zarr", ignore_errors=True)
+if len(sys.argv) > 4 and int(sys.argv[4]):
+    run_threads(int(sys.argv[4]))
 scan("small", "small_out", gp.ScanCallback())  # libraries take some room, too, once
 before = psutil.Process().memory_info().rss >> 20
 scan("raw", "out", Forecast())

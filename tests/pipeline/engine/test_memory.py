@@ -254,14 +254,36 @@ def test_a_scan_is_told_for_people():
     with gp.build(pipeline):
         plan = pipeline.plan(gp.BatchRequest())
     bound = scan_memory(plan, in_flight=4, cache_bytes=2**20)
-    assert bound.bytes == 4 * bound.block.bytes + 2**20
+    assert bound.bytes == 4 * bound.block.bytes + 2**20 + 2**17
     assert bound.block.bytes == told(256 * 256)  # a copy of what lies in memory
     assert str(bound) == (
-        "at most about 5.281 MiB in this process: 4 blocks at once of 1.07 MiB each, "
-        "1 MiB of decoded chunks"
+        "at most about 5.406 MiB in this process: 4 blocks at once of 1.07 MiB each, "
+        "1 MiB of decoded chunks and an eighth more"
     )
     assert str(MemoryBound(bound.block)) == (
         "at most about 1.07 MiB in this process: 1 block of 1.07 MiB"
     )
     with pytest.raises(ValueError, match="in_flight has to be at least 1"):
         scan_memory(plan, in_flight=0)
+
+
+@pytest.mark.parametrize("file", [True, False])
+def test_what_is_read_ahead_is_counted(tmp_path, file):
+    source = volume(tmp_path, (1, 1, 1), (20, 80, 80), (), file)
+    block = gp.BatchRequest({OUT: gp.Roi((3, 3, 3), (8, 16, 16))})
+    with gp.build(source + Convolve(gp.Coordinate(1, 2, 2))) as pipeline:
+        plan = pipeline.plan(block)
+        bound, none = scan_memory(plan, reads_ahead=True), scan_memory(plan)
+    read = 10 * 20 * 20 if file else 0  # what lies in memory is only looked at
+    assert (bound.ahead_bytes, none.ahead_bytes) == (read, 0)
+    assert bound.bytes == bound.block.bytes + read
+    assert (", 3.906 KiB read ahead" in str(bound)) == file
+
+
+def test_where_it_is_not_known_what_is_read_a_node_reads_what_it_gives():
+    image = np.zeros((20, 80), np.float32)
+    source = gp.ArraySource(RAW, image, spec=gp.ArraySpec(voxel_size=(1, 1)))
+    with gp.build(source + Convolve(gp.Coordinate(1, 2))) as pipeline:
+        plan = pipeline.plan(gp.BatchRequest({OUT: gp.Roi((3, 3), (8, 10))}))
+        plan.upstream = None
+    assert scan_memory(plan, reads_ahead=True).ahead_bytes == 8 * 10 * 4

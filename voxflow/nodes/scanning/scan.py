@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from voxflow.nodes.flow.serving import upstream_of
 from voxflow.nodes.scanning.blocks import ScanBlocks
 from voxflow.nodes.scanning.callback import ScanBar, ScanCallback
+from voxflow.nodes.scanning.forecast import forecast, plan_block, shared_bytes
+from voxflow.nodes.scanning.heap import Ceiling, share_heap
 from voxflow.nodes.scanning.job import Job, ScanPolicy, run_here
 from voxflow.nodes.scanning.launch import FIELD
 from voxflow.nodes.scanning.opening import open_job
@@ -19,23 +21,19 @@ from voxflow.nodes.scanning.result import ScanResult
 from voxflow.nodes.scanning.serve import Service, check_workers, served
 from voxflow.nodes.scanning.with_daisy import obstacle, run_with_daisy
 from voxflow.pipeline.data import Batch
-from voxflow.pipeline.engine import BatchFilter, RequestRefused, scan_memory
+from voxflow.pipeline.engine import BatchFilter, RequestRefused
 from voxflow.pipeline.engine.legacy_random import seed_globals
-from voxflow.pipeline.engine.planning import plan
 from voxflow.stores.cache.arena import default_arena
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable
 
     from voxflow.nodes.scanning.serve import Outcome
     from voxflow.pipeline.data import BatchRequest
+    from voxflow.pipeline.engine import MemoryBound
     from voxflow.pipeline.engine.planning import NodePlan
 
 logger = logging.getLogger(__name__)
-
-_CACHE_BYTES = 256 << 20
-_CACHE_BLOCKS = 4
-"""A scan keeps decoded chunks of so many bytes, or for so many blocks, if that is more."""
 
 
 class Scan(BatchFilter):
@@ -137,6 +135,7 @@ class Scan(BatchFilter):
         self.policy = ScanPolicy() if policy is None else policy
         self.record = None if record is None else Path(record).absolute()
         self.worker_command = worker_command
+        share_heap()  # now, as sources start threads when they are set up
 
     def setup(self) -> None:
         """Check that workers would neither write at once, nor read a file that is written."""
@@ -156,9 +155,10 @@ class Scan(BatchFilter):
         if len(request) == 0:
             self._warn_of_gaps(blocks)
         batch = Batch()
-        with default_arena().limited(self._cache_bytes(blocks)):
+        block = plan_block(self.get_upstream_provider(), blocks)
+        with default_arena().limited(shared_bytes(block)):
             if outputs:
-                self._fill(open_job(self, blocks, request, outputs))
+                self._fill(open_job(self, blocks, request, outputs), block)
             else:
                 batch = self._gather(blocks, request)
         # Whoever made the blocks: nodes from outside go on from one state.
@@ -180,30 +180,42 @@ class Scan(BatchFilter):
             self.progress_callback.stop()
         return result.batch
 
-    def _fill(self, job: Job) -> None:
+    def _fill(self, job: Job, block: NodePlan) -> None:
         """Fill the outputs."""
         with closing(job):
-            self._do(job)
+            self._do(job, block)
             job.conclude()
             for writer in writers_of(upstream_of(self)):
                 writer.finish()
 
-    def _do(self, job: Job) -> None:
+    def _do(self, job: Job, block: NodePlan) -> None:
         """Do the blocks that are not done."""
-        workers_write = not job.finished and self._workers_write(job)
-        if not job.finished:
-            self.progress_callback.plan(self._forecast(job, workers_write))
+        run = None if job.finished else self._ready(job, block)
         self.progress_callback.start(len(job.blocks))
         try:
             self.progress_callback.update(job.done)
-            if workers_write:
-                serve = partial(self._serve, job.blocks, self._alone)
-                run_with_daisy(self, job, serve, self.progress_callback.update)
-            elif not job.finished:
-                serve = partial(self._serve, job.blocks, self._service)
-                run_here(job, serve, self.progress_callback.update)
+            if run is not None:
+                run()
         finally:
             self.progress_callback.stop()
+
+    def _ready(self, job: Job, block: NodePlan) -> Callable[[], None]:
+        """Say what is to be done; give what does it."""
+        workers_write = self._workers_write(job)
+        bound = self._forecast(block, workers_write)
+        left = len(job.blocks) - job.done
+        self.progress_callback.plan(
+            f"{self.label}: {left} of {len(job.blocks)} blocks to do; {bound}"
+        )
+        update = partial(self._update, Ceiling(bound))
+        if workers_write:
+            serve = partial(self._serve, job.blocks, self._alone)
+            return partial(run_with_daisy, self, job, serve, update)
+        return partial(run_here, job, partial(self._serve, job.blocks, self._service), update)
+
+    def _update(self, ceiling: Ceiling, done: int) -> None:
+        ceiling.look()
+        self.progress_callback.update(done)
 
     def _serve(
         self, blocks: ScanBlocks, service: Service, numbers: Iterable[int]
@@ -223,15 +235,7 @@ class Scan(BatchFilter):
             logger.info("%s: this process writes what its workers make: %s", self.label, reason)
         return reason is None
 
-    def _cache_bytes(self, blocks: ScanBlocks) -> int:
-        """How much a scan keeps of decoded chunks: what neighbours share, not more of more data."""
-        return max(_CACHE_BYTES, _CACHE_BLOCKS * self._planned(blocks).memory().bytes)
-
-    def _planned(self, blocks: ScanBlocks) -> NodePlan:
-        block = blocks.request(blocks.numbers[0])
-        return plan(self.get_upstream_provider(), block, own_nodes_only=True)
-
-    def _forecast(self, job: Job, workers_write: bool) -> str:
+    def _forecast(self, block: NodePlan, workers_write: bool) -> MemoryBound:
         service, cache, where = self._service, default_arena().room, "this process"
         if workers_write and self.worker_command is not None:
             service, cache = Service(self.label), default_arena().share(self.num_workers)
@@ -239,10 +243,7 @@ class Scan(BatchFilter):
         elif workers_write:
             service = self._alone
             where += f", and no more in each of {self.num_workers} workers that may follow"
-        # A block that is made, those that wait, and one that is written.
-        memory = scan_memory(self._planned(job.blocks), service.ahead + 1, cache, where)
-        left = len(job.blocks) - job.done
-        return f"{self.label}: {left} of {len(job.blocks)} blocks to do; {memory}"
+        return forecast(block, service, cache, where)
 
     @property
     def _service(self) -> Service:

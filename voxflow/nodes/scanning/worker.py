@@ -14,7 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from voxflow.nodes.scanning.forecast import forecast, plan_block
 from voxflow.nodes.scanning.groups import Groups
+from voxflow.nodes.scanning.heap import Ceiling, share_heap
 from voxflow.nodes.scanning.job import Job, ScanPolicy
 from voxflow.nodes.scanning.launch import PARENT
 from voxflow.nodes.scanning.record import Record
@@ -75,8 +77,10 @@ def work_off(path: Path) -> None:
     record = Record(path.parent.parent, work.blocks.total)
     job = Job(work.blocks, work.policy, record)
     arena = default_arena()
+    block = plan_block(work.upstream, work.blocks)
+    ceiling = Ceiling(forecast(block, work.service, work.cache_bytes))
     with borrowed_state(True), arena.limited(work.cache_bytes), arena.alone():
-        _serve_daisy(partial(_done, work, job))
+        _serve_daisy(partial(_done, work, job, ceiling))
 
 
 def _serve_daisy(do: Callable[[int], bool]) -> None:
@@ -92,7 +96,7 @@ def _serve_daisy(do: Callable[[int], bool]) -> None:
                 block.status = BlockStatus.FAILED
 
 
-def _done(work: Work, job: Job, group: int) -> bool:
+def _done(work: Work, job: Job, ceiling: Ceiling, group: int) -> bool:
     """Do the blocks of a group that are not done: whether all are, afterwards."""
     record = job.record
     if record is None or record.stopped() is not None:
@@ -105,6 +109,7 @@ def _done(work: Work, job: Job, group: int) -> bool:
             for number, outcome in outcomes:
                 done = job.note(number, outcome)
                 failed = failed or not (done or number in job.left_out)
+                ceiling.look()
     except Exception as error:
         record.stop(capture(error))
         return False
@@ -113,6 +118,7 @@ def _done(work: Work, job: Job, group: int) -> bool:
 
 def main() -> None:
     """Be a worker."""
+    share_heap()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides what Ctrl-C means
     parent = os.environ.pop(PARENT, None)
     if parent is not None:

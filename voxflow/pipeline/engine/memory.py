@@ -63,33 +63,44 @@ class MemoryBound:
     in_flight
         How many blocks are on their way at once.
     cache_bytes
-        How much is kept of decoded chunks.
+        How much is kept of decoded chunks. An eighth is added to it, which allocators keep.
     where
         Which process that is, for the text.
+    ahead_bytes
+        How much is read ahead of the block that comes next.
     """
 
     block: Memory
     in_flight: int = 1
     cache_bytes: int = 0
     where: str = "this process"
+    ahead_bytes: int = 0
 
     @property
     def bytes(self) -> int:
         """All of it."""
-        return self.block.bytes * self.in_flight + self.cache_bytes
+        kept = self.cache_bytes + self.cache_bytes // 8
+        return self.block.bytes * self.in_flight + self.ahead_bytes + kept
 
     def __str__(self) -> str:
         blocks = "block" if self.in_flight == 1 else "blocks at once"
         parts = [f"{self.in_flight} {blocks} of {format_size(self.block.bytes)}"]
         parts[0] += " each" if self.in_flight > 1 else ""
+        if self.ahead_bytes:
+            parts.append(f"{format_size(self.ahead_bytes)} read ahead")
         if self.cache_bytes:
-            parts.append(f"{format_size(self.cache_bytes)} of decoded chunks")
+            parts.append(f"{format_size(self.cache_bytes)} of decoded chunks and an eighth more")
         said = f"at most about {format_size(self.bytes)} in {self.where}: {', '.join(parts)}"
         return "\n".join([said, *(f"  ({text})" for text in self.block.assumed)])
 
 
 def scan_memory(
-    plan: NodePlan, in_flight: int = 1, cache_bytes: int = 0, where: str = "this process"
+    plan: NodePlan,
+    in_flight: int = 1,
+    cache_bytes: int = 0,
+    where: str = "this process",
+    *,
+    reads_ahead: bool = False,
 ) -> MemoryBound:
     """How much memory a process holds at most that serves blocks like a planned one.
 
@@ -103,6 +114,8 @@ def scan_memory(
         How much is kept of decoded chunks.
     where
         Which process that is, for the text.
+    reads_ahead
+        Whether sources read what the next block needs, meanwhile.
 
     Raises
     ------
@@ -112,14 +125,15 @@ def scan_memory(
     Examples
     --------
     >>> print(MemoryBound(Memory(80 * 2**20, "Predict"), 3, 100 * 2**20))
-    at most about 340 MiB in this process: 3 blocks at once of 80 MiB each, 100 MiB of decoded
-    chunks
+    at most about 352.5 MiB in this process: 3 blocks at once of 80 MiB each, 100 MiB of decoded
+    chunks and an eighth more
     """
     if in_flight < 1 or cache_bytes < 0:
         raise ValueError(
             f"in_flight has to be at least 1, cache_bytes 0 or more, got {in_flight}, {cache_bytes}"
         )
-    return MemoryBound(memory_of(plan), in_flight, cache_bytes, where)
+    ahead = _read_by(plan) if reads_ahead else 0
+    return MemoryBound(memory_of(plan), in_flight, cache_bytes, where, ahead)
 
 
 def memory_of(plan: NodePlan) -> Memory:
@@ -128,6 +142,13 @@ def memory_of(plan: NodePlan) -> Memory:
     served.make(plan.label)
     most = served.most + served.most // 8 + _BESIDES
     return Memory(most, served.node, tuple(dict.fromkeys(served.assumed)), served.most)
+
+
+def _read_by(plan: NodePlan) -> int:
+    """What sources read for a request, or what nodes get of which it is not known what they ask."""
+    if not plan.upstream:
+        return sum(_Served.of(plan).held.values())
+    return sum(above.times * _read_by(above) for above in plan.upstream)
 
 
 def format_size(size: float) -> str:

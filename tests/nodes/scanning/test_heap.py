@@ -1,0 +1,77 @@
+"""A scan has malloc keep little of what was freed."""
+
+import platform
+import sys
+
+import numpy as np
+import pytest
+
+from voxflow.nodes.scanning import heap
+from voxflow.nodes.scanning.heap import Ceiling, share_heap
+from voxflow.pipeline.engine.memory import Memory, MemoryBound
+
+MIB = 1 << 20
+on_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another malloc")
+
+
+def bound(mib):
+    return MemoryBound(Memory(mib * MIB, "Source"), in_flight=2)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """What is asked of the C library, which does nothing."""
+    found = []
+    monkeypatch.setattr(heap, "_glibc", lambda *call: found.append(call))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ({}, [("mallopt", -8, 1)]),
+        ({"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}, [("mallopt", -8, 1)]),
+        ({"GLIBC_TUNABLES": "glibc.malloc.arena_max=3"}, []),
+        ({"MALLOC_ARENA_MAX": "3"}, []),
+    ],
+)
+def test_what_the_environment_says_of_heaps_counts(monkeypatch, calls, environment, told):
+    for name in ("GLIBC_TUNABLES", "MALLOC_ARENA_MAX"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    share_heap()
+    assert calls == told
+
+
+def test_it_is_trimmed_when_it_is_too_large(monkeypatch, calls):
+    sizes = iter(size * MIB for size in (100, 260, 261, 240, 261, 270, 290, 291, 275))
+    monkeypatch.setattr(heap, "_resident", lambda: next(sizes))
+    ceiling = Ceiling(bound(160))  # 320 MiB more than 100, one block less: 260 at a look
+    trimmed = []
+    for _ in range(5):
+        ceiling.look()
+        trimmed.append(len(calls))
+    # It falls to 240, and then not below 270: 290 is the limit from there.
+    assert trimmed == [0, 1, 2, 2, 3]
+
+
+@on_glibc
+def test_what_is_free_is_given_back():
+    ceiling = Ceiling(bound(16))
+    before = heap._resident()
+    # Pieces that lie in a heap, of which the last one keeps it from shrinking.
+    pieces = [np.ones(100 << 10, np.uint8) for _ in range(1000)]
+    most = heap._resident()
+    del pieces[:-1]
+    ceiling.look()
+    assert most - before > 90 * MIB
+    assert heap._resident() - before < 20 * MIB
+
+
+def test_other_systems_are_left_alone(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
+    monkeypatch.setattr("ctypes.CDLL", None)
+    share_heap()
+    Ceiling(bound(1)).look()
