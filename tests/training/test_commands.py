@@ -14,7 +14,6 @@ from voxflow.torch import StepOptions, load_checkpoint
 from voxflow.torch.ranks import Ranks
 from voxflow.training import Validation, read_events
 from voxflow.training.commands import CommandError, Commands, NeedsYes, standard_commands
-from voxflow.training.commands.looking import drawn_filters
 from voxflow.training.commands.words import Value, arguments, usage, value_of
 from voxflow.training.statistics import statistics, table
 
@@ -393,25 +392,3 @@ def test_tensors_of_any_kind_have_statistics():
     assert statistics(torch.tensor([4, -1, -2]))[6] == 2  # of magnitudes
     assert statistics(torch.tensor([[4, -1], [-2, 1]]))[6] == 1.5
     assert "-" in table({"scalar": statistics(torch.tensor(2.0))}).splitlines()[1]
-
-
-@pytest.mark.parametrize(
-    ("shape", "columns", "rows"),
-    [((5, 1, 3, 4), 3, 2), ((2, 3, 5, 5), 3, 2), ((4, 1, 2, 3, 3), 2, 2), ((3, 2, 7), 2, 3)],
-)
-def test_a_picture_has_every_filter(shape, columns, rows):
-    weight = np.random.default_rng(0).normal(size=shape)
-    flat = weight.reshape(shape[0] * shape[1], -1)
-    page = drawn_filters(weight)
-    sizes = [1, *shape[2:]] if len(shape) == 3 else shape[2:]
-    depth = int(np.prod(sizes[:-2]))
-    height, width = sizes[-2], sizes[-1] * depth
-    scale = ((page.shape[0] - 1) // rows - 1) // height
-    assert page.shape == (rows * (height * scale + 1) + 1, columns * (width * scale + 1) + 1)
-    limit = np.abs(weight).max()
-    for i, values in enumerate(flat):
-        y, x = i // columns * (height * scale + 1) + 1, i % columns * (width * scale + 1) + 1
-        tile = page[y : y + height * scale : scale, x : x + width * scale : scale]
-        sections = values.reshape(depth, sizes[-2], sizes[-1])
-        expected = np.concatenate(list(sections), axis=1) / limit * 127 + 128
-        np.testing.assert_allclose(tile, expected, atol=0.51)

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from voxflow.training import Regression, RunDir, UnknownTarget, make_session, read_events, train
+from voxflow.training import (
+    Filters,
+    Regression,
+    RunDir,
+    Status,
+    UnknownTarget,
+    make_session,
+    read_events,
+    train,
+)
 from voxflow.training.config import load_config
 from voxflow.training.run_dir import NoRunDir, RunDirTaken
 
@@ -102,12 +111,20 @@ def test_training_data_are_evaluated_as_well(toy, tmp_path):
     assert found.step == 0
 
 
-def test_values_are_drawn_against_targets_if_that_is_asked(toy):
-    for asked, count in (("log.regression.steps=2", 1), ("log.csv=false", 0)):
+@pytest.mark.parametrize(("name", "kind"), [("regression", Regression), ("filters", Filters)])
+def test_more_is_drawn_if_that_is_asked(toy, name, kind):
+    for asked, count in ((f"log.{name}.steps=2", 1), ("log.csv=false", 0)):
         hooks = [*make_session(load(toy, asked).config).hooks]
-        found = [hook for hook in hooks if isinstance(hook, Regression)]
+        found = [hook for hook in hooks if isinstance(hook, kind)]
         assert [hook.every.steps for hook in found] == [2] * count
         assert all(hook.images in hooks for hook in found)
+
+
+def test_the_change_of_the_loss_is_told_if_that_is_asked(toy):
+    for asked in ("true", "false"):
+        hooks = make_session(load(toy, f"log.loss_change={asked}").config).hooks
+        (found,) = [hook for hook in hooks if isinstance(hook, Status)]
+        assert found.change == (asked == "true")
 
 
 def test_options_of_a_step_and_rules_reach_the_session(toy):

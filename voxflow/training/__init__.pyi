@@ -32,6 +32,7 @@ from .curves import (
 from .described import describe_model
 from .dump import dump_batch
 from .events import Event, EventLog, read_events
+from .filters import Filters
 from .improvement import Improvement
 from .keeping import Keeper, load_newest_checkpoint
 from .loggers import (
@@ -95,6 +96,7 @@ __all__ = [
     "EventLog",
     "Every",
     "Feed",
+    "Filters",
     "history",
     "Improvement",
     "Keeper",

@@ -14,6 +14,7 @@ from voxflow.torch.warm_start import freeze
 from voxflow.training.config import ConfigError, load_config
 from voxflow.training.config.names import parse_dotted
 from voxflow.training.coverage import Coverage
+from voxflow.training.filters import Filters
 from voxflow.training.keeping import Keeper
 from voxflow.training.monitor import Monitor
 from voxflow.training.parts.feeds import make_feed
@@ -213,9 +214,12 @@ def _watching(config: Config, feed: Feed, model: Any) -> list[Any]:
         classes=config.data.target == "classes" and config.data.pipeline is None,
         sections=previews.max_sections,
     )
-    watching: list[Any] = [recorder, Status(_due(log.every), quiet=not log.status), pictures]
+    status = Status(_due(log.every), quiet=not log.status, change=log.loss_change)
+    watching: list[Any] = [recorder, status, pictures]
     if log.regression is not None:
         watching.append(Regression(every=_due(log.regression), images=recorder))
+    if log.filters is not None:
+        watching.append(Filters(_due(log.filters), images=recorder))
     if config.snapshots is not None:
         watching.append(Snapshots(_due(config.snapshots.every)))
     if log.plots:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from voxflow.training.loss_change import loss_change
 from voxflow.training.recorder import learning_rate
 from voxflow.training.stopping import MaxActiveHours, MaxSteps, MaxWallHours
 from voxflow.training.when import Every
@@ -35,7 +36,9 @@ class Status:
     "iterations_per_second" and "voxels_per_second".
 
     The loss is the mean of the steps since it was due. Rates are by active time. A voxel is one of
-    the first output, channels not counted.
+    the first output, channels not counted. "change" is by how much the last step that was due
+    changed the loss of its own batch: the loss after it minus that before, with the same draws of
+    torch. The log has it as "loss_change".
 
     Parameters
     ----------
@@ -47,6 +50,10 @@ class Status:
         Whether it is one line that changes; None: if it is a terminal.
     quiet
         Nothing is printed, only logged.
+    change
+        Whether the change of the loss is told. It takes a pass more through the model each time
+        that it is due. It is not known, and left out, where a step has several batches or several
+        processes.
 
     Examples
     --------
@@ -60,11 +67,14 @@ class Status:
         stream: TextIO | None = None,
         live: bool | None = None,
         quiet: bool = False,
+        change: bool = False,
     ) -> None:
         self.every = Every(steps=every) if isinstance(every, int) else every
         self.stream = stream
         self.live = live
         self.quiet = quiet
+        self.change = change
+        self._changed: dict[str, float] = {}
         self._line: Any = None
         self._shown = -math.inf
         self._begun = (0, 0.0)
@@ -75,7 +85,7 @@ class Status:
     def begin(self, session: Session) -> None:
         """Begin to count."""
         self._count_anew(session)
-        self._validated = {}
+        self._validated, self._changed = {}, {}
         stream = sys.stderr if self.stream is None else self.stream
         live = stream.isatty() if self.live is None else self.live
         if live and not self.quiet:
@@ -93,12 +103,14 @@ class Status:
             return
         self._shown = now
         rates = self._rates(session)
+        if due and self.change:
+            self._changed = _change(session, step)
         text = self._text(session, rates)
         if self._line is not None:
             self._line.set_description_str(text)
         if due:
             logger.debug("%s", text)
-            session.record({**learning_rate(session), **rates})
+            session.record({**learning_rate(session), **rates, **self._changed})
             if self._line is None and not self.quiet:
                 print(text, file=sys.stderr if self.stream is None else self.stream, flush=True)
             self._count_anew(session)
@@ -137,6 +149,7 @@ class Status:
         parts = [f"step {session.step}" + ("" if total is None else f"/{total}")]
         finite = [loss for loss in self._losses if math.isfinite(loss)]
         parts.append(f"loss {sum(finite) / len(finite):.4g}" if finite else "loss nan")
+        parts += [f"change {value:+.2g}" for value in self._changed.values()]
         parts += [f"{name} {value:.4g}" for name, value in self._validated.items()]
         parts += [f"lr {rate:.3g}" for rate in learning_rate(session).values()]
         rate = rates.get("iterations_per_second", 0.0)
@@ -148,6 +161,12 @@ class Status:
         if left is not None:
             parts.append(f"{_time(left)} left")
         return "  ".join(parts)
+
+
+def _change(session: Session, step: StepResult) -> dict[str, float]:
+    with session.paused():
+        found = loss_change(session, step)
+    return {} if found is None else {"loss_change": found}
 
 
 def _seconds_left(session: Session, rate: float) -> float | None:

@@ -331,6 +331,9 @@ class LogSection(Section):
         lambda: EverySection(steps=100), "When a status line is printed and curves are drawn."
     )
     status: bool = option(True, "Whether status lines are printed.")
+    loss_change: bool = option(
+        False, "Whether they tell how much a step changes the loss of its batch: a pass more."
+    )
     plots: bool = option(True, "Whether curves are drawn.")
     tensorboard: bool = option(True, "Whether TensorBoard's files are written.")
     tensorboard_folder: FilePath | None = option(
@@ -345,6 +348,9 @@ class LogSection(Section):
     )
     histograms: EverySection | None = option(
         None, "When TensorBoard gets histograms of the weights; null: never."
+    )
+    filters: EverySection | None = option(
+        None, "When the filters of the first convolution are drawn; null: never."
     )
     graph: bool = option(False, "Whether TensorBoard gets the graph of the network.")
 
