@@ -1,6 +1,7 @@
 """The command that looks at files."""
 
 import json
+import os
 import sys
 
 import numpy as np
@@ -73,3 +74,38 @@ def test_a_package_that_is_missing_is_named_with_its_extra(file, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
     said = run(file, "--png", file.parent / "sheet.png").stderr
     assert said == 'Error: pictures need Pillow: pip install "voxflow[plots]"\n'
+
+
+def test_the_first_batches_of_a_training_without_a_training(toy, monkeypatch):
+    from voxflow.training import make_session
+    from voxflow.training.config import load_config
+
+    class Told:
+        def __init__(self):
+            self.tokens = []
+
+        def after_step(self, session, step):
+            self.tokens.append(json.loads(str(step.batch.token)))
+
+    told = Told()
+    more = ["data.batch_size=3", "model.options.fmaps=2", "stop.steps=2"]
+    make_session(load_config("toy.yaml", more).config, hooks=[told]).run()
+    before = sorted(toy.rglob("*"))
+    done = run("toy.yaml", *more, "--batches", 2, "--json")
+    assert sorted(toy.rglob("*")) == before
+    reports = json.loads(done.stdout)
+    assert [report["path"].rpartition("toy/")[2] for report in reports] == [
+        "batch-1.zarr",
+        "batch-2.zarr",
+    ]
+    assert [json.loads(report["attrs"]["replay_token"]) for report in reports] == told.tokens
+    shapes = {array["name"]: array["shape"] for array in reports[0]["arrays"]}
+    assert shapes == {"RAW": [3, 1, 84, 84], "LABELS": [3, 44, 44]}
+    assert not any(os.path.exists(report["path"]) for report in reports)
+
+
+def test_batches_are_those_of_a_configuration(file, toy):
+    for words in ([file], ["toy.yaml", "toy.yaml"], [toy]):
+        done = run(*words, "--batches", 1)
+        assert done.exit_code == 2
+    assert "--batches takes one configuration, and KEY=VALUE" in done.stderr

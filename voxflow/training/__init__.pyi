@@ -33,6 +33,7 @@ from .described import describe_model
 from .dump import dump_batch
 from .events import Event, EventLog, read_events
 from .filters import Filters
+from .first_batches import first_batches
 from .improvement import Improvement
 from .keeping import Keeper, load_newest_checkpoint
 from .loggers import (
@@ -97,6 +98,7 @@ __all__ = [
     "Every",
     "Feed",
     "Filters",
+    "first_batches",
     "history",
     "Improvement",
     "Keeper",
