@@ -55,15 +55,16 @@ def test_what_is_missing_is_mirrored(seed, order, upto):
     offset, shape = (-40, -40, -4), (8, 30, 21)
     want = chain.resample(around, (-1600, -160, -160), SIZE, offset, shape, order=order)
     there = array(data)
-    recipe = Recipe.of(there).seen_through(chain, (0, 0, 0), offset, shape, order, reflect=True)
+    seen = chain, (0, 0, 0), offset, shape, order
+    recipe = Recipe.of(there).seen_through(*seen, mirror="symmetric")
     np.testing.assert_array_equal(recipe.make(), want)
-    missing = Recipe.of(there).seen_through(chain, (0, 0, 0), offset, shape, order)
+    missing = Recipe.of(there).seen_through(*seen)
     assert (missing.make() == 0).any()
     assert there.data is data
     # a map that comes later, for which it was read, sees of the mirrored data, too
     later = Affine(np.eye(3), [0.0] * 3, [0.0, 8.0, 0.0])
     again = replace(recipe, partial=True).seen_through(later, offset, offset, shape, order)
-    assert again.reflect
+    assert again.mirror
     np.testing.assert_array_equal(again.make()[:, :, :-2], want[:, :, 2:])
     # else it finds nothing beyond what was made
     apart = recipe.seen_through(later, offset, offset, shape, order).make()

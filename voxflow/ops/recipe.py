@@ -16,6 +16,7 @@ from voxflow.pipeline.geometry import Coordinate, Roi
 
 from .maps import Affine, Compose, Map
 from .mirrored import mirrored
+from .resampling.borders import Mirror
 from .resampling.resample import Order, check, finished, joint_order, resample
 from .values.changes import (
     Change,
@@ -51,7 +52,7 @@ class Recipe(Deferred):
     place
         Where they begin, and the voxel size, in world units; both empty for what has no place.
     warp
-        The map from positions of the result to those of `data`; None for none.
+        The map from positions of the result to those of `data`; None if these are the same.
     offset
         Where the result begins (world).
     extent
@@ -68,8 +69,9 @@ class Recipe(Deferred):
     partial
         Whether `data` hold only what another map will show of the result, which therefore must not
         be made by itself.
-    reflect
-        Whether the map finds the data mirrored at their borders outside of them, instead of 0.
+    mirror
+        How the data are mirrored at their borders, where the result shows more than there is of
+        them; None: it shows 0.
 
     Examples
     --------
@@ -90,7 +92,7 @@ class Recipe(Deferred):
     type: np.dtype[Any] | None = None
     before: int = 0
     partial: bool = False
-    reflect: bool = False
+    mirror: Mirror | None = None
 
     @classmethod
     def of(cls, array: Array) -> Recipe:
@@ -151,7 +153,7 @@ class Recipe(Deferred):
 
     def seen_through(
         self, warp: Map, here: Sequence[Any], offset: Sequence[Any], extent: tuple[int, ...],
-        order: Order, partial: bool = False, *, reflect: bool = False,
+        order: Order, partial: bool = False, *, mirror: Mirror | None = None, within: bool = False,
     ) -> Recipe:  # fmt: skip
         """Seen through another map, which comes last.
 
@@ -169,8 +171,10 @@ class Recipe(Deferred):
             how to resample; if one of two maps that become one takes the majority, both do.
         partial
             whether only what yet another map shows will be there.
-        reflect
-            whether data are mirrored at their borders where the map finds nothing.
+        mirror
+            how data are mirrored at their borders where the map finds nothing.
+        within
+            whether it is known that the map finds something everywhere.
 
         Raises
         ------
@@ -179,23 +183,32 @@ class Recipe(Deferred):
         """
         check(self.data, self.data.dtype, here, self.place[1], offset, extent, warp.ndim, order)
         joint = order if self.warp is None else joint_order(self.order, order)
-        # A mirror image is that of what was made, unless all that is read is there (partial).
-        ends = self.warp is not None and not self.partial and (self.reflect or reflect)
+        # A mirror image is that of what was made, unless all that is read is there.
+        shown = self.mirror is not None or (self.warp is not None and mirror is not None)
+        ends = shown and not self.partial and not within
         if joint is None or ends or not self._can_be_moved(warp, joint):
             made = Recipe(self.make(), True, (here, self.place[1]), None, here, self.extent)
-            return made.seen_through(warp, here, offset, extent, order, partial, reflect=reflect)
+            return made.seen_through(warp, here, offset, extent, order, partial, mirror=mirror)
         # Rounding before interpolating once more would only lose something.
         changes = tuple(c for c in self.changes if not isinstance(c, Round))
         if self.warp is None:
-            place, whole = (here, self.place[1]), warp
+            place, whole = self._put(here), warp
         else:
             place, steps = self._seen_from(here)
             whole = Compose([warp, *steps, self.warp])
         return self._with(
             place=place, warp=whole, offset=offset, extent=extent, order=joint,
             changes=changes, before=len(changes), partial=partial,
-            reflect=reflect if self.warp is None else self.reflect,
+            mirror=self.mirror or (mirror if self.warp is None else None),
         )  # fmt: skip
+
+    def _put(self, here: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
+        """The place of the data if what is seen without a map begins here."""
+        begin, voxel_size = self.place
+        if self.mirror is None:
+            return here, voxel_size
+        moved = zip(begin, self.offset, here, strict=True)
+        return [b - offset + to for b, offset, to in moved], voxel_size
 
     def part(self, begin: Sequence[int], extent: Sequence[int], offset: Sequence[Any]) -> Recipe:
         """The same of a region, mirrored at the borders where it reaches beyond.
@@ -207,13 +220,18 @@ class Recipe(Deferred):
         offset
             Where it is to lie (world).
         """
-        if self.warp is not None or any(isinstance(c, Piecewise) for c in self.changes):
+        shown = self.warp is not None or self.mirror is not None
+        if shown or any(isinstance(c, Piecewise) for c in self.changes):
             whole = Recipe(self.make(), True, self.place, None, self.offset, self.extent)
             return whole.part(begin, extent, offset)
-        data = mirrored(self.data, begin, extent)
-        owned = not np.may_share_memory(data, self.data)
-        return self._with(data=data, owned=owned, place=(offset, self.place[1]), offset=offset,
-                       extent=tuple(extent))  # fmt: skip
+        voxel_size, there = self.place[1], tuple(extent)
+        ends = zip(begin, extent, self.extent, strict=True)
+        if all(b >= 0 and b + n <= size for b, n, size in ends):
+            data = mirrored(self.data, begin, extent)
+            place = offset, voxel_size
+            return self._with(data=data, owned=False, place=place, offset=offset, extent=there)
+        first = [to - b * size for to, b, size in zip(offset, begin, voxel_size, strict=True)]
+        return self._with(place=(first, voxel_size), offset=offset, extent=there, mirror="reflect")
 
     def with_axis(self, axis: int) -> Recipe:
         """With one more axis of length 1, before the spatial ones."""
@@ -298,7 +316,7 @@ class Recipe(Deferred):
         if self.partial or self.changes or self.type not in (None, self.data.dtype):
             return None
         if self.warp is None:
-            return self.data
+            return self.data if self.mirror is None else None
         seen = self._resampled((), self.data.dtype, None) if self._only_moves else None
         if seen is None or not np.may_share_memory(seen, self.data):
             return None
@@ -320,37 +338,31 @@ class Recipe(Deferred):
     ) -> NDArray[Any]:
         if self.warp is not None:
             made = self._resampled(changes, dtype, out)
-        elif changes or dtype != self.data.dtype:
-            made = changed(self.data, changes, dtype, out)
-        elif out is not None:
-            np.copyto(out, self.data)
-            return out
         else:
-            made = self.data
+            data, _ = self.mirrored()
+            if changes or dtype != data.dtype:
+                made = changed(data, changes, dtype, out)
+            elif out is not None:
+                np.copyto(out, data)
+                return out
+            else:
+                made = data
         if out is None and not self.owned and np.may_share_memory(made, self.data):
             return made.copy()
         return made
 
-    def reflected(self) -> tuple[NDArray[Any], Sequence[Any]]:
-        """The data and where they begin (world), mirrored so far that they hold all that is read.
-
-        Voxels at the border are repeated first, as in ``numpy.pad(mode="symmetric")``.
-        """
+    def mirrored(self) -> tuple[NDArray[Any], Sequence[Any]]:
+        """The data and where they begin (world), mirrored as far as they are looked at."""
         begin, voxel_size = self.place
-        if self.warp is None:
+        if self.mirror is None:
             return self.data, begin
         size = Coordinate(voxel_size)
-        roi = Roi(self.offset, Coordinate(self.extent) * size)
-        low, high = self.warp.source(roi, size, self.order)
-        there = self.data.shape[self.data.ndim - len(size) :]
-        first, shape = [], []
-        for axis, n in enumerate(there):
-            before = max(round(float((begin[axis] - low[axis]) / size[axis])), 0)
-            after = max(round(float((high[axis] - begin[axis]) / size[axis])) - n, 0)
-            first.append(-before)
-            shape.append(before + n + after)
-        data = mirrored(self.data, first, shape, repeated=True)
-        return data, [b + f * v for b, f, v in zip(begin, first, size, strict=True)]
+        low, high = self.offset, Coordinate(self.offset) + Coordinate(self.extent) * size
+        if self.warp is not None:
+            low, high = self.warp.source(Roi(low, high - Coordinate(low)), size, self.order)
+        first = [round(float((a - b) / n)) for a, b, n in zip(low, begin, size, strict=True)]
+        shape = [round(float((b - a) / n)) for a, b, n in zip(low, high, size, strict=True)]
+        return mirrored(self.data, first, shape, repeated=self.mirror == "symmetric"), low
 
     def _resampled(
         self, changes: Sequence[Pointwise], dtype: np.dtype[Any], out: NDArray[Any] | None
@@ -358,9 +370,8 @@ class Recipe(Deferred):
         warp, (begin, voxel_size), data = self.warp, self.place, self.data
         if warp is None:
             raise ValueError("there is no map to resample through")
-        if self.reflect:
-            data, begin = self.reflected()
         if warp.ndim > 3:
+            data, begin = self.mirrored()
             moved = warp.resample(data, begin, voxel_size, self.offset, self.extent)
             return finished(moved, changes, dtype, out)
         if self.order != "linear" and not changes and dtype != self.data.dtype:
@@ -368,7 +379,7 @@ class Recipe(Deferred):
         return resample(
             warp.stages(), warp.ndim, data, begin, voxel_size, self.offset, self.extent,
             order=self.order, fill=applied(changes[self.before :], 0.0), dtype=dtype,
-            changes=fused(changes), out=out,
+            changes=fused(changes), out=out, mirror=self.mirror,
         )  # fmt: skip
 
 

@@ -181,7 +181,8 @@ class SpatialAugment(Augment):
         extent = tuple(roi.shape / voxel_size)
         recipe = Recipe.of(array).seen_through(
             warp, here.offset, roi.offset, extent, self._order(key), partial,
-            reflect=self.on_failure == "reflect",
+            mirror="symmetric" if self.on_failure == "reflect" else None,
+            within=self.on_failure not in ("pad", "reflect"),
         )  # fmt: skip
         return Array(recipe, spec, dict(array.attrs))
 

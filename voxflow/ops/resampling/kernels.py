@@ -6,9 +6,9 @@ the first passes.
 
 All kernels take: ``data``, ``out``: the first element of each; ``size``, ``stride``: int64 (4,), of
 the input's three axes and of its leading axis; ``shape``, ``step``: the same of the output, in the
-order of the loop; a packed program, ``ints`` and ``numbers``; a `Workspace`; ``fill``. Linear ones
-also take ``steps``, changes of the values that are made before they are written (see
-`voxflow.ops.values.changes.packed`).
+order of the loop; a packed program, ``ints`` and ``numbers``; a `Workspace`; ``fill``; ``border``,
+how the data go on beyond their borders (see `borders`). Linear ones also take ``steps``, changes of
+the values that are made before they are written (see `voxflow.ops.values.changes.packed`).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from ..pointers import pointer
 from ..values.kernels import change_row
 from ..values.make import flat_axes
 from . import lookup
+from .borders import folded
 from .rows import (
     BLOCK,
     COEFFICIENTS,
@@ -73,7 +74,7 @@ def workspace(
     """
     tile = -(-n // -(-n // tile))  # tiles of nearly the same size
     room = tile + BLOCK
-    scratch, index = make_scratch(ints, room), np.zeros(3 * room, np.uint32)
+    scratch, index = make_scratch(ints, room), np.zeros(2 * room, np.uint32)
     return Workspace(tile, scratch, index, np.zeros(5 * room, work), np.zeros(4 * tile, data))
 
 
@@ -101,6 +102,7 @@ def linear_sections(
     count: int,
     rounded: bool,
     fill: Any,
+    border: Any,
     kept: int,
 ) -> None:
     """Bilinear, where input axis `kept` follows the outer axis of the loop from voxel to voxel."""
@@ -121,19 +123,29 @@ def linear_sections(
                 used = trace_row(i, f, scratch, a, b, first, n, room)
                 at = x + kept * room if used == 0 else PIECES + COEFFICIENTS + 4 * kept
                 section = floor(scratch[at] + 0.5)
+                if border[kept, 1] != 0.0:
+                    half, period = border[kept, 0], border[kept, 1]
+                    section = int(folded(1.0 * section, half, period, 1.0 / period))
                 outside = int(section < 0 or section >= size[kept])
                 section = min(max(section, 0), size[kept] - 1)
                 if kept == 0 and first == 0:
                     following = 2 * section - before if b == 0 else following
                     before = section
-                    ahead = following * stride[0]
-                    lookup.fetch_part(source, ahead, stride[0], line, b, shape[1])
-                outside |= lookup.split(scratch, x, used, u, n, room, u_size, u_step, index, work)
-                outside |= lookup.split(scratch, x, used, v, n, room, v_size, v_step, index, work)
+                    if following != section and 0 <= following < size[0]:
+                        ahead = following * stride[0]
+                        lookup.fetch_part(source, ahead, stride[0], line, b, shape[1])
+                outside |= lookup.split(
+                    scratch, x, used, u, n, room, u_size, u_step,
+                    border[u, 0], border[u, 1], False, index, work,
+                )  # fmt: skip
+                outside |= lookup.split(
+                    scratch, x, used, v, n, room, v_size, v_step,
+                    border[v, 0], border[v, 1], True, index, work,
+                )  # fmt: skip
                 for c in range(shape[3]):
                     base = section * stride[kept] + c * stride[3]
                     to = a * step[0] + b * step[1] + first * step[2] + c * step[3]
-                    lookup.load(source, base, index, u * room, v * room, n, du, dv, pairs)
+                    lookup.load(source, base, index, n, du, dv, pairs)
                     lookup.lerp(pairs, n, work, u * room, v * room, 3 * room)
                     change_row(work, 3 * room, n, todo, count)
                     lookup.store(work, 3 * room, n, target, to, step[2], rounded)
@@ -158,6 +170,7 @@ def linear_volume(
     count: int,
     rounded: bool,
     fill: Any,
+    border: Any,
 ) -> None:
     """Trilinear."""
     tile, room = space.tile, space.tile + BLOCK
@@ -176,16 +189,15 @@ def linear_volume(
                 outside = 0
                 for axis in range(3):
                     outside |= lookup.split(
-                        scratch, x, used, axis, n, room, size[axis], stride[axis], index, work
-                    )
-                for k in range(n):
-                    index[room + k] += index[k]
+                        scratch, x, used, axis, n, room, size[axis], stride[axis],
+                        border[axis, 0], border[axis, 1], axis > 0, index, work,
+                    )  # fmt: skip
                 for c in range(shape[3]):
                     to = a * step[0] + b * step[1] + first * step[2] + c * step[3]
                     base = c * stride[3]
-                    lookup.load(source, base, index, room, 2 * room, n, du, dv, pairs)
+                    lookup.load(source, base, index, n, du, dv, pairs)
                     lookup.lerp(pairs, n, work, room, 2 * room, 3 * room)
-                    lookup.load(source, base + dt, index, room, 2 * room, n, du, dv, pairs)
+                    lookup.load(source, base + dt, index, n, du, dv, pairs)
                     lookup.lerp(pairs, n, work, room, 2 * room, 4 * room)
                     lookup.blend(work, n, 3 * room, 4 * room, 0)
                     change_row(work, 3 * room, n, todo, count)
@@ -208,6 +220,7 @@ def nearest(
     numbers: Any,
     space: Any,
     fill: Any,
+    border: Any,
 ) -> None:
     """Nearest neighbour; exactly between two voxels the upper one is taken."""
     tile, room = space.tile, space.tile + BLOCK
@@ -222,10 +235,9 @@ def nearest(
                 outside = 0
                 for axis in range(3):
                     outside |= lookup.nearest(
-                        scratch, x, used, axis, n, room, size[axis], stride[axis], index
-                    )
-                for k in range(n):
-                    index[k] += index[room + k] + index[2 * room + k]
+                        scratch, x, used, axis, n, room, size[axis], stride[axis],
+                        border[axis, 0], border[axis, 1], axis > 0, index,
+                    )  # fmt: skip
                 for c in range(shape[3]):
                     to = a * step[0] + b * step[1] + first * step[2] + c * step[3]
                     lookup.pick(source, c * stride[3], index, n, target, to, step[2])

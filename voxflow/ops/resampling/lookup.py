@@ -1,8 +1,9 @@
 """From the coordinates of a row to indices, fractions and voxels.
 
-Kept apart, the passes over a row become vector instructions. A list of one axis begins at
-``axis * room``: pieces are written in whole blocks, and the next piece, or nobody, overwrites the
-surplus. What `rows` says of arrays, views and indices holds here too.
+Kept apart, the passes over a row become vector instructions. What all rows have in common with
+most others, that they are lines inside of the data, is done in one pass for each axis. Pieces are
+written in whole blocks, and the next piece, or nobody, overwrites the surplus. What `rows` says of
+arrays, views and indices holds here too.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from voxflow.pipeline.compiled import kernel
 
 from ..pointers import as_element, move_pair, prefetch
+from .borders import folded
 from .rows import BLOCK, COEFFICIENTS, PIECE, PIECES, coordinate, ends
 
 _EDGE = 1e-6  # in voxels: rounding noise that still counts as inside
@@ -34,18 +36,76 @@ def _hull(scratch: Any, at: int, length: int) -> tuple[float, float]:
 
 
 @kernel
+def _is_line(scratch: Any, used: int, n: int, at: int, low: float, high: float) -> bool:
+    """Whether a row is one line, on which the coordinate at `at` is at least low, and below high.
+
+    All rows of a map that is linear are.
+    """
+    if used != 1 or scratch[at + 2] != 0.0 or scratch[at + 3] != 0.0:
+        return False
+    first, last = scratch[at], scratch[at + 1] * (n - 1.0) + scratch[at]
+    return bool(min(first, last) >= low and max(first, last) < high)
+
+
+@kernel
+def _split_line(
+    scratch: Any, at: int, ramp: int, count: int, step: Any, more: bool, index: Any, work: Any,
+    to: int,
+) -> None:  # fmt: skip
+    """What `split` writes for a line inside of the data."""
+    b0, b1 = scratch[at], scratch[at + 1]
+    if more:
+        for i in range(count):
+            u = b1 * scratch[ramp + i] + b0
+            k = np.int32(u)
+            work[to + i] = u - k
+            index[i] += np.uint32(k * step)
+    else:
+        for i in range(count):
+            u = b1 * scratch[ramp + i] + b0
+            k = np.int32(u)
+            work[to + i] = u - k
+            index[i] = np.uint32(k * step)
+
+
+@kernel
 def _split_inside(
-    scratch: Any, at: int, ramp: int, count: int, stride: int, index: Any, work: Any, to: int
-) -> None:
-    """What `split` writes for a piece that is known to lie inside of the data."""
+    scratch: Any, at: int, ramp: int, count: int, step: Any, index: Any, here: int, work: Any,
+    to: int,
+) -> None:  # fmt: skip
+    """What `split` writes for a piece inside of the data."""
     b0, b1, b2, b3 = scratch[at], scratch[at + 1], scratch[at + 2], scratch[at + 3]
-    step = np.int32(stride)
     for i in range(count):
         r = scratch[ramp + i]
         u = ((b3 * r + b2) * r + b1) * r + b0
         k = np.int32(u)
         work[to + i] = u - k
-        index[to + i] = np.uint32(k * step)
+        index[here + i] = np.uint32(k * step)
+
+
+@kernel
+def _split_any(
+    scratch: Any, x: int, count: int, size: int, step: Any, half: float, period: float, index: Any,
+    here: int, work: Any, to: int,
+) -> int:  # fmt: skip
+    """What `split` writes, and returns, for coordinates that may lie outside of the data."""
+    last, top, outside = size - 1.0, np.int32(max(size - 2, 0)), 0
+    if period != 0.0:
+        inverse = 1.0 / period
+        for i in range(count):
+            inside = min(max(folded(scratch[x + i], half, period, inverse), 0.0), last)
+            k = min(np.int32(inside), top)
+            work[to + i] = inside - k
+            index[here + i] = np.uint32(np.int32(k) * step)
+        return 0
+    for i in range(count):
+        u = scratch[x + i]
+        inside = min(max(u, 0.0), last)
+        outside |= int(inside != u)
+        k = min(np.int32(inside), top)
+        work[to + i] = inside - k
+        index[here + i] = np.uint32(np.int32(k) * step)
+    return outside
 
 
 @kernel
@@ -58,6 +118,9 @@ def split(
     room: int,
     size: int,
     stride: int,
+    half: float,
+    period: float,
+    more: bool,
     index: Any,
     work: Any,
 ) -> int:
@@ -81,47 +144,107 @@ def split(
         voxels of the input along the axis.
     stride
         from voxel to voxel along it.
+    half, period
+        how the data go on beyond their borders along the axis (see `borders`).
+    more
+        whether the neighbours are added to those along other axes, which are there.
     index
-        uint32.
+        uint32; from `room` on it is room for others.
     work
-        of the type in which is interpolated.
+        of the type in which is interpolated; fractions begin at ``axis * room``.
 
     Returns
     -------
     int
         1 if a voxel of the row may lie outside of the data along this axis, 0 if none does.
     """
-    last = size - 1.0
-    top = np.int32(max(size - 2, 0))
-    step = np.int32(stride)
-    outside = 0
+    last, step, ramp, to, outside = size - 1.0, np.int32(stride), x + 3 * room, axis * room, 0
+    at = PIECES + COEFFICIENTS + 4 * axis
+    if _is_line(scratch, used, n, at, 0.0, last):
+        _split_line(scratch, at, ramp, _whole(n), step, more, index, work, to)
+        return 0
     if used == 0:
-        to = axis * room
-        for i in range(n):
-            u = scratch[x + to + i]
-            inside = min(max(u, 0.0), last)
-            outside |= int(inside != u)
-            k = min(np.int32(inside), top)
-            work[to + i] = inside - k
-            index[to + i] = np.uint32(np.int32(k) * step)
+        outside = _split_any(scratch, x + to, n, size, step, half, period, index, room, work, to)
     for p in range(used):
-        at = PIECES + p * PIECE + COEFFICIENTS + 4 * axis
         begin, end = ends(scratch, p)
-        to, ramp = axis * room + begin, x + 3 * room
-        count = (end - begin + BLOCK - 1) // BLOCK * BLOCK
-        low, high = _hull(scratch, at, end - begin)
+        count, here = _whole(end - begin), PIECE * p + at
+        low, high = _hull(scratch, here, end - begin)
         if low >= 0.0 and high < last:
-            _split_inside(scratch, at, ramp, count, stride, index, work, to)
+            _split_inside(scratch, here, ramp, count, step, index, room + begin, work, to + begin)
             continue
-        b0, b1, b2, b3 = scratch[at], scratch[at + 1], scratch[at + 2], scratch[at + 3]
+        _evaluate(scratch, here, ramp, count, x + to + begin)
+        outside |= _split_any(
+            scratch, x + to + begin, count, size, step, half, period, index, room + begin, work,
+            to + begin,
+        )  # fmt: skip
+    _join(index, room, n, more)
+    return outside
+
+
+@kernel
+def _whole(n: int) -> int:
+    """So many voxels in whole blocks."""
+    return (n + BLOCK - 1) // BLOCK * BLOCK
+
+
+@kernel
+def _evaluate(scratch: Any, at: int, ramp: int, count: int, to: int) -> None:
+    """Write out the coordinates of a piece."""
+    b0, b1, b2, b3 = scratch[at], scratch[at + 1], scratch[at + 2], scratch[at + 3]
+    for i in range(count):
+        r = scratch[ramp + i]
+        scratch[to + i] = ((b3 * r + b2) * r + b1) * r + b0
+
+
+@kernel
+def _join(index: Any, room: int, n: int, more: bool) -> None:
+    """Write what begins at `room` to the beginning, or add it."""
+    if more:
+        for i in range(n):
+            index[i] += index[room + i]
+    else:
+        for i in range(n):
+            index[i] = index[room + i]
+
+
+@kernel
+def _nearest_line(
+    scratch: Any, at: int, ramp: int, count: int, step: Any, more: bool, index: Any
+) -> None:
+    """What `nearest` writes for a line inside of the data."""
+    b0, b1 = scratch[at], scratch[at + 1]
+    if more:
         for i in range(count):
-            r = scratch[ramp + i]
-            u = ((b3 * r + b2) * r + b1) * r + b0
-            inside = min(max(u, 0.0), last)
-            outside |= int(inside != u)
-            k = min(np.int32(inside), top)
-            work[to + i] = inside - k
-            index[to + i] = np.uint32(np.int32(k) * step)
+            u = b1 * scratch[ramp + i] + b0
+            index[i] += np.uint32(np.int32(u + 0.5) * step)
+    elif b1 == 0.0:  # as along an axis that the data do not really have
+        for i in range(count):
+            index[i] = np.uint32(np.int32(b0 + 0.5) * step)
+    else:
+        for i in range(count):
+            u = b1 * scratch[ramp + i] + b0
+            index[i] = np.uint32(np.int32(u + 0.5) * step)
+
+
+@kernel
+def _nearest_any(
+    scratch: Any, x: int, count: int, size: int, step: Any, half: float, period: float, index: Any,
+    here: int,
+) -> int:  # fmt: skip
+    """What `nearest` writes, and returns, for coordinates that may lie outside of the data."""
+    last, outside = size - 1.0, 0
+    if period != 0.0:
+        inverse = 1.0 / period
+        for i in range(count):
+            # Which voxel comes first: also what is mirrored has an upper one.
+            k = folded(np.floor(scratch[x + i] + 0.5), half, period, inverse)
+            index[here + i] = np.uint32(np.int32(min(max(k, 0.0), last)) * step)
+        return 0
+    low, high = -0.5 - _EDGE, last + 0.5 + _EDGE
+    for i in range(count):
+        u = scratch[x + i]
+        outside |= int(u < low) | int(u > high)
+        index[here + i] = np.uint32(np.int32(min(max(u + 0.5, 0.0), last)) * step)
     return outside
 
 
@@ -135,29 +258,25 @@ def nearest(
     room: int,
     size: int,
     stride: int,
+    half: float,
+    period: float,
+    more: bool,
     index: Any,
 ) -> int:
     """Write the nearest neighbours along `axis` to `index`; as `split` says."""
-    last = size - 1.0
-    low, high = -0.5 - _EDGE, last + 0.5 + _EDGE
-    step = np.int32(stride)
-    outside = 0
+    step, ramp, to, outside = np.int32(stride), x + 3 * room, axis * room, 0
+    at = PIECES + COEFFICIENTS + 4 * axis
+    if _is_line(scratch, used, n, at, -0.5, size - 0.5 - _EDGE):
+        _nearest_line(scratch, at, ramp, _whole(n), step, more, index)
+        return 0
     if used == 0:
-        to = axis * room
-        for i in range(n):
-            u = scratch[x + to + i]
-            outside |= int(u < low) | int(u > high)
-            index[to + i] = np.uint32(np.int32(min(max(u + 0.5, 0.0), last)) * step)
+        outside = _nearest_any(scratch, x + to, n, size, step, half, period, index, room)
     for p in range(used):
-        at = PIECES + p * PIECE + COEFFICIENTS + 4 * axis
-        b0, b1, b2, b3 = scratch[at], scratch[at + 1], scratch[at + 2], scratch[at + 3]
         begin, end = ends(scratch, p)
-        to, ramp = axis * room + begin, x + 3 * room
-        for i in range((end - begin + BLOCK - 1) // BLOCK * BLOCK):
-            r = scratch[ramp + i]
-            u = ((b3 * r + b2) * r + b1) * r + b0
-            outside |= int(u < low) | int(u > high)
-            index[to + i] = np.uint32(np.int32(min(max(u + 0.5, 0.0), last)) * step)
+        count, here = _whole(end - begin), x + to + begin
+        _evaluate(scratch, PIECE * p + at, ramp, count, here)
+        outside |= _nearest_any(scratch, here, count, size, step, half, period, index, room + begin)
+    _join(index, room, n, more)
     return outside
 
 
@@ -201,22 +320,20 @@ def fetch_part(data: Any, base: int, extent: int, line: int, part: int, parts: i
 
 
 @kernel
-def load(
-    data: Any, base: int, index: Any, u: int, v: int, n: int, du: int, dv: int, pairs: Any
-) -> None:
+def load(data: Any, base: int, index: Any, n: int, du: int, dv: int, pairs: Any) -> None:
     """Fetch the four neighbours of each voxel of a row: two pairs for each, near and far along u.
 
-    ``index[u:]`` and ``index[v:]`` hold what each of the two axes adds to `base`.
+    `index` holds what is added to `base`.
     """
     far = 2 * n
     if dv == 1:
         for i in range(n):
-            k = base + np.int64(index[u + i]) + np.int64(index[v + i])
+            k = base + np.int64(index[i])
             move_pair(data, k, pairs, 2 * i)
             move_pair(data, k + du, pairs, far + 2 * i)
     else:
         for i in range(n):
-            k = base + np.int64(index[u + i]) + np.int64(index[v + i])
+            k = base + np.int64(index[i])
             pairs[2 * i] = data[k]
             pairs[2 * i + 1] = data[k + dv]
             pairs[far + 2 * i] = data[k + du]

@@ -26,7 +26,12 @@ _ROOM = 2**17  # parts to work at once
 
 
 def vote(
-    source: Array, made: Array, program: Sequence[Stage], fill: Any, kind: np.dtype[Any]
+    source: Array,
+    made: Array,
+    program: Sequence[Stage],
+    fill: Any,
+    border: Array,
+    kind: np.dtype[Any],
 ) -> None:
     """Have every voxel of `made` voted on.
 
@@ -42,6 +47,8 @@ def vote(
         from output to input indices.
     fill
         what lies outside of the input.
+    border
+        how the input goes on beyond its borders, see `borders`.
     kind
         the type whose bits these are: it says which is the smallest.
     """
@@ -62,7 +69,7 @@ def vote(
             block = made[:, a : a + deep, b : b + high]
             cut = fine[:, : block.shape[1] * parts[0], : block.shape[2] * parts[1]]
             tables.numbers[9:12] = shift + matrix @ (parts * (a, b, 0))
-            kernels.nearest(*of_source, *kernels.axes(cut), *tables, space, fill)
+            kernels.nearest(*of_source, *kernels.axes(cut), *tables, space, fill, border)
             cut, block = cut.view(order), block.view(order)
             _count(*kernels.axes(cut), *kernels.axes(block), parts, ballot, votes)
 

@@ -9,12 +9,15 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from ..mirrored import mirrored
 from ..values.changes import Pointwise, packed
 from ..values.make import KNOWN, changed, work_type
 from . import kernels
+from .borders import Mirror, borders
 from .majority import vote
 from .program import NDIM, build, exact_moves, kept_axes, lift, pack
 from .stages import Stage, scaling
+from .turns import moved, turned, unfolded
 
 #: How an array is resampled, see `voxflow.ops.maps.Map.resample`.
 Order = Literal["linear", "nearest", "majority"]
@@ -45,6 +48,7 @@ def resample(
     dtype: DTypeLike | None = None,
     changes: Sequence[Pointwise] = (),
     out: Array | None = None,
+    mirror: Mirror | None = None,
 ) -> Array:
     """What `data` looks like through a map; see `Map.resample`, which says most of it.
 
@@ -61,6 +65,8 @@ def resample(
         and `fill` is not changed.
     out
         where to, of the shape and type of the result.
+    mirror
+        how data are mirrored at their borders; None: there is `fill` beyond.
     """
     data = np.asarray(data)
     target = data.dtype if dtype is None else np.dtype(dtype)
@@ -68,22 +74,25 @@ def resample(
     if not _fits(fill, target):
         raise ValueError(f"fill {fill!r} is not a value of type {target}")
     where = in_offset, voxel_size, out_offset, out_shape
-    volume, program, shape, whole = prepared(stages, ndim, data, *where)
+    volume, program, shape, whole = prepared(stages, ndim, data, *where, mirror)
     moves = exact_moves(program)
     if moves is not None:
+        if mirror is not None:
+            volume, moves = unfolded(volume, moves, shape, mirror)
         turn = turned(*moves, volume.shape[-NDIM:], shape)
-        moved, pads = _moved(volume, turn), [*[(0, 0)] * (volume.ndim - NDIM), *turn.pads]
+        there, pads = moved(volume, turn), [*[(0, 0)] * (volume.ndim - NDIM), *turn.pads]
         if any(pad != (0, 0) for pad in pads):
-            there = finished(moved, changes, target, None)
-            moved = np.pad(there, pads, constant_values=np.asarray(fill, target))
+            there = finished(there, changes, target, None)
+            there = np.pad(there, pads, constant_values=np.asarray(fill, target))
             changes = ()
-        return finished(moved.reshape(whole), changes, target, out)
+        return finished(there.reshape(whole), changes, target, out)
     if order != "linear" and changes:  # what hardly anybody asks for need not be one pass
         volume, changes = changed(volume, changes, target), ()
     room = None if out is None else out.reshape(*volume.shape[:-NDIM], *shape)
     if room is not None and not np.may_share_memory(room, out):
         room = None  # of a layout that no kernel writes to
-    made = _interpolate(volume, program, shape, order, fill, target, changes, room).reshape(whole)
+    made = _interpolate(volume, program, shape, order, fill, target, changes, room, mirror)
+    made = made.reshape(whole)
     if out is None:
         return made
     if not np.may_share_memory(made, out):
@@ -120,11 +129,12 @@ def prepared(
     voxel_size: Sequence[Any],
     out_offset: Sequence[Any],
     out_shape: Sequence[int],
+    mirror: Mirror | None = None,
 ) -> Prepared:
     """From world units to indices, and from any number of axes to three; as `resample` says."""
     extra = len(out_shape) - ndim
     if extra:
-        data = _crop_passive(data, extra, in_offset, voxel_size, out_offset, out_shape)
+        data = _crop_passive(data, extra, in_offset, voxel_size, out_offset, out_shape, mirror)
     out_origin = np.array([float(v) for v in out_offset[extra:]])
     in_origin = [float(v) for v in in_offset[extra:]]
     size = lift([float(v) for v in voxel_size[extra:]], 1.0)
@@ -221,70 +231,29 @@ def _crop_passive(
     voxel_size: Sequence[Any],
     out_offset: Sequence[Any],
     out_shape: Sequence[int],
+    mirror: Mirror | None,
 ) -> Array:
     """Crop the leading spatial axes, which the map does not know, to the output."""
     first = data.ndim - len(out_shape)
     slices = [slice(None)] * data.ndim
+    begins, counts = [0] * len(out_shape), list(data.shape[first:])
     for axis in range(extra):
         steps = (out_offset[axis] - in_offset[axis]) / voxel_size[axis]
         begin = round(float(steps))
         end = begin + int(out_shape[axis])
         there = data.shape[first + axis]
-        if abs(float(steps) - begin) > 1e-6 or begin < 0 or end > there:
+        outside = mirror is None and (begin < 0 or end > there)
+        if abs(float(steps) - begin) > 1e-6 or outside:
             raise ValueError(
                 f"the map leaves spatial axis {axis} alone; voxels {float(steps):g} to "
                 f"{float(steps) + int(out_shape[axis]):g} along it were asked for, but the data "
                 f"has voxels 0 to {there}: ask for a region on its grid and within it"
             )
         slices[first + axis] = slice(begin, end)
+        begins[axis], counts[axis] = begin, end - begin
+    if mirror is not None:
+        return mirrored(data, begins, counts, repeated=mirror == "symmetric")
     return data[tuple(slices)]
-
-
-class Turn(NamedTuple):
-    """How to mirror, transpose and crop three axes.
-
-    Attributes
-    ----------
-    crop
-        what to take of the data; leading axes are taken whole.
-    flips
-        the input axes that are mirrored then.
-    takes
-        the input axis that each output axis shows.
-    pads
-        how much of the result lies outside of the data on each side of each output axis.
-    """
-
-    crop: tuple[Any, ...]
-    flips: tuple[int, ...]
-    takes: tuple[int, ...]
-    pads: tuple[tuple[int, int], ...]
-
-
-def turned(
-    matrix: NDArray[np.int64], shift: NDArray[np.int64], there: Sequence[int], shape: Sequence[int]
-) -> Turn:
-    """What a map does that `program.exact_moves` gave, to `shape` voxels of `there`."""
-    takes, pads, slices = [0] * NDIM, [(0, 0)] * NDIM, []
-    for axis in range(NDIM):
-        out_axis = int(np.flatnonzero(matrix[axis])[0])
-        takes[out_axis] = axis
-        n, sign = shape[out_axis], int(matrix[axis, out_axis])
-        begin = int(shift[axis]) if sign > 0 else int(shift[axis]) - (n - 1)
-        low, high = min(max(begin, 0), there[axis]), min(max(begin + n, 0), there[axis])
-        before = min(max(low - begin, 0), n) if high > low else n
-        pad = (before, n - before - (high - low))
-        slices.append(slice(low, high))
-        pads[out_axis] = pad if sign > 0 else (pad[1], pad[0])
-    flips = tuple(axis for axis in range(NDIM) if matrix[axis].min() < 0)
-    return Turn((..., *slices), flips, tuple(takes), tuple(pads))
-
-
-def _moved(volume: Array, turn: Turn) -> Array:
-    """A view, without what lies outside of the data."""
-    lead = volume.ndim - NDIM
-    view: Array = np.flip(volume[turn.crop], tuple(lead + axis for axis in turn.flips))
-    return view.transpose(*range(lead), *[lead + axis for axis in turn.takes])
 
 
 def _interpolate(
@@ -296,9 +265,11 @@ def _interpolate(
     target: np.dtype[Any],
     changes: Sequence[Pointwise],
     out: Array | None,
+    mirror: Mirror | None,
 ) -> Array:
     """Run the kernel that fits; `volume` and `out` have any leading axes and three spatial ones."""
     lead = volume.shape[: volume.ndim - NDIM]
+    border = borders(volume.shape[-NDIM:], mirror)
     native = volume.dtype.newbyteorder("=")
     kept = next(kept_axes(program), None) if order == "linear" else None
     loop = [0, 1, 2] if kept is None else [kept[1], *(a for a in range(NDIM) if a != kept[1])]
@@ -312,9 +283,10 @@ def _interpolate(
         outside = np.array([fill], native).view(bits)[0]
         space = kernels.workspace(tables.ints, n, bits, np.float32)
         for part, to in _channels(source, made.view(bits)):
-            kernels.nearest(*kernels.axes(part), *kernels.axes(to, loop), *tables, space, outside)
+            where = *kernels.axes(part), *kernels.axes(to, loop)
+            kernels.nearest(*where, *tables, space, outside, border)
             if order == "majority":
-                vote(part, to, program, outside, native)
+                vote(part, to, program, outside, border, native)
         return made.astype(target, copy=False)
     work = work_type(native, target)
     known = native if native in KNOWN else work
@@ -325,7 +297,7 @@ def _interpolate(
     rounded, outside = wanted.kind in "ui", wanted.type(fill)
     space = kernels.workspace(tables.ints, n, known, work)
     steps = packed(changes)
-    rest: Any = (*tables, space, steps, len(steps), rounded, outside)
+    rest: Any = (*tables, space, steps, len(steps), rounded, outside, border)
     kernel: Any = kernels.linear_volume if kept is None else kernels.linear_sections
     rest = (*rest, *(() if kept is None else kept[:1]))
     for part, to in _channels(source, made):

@@ -11,7 +11,8 @@ import torch
 
 from voxflow.ops.recipe import Recipe
 from voxflow.ops.resampling.program import NDIM, exact_moves, kept_axes
-from voxflow.ops.resampling.resample import Order, Prepared, Turn, prepared, turned
+from voxflow.ops.resampling.resample import Order, Prepared, prepared
+from voxflow.ops.resampling.turns import Turn, turned
 from voxflow.ops.values.changes import Pieces, Pointwise, applied, segments
 from voxflow.ops.values.make import work_type
 from voxflow.torch.pinned import upload
@@ -98,8 +99,8 @@ def _first(
 ) -> torch.Tensor:
     """The map, and the changes before the first mean."""
     warp, (begin, voxel_size), data = recipe.warp, recipe.place, recipe.data
-    if recipe.reflect:
-        data, begin = recipe.reflected()
+    if recipe.mirror is not None:
+        data, begin = recipe.mirrored()
     values = Values(data.dtype, changes, dtype)
     where = begin, voxel_size, recipe.offset, recipe.extent
     if warp is None or warp.ndim > NDIM:
