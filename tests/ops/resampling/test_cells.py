@@ -11,12 +11,12 @@ from voxflow.ops.maps import (
 )
 from voxflow.ops.resampling.cells import MOST, refined, subgrid
 from voxflow.ops.resampling.program import build, lift
-from voxflow.ops.resampling.stages import scaling
 
 
 def program(spatial_map, size):
     sizes = lift(size, 1.0)
-    return build(spatial_map.stages(), np.zeros(3), scaling(sizes, 0.5 * sizes), sizes)
+    halves = tuple(0.5 * n for n in sizes)
+    return build(spatial_map.stages(), (0.0,) * 3, sizes, halves, sizes)
 
 
 def parts(spatial_map, size=(1.0, 1.0, 1.0)):

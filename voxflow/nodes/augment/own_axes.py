@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from voxflow.pipeline.engine.same_objects import SameObjects
 from voxflow.pipeline.geometry import Roi
 
 if TYPE_CHECKING:
@@ -40,9 +41,15 @@ def own_total(node: SpatialAugment, request: BatchRequest, ndim: int) -> Roi | N
                 f"{node.name()} moves {ndim} axes, but {spec.roi} was asked of {key}; give "
                 "spatial_dims="
             )
-        own = last_axes(spec.roi, ndim)
-        total = own if total is None else total.union(own)
+        total = _joined(total, spec.roi, ndim)
     return total
+
+
+@SameObjects
+def _joined(total: Roi | None, roi: Roi, ndim: int) -> Roi:
+    """What holds a region and another one in its last axes."""
+    own = last_axes(roi, ndim)
+    return own if total is None else total.union(own)
 
 
 def arrays_along(request: BatchRequest, axis: int) -> tuple[Any, Any] | None:

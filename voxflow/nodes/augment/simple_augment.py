@@ -10,6 +10,7 @@ from voxflow.nodes.augment.fitting import OnFailure
 from voxflow.nodes.augment.spatial import SpatialAugment
 from voxflow.ops.maps.moves import Moves
 from voxflow.ops.symmetries import Symmetry
+from voxflow.pipeline.engine.same_objects import SameObjects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -178,15 +179,22 @@ def about_center(
     mirror, order
         Whether each axis is mirrored, and the axis that is shown along each.
     """
-    center = pivot = total.center
-    if step is not None:
-        center = center * 2 // step * step / 2
-        pivot = center // step * step
+    center, pivot = _centers(total, step, None)
     # Where the centre comes to lie when axes change places about the pivot.
     moved = [0.0] * total.dims
     for axis, source in enumerate(order):
         moved[source] = float(pivot[source] + center[axis] - pivot[axis])
     return moved, mirror, order, [float(c) for c in pivot]
+
+
+@SameObjects
+def _centers(total: Roi, step: Coordinate | None, _: None) -> tuple[Coordinate, Coordinate]:
+    """The centre of a region, as grids allow it, for mirroring and for transposing."""
+    center = total.center
+    if step is None:
+        return center, center
+    center = center * 2 // step * step / 2
+    return center, center // step * step
 
 
 def _axes(name: str, given: Sequence[int] | None, dims: int) -> set[int]:

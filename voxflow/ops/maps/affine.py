@@ -84,7 +84,7 @@ class Affine(Map):
     def _stages(self) -> tuple[Stage, ...]:
         matrix, center = np.asarray(self.matrix), np.asarray(self.center)
         translation = np.asarray(self.translation)
-        if np.array_equal(matrix, np.eye(self.ndim)) and not translation.any():
+        if not translation.any() and np.array_equal(matrix, np.eye(self.ndim)):
             return ()
         return (linear(matrix, center - matrix @ center + translation),)
 
@@ -200,10 +200,9 @@ def mirror_transpose(
         )
     middle = np.array([float(v) for v in center])
     around = middle if pivot is None else np.array([float(v) for v in pivot])
-    transpose = np.zeros((ndim, ndim))
-    transpose[order, np.arange(ndim)] = 1.0
-    flip = np.diag([-1.0 if m else 1.0 for m in mirror])
+    signs, matrix, moved = np.where(mirror, -1.0, 1.0), np.zeros((ndim, ndim)), around.copy()
+    matrix[order, np.arange(ndim)] = signs[order]
+    moved[order] = around
     # output -> around + transpose (output - around) -> middle + flip (... - middle)
-    matrix = flip @ transpose
-    shift = middle + flip @ (around - transpose @ around - middle)
+    shift = middle + signs * (around - moved - middle)
     return Affine(matrix, np.zeros(ndim), shift)

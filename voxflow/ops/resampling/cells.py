@@ -48,7 +48,7 @@ def subgrid(program: Sequence[Stage]) -> NDArray[np.int64]:
     return parts
 
 
-def refined(program: Sequence[Stage], parts: NDArray[np.int64]) -> list[Stage]:
+def refined(program: Sequence[Stage], parts: NDArray[np.int64]) -> tuple[Stage, ...]:
     """The same program for an output whose voxels are cut into `parts` along each axis.
 
     Examples
@@ -62,4 +62,4 @@ def refined(program: Sequence[Stage], parts: NDArray[np.int64]) -> list[Stage]:
     first, *rest = program
     # The centre of part m of voxel j lies at j + (m + 1/2) / parts - 1/2.
     begin = first.matrix @ (0.5 / parts - 0.5)
-    return [Stage(first.matrix / parts, first.shift + begin), *rest]
+    return Stage(first.matrix / parts, first.shift + begin), *rest

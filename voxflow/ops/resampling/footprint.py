@@ -10,6 +10,7 @@ Where several fields, or a field and a perspective, follow one another, every vo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from . import kernels
 from .cells import refined, subgrid
 from .program import NDIM, build, lift, pack
 from .rows import BLOCK, make_scratch
-from .stages import Field, Floats, Stage, fuse, scaling
+from .stages import Field, Floats, Stage, fuse
 
 Indices = NDArray[np.int64]
 
@@ -51,14 +52,14 @@ def footprint(
         "linear", "nearest" or "majority".
     """
     ndim = len(out_shape)
-    size = lift([float(v) for v in voxel_size], 1.0)
-    shape = np.array([1] * (NDIM - ndim) + [int(n) for n in out_shape], np.int64)
-    origin = lift([float(v) for v in out_offset], 0.0)
-    program = build(stages, origin, scaling(size, 0.5 * size), size)
+    size, origin = lift(voxel_size, 1.0), lift(out_offset, 0.0)
+    program = build(tuple(stages), origin, size, tuple(0.5 * n for n in size), size)
+    shape = (*[1] * (NDIM - ndim), *map(int, out_shape))
     low, high = _box(program, shape)
     if order == "majority":  # what is read at the centres, and at the parts of every cell
         parts = subgrid(program)
-        finer = _box(refined(program, parts), shape * parts)
+        fine = tuple(n * part for n, part in zip(shape, parts.tolist(), strict=True))
+        finer = _box(refined(program, parts), fine)
         low, high = np.minimum(low, finer[0]), np.maximum(high, finer[1])
     if order == "linear":
         begin, end = np.floor(low + _NOISE), np.ceil(high - _NOISE) + 1
@@ -77,7 +78,7 @@ def reach(
     before it: large enough, but not tight.
     """
     ndim = len(begin)
-    low, high = lift(list(begin), 0.0), lift(list(end), 0.0)
+    low, high = np.array(lift(begin, 0.0)), np.array(lift(end, 0.0))
     fused = fuse([stage.lifted(NDIM) for stage in stages])
     tilted = any(stage.tilt is not None for stage in fused)
     uneven = sum(stage.field is not None or (tilted and stage.table is not None) for stage in fused)
@@ -97,20 +98,23 @@ def _reach(stages: Sequence[Stage], first: Floats, last: Floats) -> tuple[Floats
             step = np.minimum(step, 0.5 * stage.table.thickness)
     shape = np.ceil(extent / step).astype(np.int64) + 1
     step = np.where(shape > 1, extent / np.maximum(shape - 1, 1), 1.0)
-    program = build(stages, first, scaling(step, np.zeros(NDIM)), np.ones(NDIM))
+    one = (1.0,) * NDIM
+    program = build(tuple(stages), tuple(first.tolist()), tuple(step.tolist()), (0.0,) * NDIM, one)
     low, high = _extremes(program, shape, np.ones(NDIM, bool))
     return first + low + 0.5, first + high + 0.5
 
 
-def _box(program: list[Stage], shape: Indices) -> tuple[Floats, Floats]:
+@lru_cache(maxsize=128)
+def _box(program: tuple[Stage, ...], extent: tuple[int, ...]) -> tuple[Floats, Floats]:
     """Least and greatest source index of all voxels."""
+    shape = np.array(extent, np.int64)
     if len(program) == 1 and program[0].is_linear:
         ends, shift = program[0].matrix * (shape - 1), program[0].shift
         return shift + np.minimum(ends, 0).sum(axis=1), shift + np.maximum(ends, 0).sum(axis=1)
     return _extremes(*_look_apart(program, shape))
 
 
-def _look_apart(program: list[Stage], shape: Indices) -> tuple[list[Stage], Indices, Any]:
+def _look_apart(program: Sequence[Stage], shape: Indices) -> tuple[list[Stage], Indices, Any]:
     """Thin the looks out: the program from looks to sources, their counts, and where gaps are."""
     stride = _strides(program, shape)
     looks = np.ceil((shape - 1) / stride).astype(np.int64) + 1

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +27,22 @@ class Packed(NamedTuple):
     numbers: Floats
 
 
-def lift(values: Sequence[float], filler: float) -> Floats:
-    """`values` as float64 with leading entries added for the axes that are not there."""
-    return np.array([filler] * (NDIM - len(values)) + [float(v) for v in values])
+def lift(values: Sequence[Any], filler: float) -> tuple[float, ...]:
+    """`values` as floats with leading entries added for the axes that are not there."""
+    return (*[filler] * (NDIM - len(values)), *map(float, values))
 
 
-def build(stages: Sequence[Stage], origin: Floats, first: Stage, voxel_size: Floats) -> list[Stage]:
+@lru_cache(maxsize=128)
+def build(
+    stages: tuple[Stage, ...],
+    origin: tuple[float, ...],
+    step: tuple[float, ...],
+    begin: tuple[float, ...],
+    voxel_size: tuple[float, ...],
+) -> tuple[Stage, ...]:
     """Output indices to input indices, in as few stages as possible.
+
+    Arrays that are moved together have the same program, which is built once.
 
     Parameters
     ----------
@@ -40,22 +50,30 @@ def build(stages: Sequence[Stage], origin: Floats, first: Stage, voxel_size: Flo
         what the map is made of, in world units, in order from output to input.
     origin
         a world position near the data (3 axes); input voxel 0 begins there.
-    first
-        from output indices to positions that count from `origin`.
+    step
+        between output indices (world, 3 axes).
+    begin
+        where output index 0 lies, counted from `origin`.
     voxel_size
         of the input (3 axes).
     """
+    near, shift, inverse = np.array(origin), np.array(begin), 1.0 / np.array(voxel_size)
     # Fused in the axes that they have, and so lifted once where all are linear.
     moved = [
         stage.lifted(NDIM)
-        for stage in fuse(stage.seen_from(origin[NDIM - len(stage.shift) :]) for stage in stages)
+        for stage in fuse(stage.seen_from(near[NDIM - len(stage.shift) :]) for stage in stages)
     ]
-    last = scaling(1.0 / voxel_size, np.full(NDIM, -0.5))
-    fused = fuse([first, *moved, last])
+    if len(moved) == 1 and moved[0].is_linear:
+        matrix = inverse[:, None] * (moved[0].matrix * step)
+        shift = inverse * (moved[0].matrix @ shift + moved[0].shift) - 0.5
+        fused = [Stage(matrix, shift)]
+    else:
+        last = scaling(inverse, np.full(NDIM, -0.5))
+        fused = fuse([scaling(np.array(step), shift), *moved, last])
     if len(fused) == 1:
         matrix, shift = fused[0].matrix, fused[0].shift
         fused = [linear(_snapped(matrix, 1.0, _PARALLEL), _snapped(shift, 0.5, _ON_GRID))]
-    return fused
+    return tuple(fused)
 
 
 def _snapped(values: Floats, grid: float, tolerance: float) -> Floats:
@@ -63,7 +81,10 @@ def _snapped(values: Floats, grid: float, tolerance: float) -> Floats:
     return np.where(np.abs(values - on_grid) < tolerance, on_grid, values)
 
 
-def exact_moves(program: Sequence[Stage]) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+@lru_cache(maxsize=128)
+def exact_moves(
+    program: tuple[Stage, ...],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
     """Matrix and shift of a program that only mirrors, transposes and moves by whole voxels."""
     if len(program) != 1 or not program[0].is_linear:
         return None
@@ -84,6 +105,14 @@ def kept_axes(program: Sequence[Stage]) -> Iterator[tuple[int, int]]:
 
     Where there is one, the map can be worked section by section, without interpolation across.
     """
+    if len(program) == 1 and program[0].is_linear:  # as below, without arrays
+        rows, shift = program[0].matrix.tolist(), program[0].shift.tolist()
+        for axis, (entries, by) in enumerate(zip(rows, shift, strict=True)):
+            sizes = [abs(entry) for entry in entries]
+            alone = abs(sum(sizes) - 1.0) < _PARALLEL and abs(max(sizes) - 1.0) < _PARALLEL
+            if alone and abs(by - round(by)) <= _ON_GRID:
+                yield axis, sizes.index(max(sizes))
+        return
     for axis in range(NDIM):
         row = np.zeros(NDIM)
         row[axis] = 1.0

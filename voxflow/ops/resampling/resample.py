@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -15,8 +16,8 @@ from ..values.make import KNOWN, changed, work_type
 from . import kernels
 from .borders import Mirror, borders
 from .majority import vote
-from .program import NDIM, build, exact_moves, kept_axes, lift, pack
-from .stages import Stage, scaling
+from .program import NDIM, Packed, build, exact_moves, kept_axes, lift, pack
+from .stages import Stage
 from .turns import moved, turned, unfolded
 
 #: How an array is resampled, see `voxflow.ops.maps.Map.resample`.
@@ -116,7 +117,7 @@ class Prepared(NamedTuple):
     """
 
     volume: Array
-    program: list[Stage]
+    program: tuple[Stage, ...]
     shape: list[int]
     whole: tuple[int, ...]
 
@@ -135,12 +136,10 @@ def prepared(
     extra = len(out_shape) - ndim
     if extra:
         data = _crop_passive(data, extra, in_offset, voxel_size, out_offset, out_shape, mirror)
-    out_origin = np.array([float(v) for v in out_offset[extra:]])
-    in_origin = [float(v) for v in in_offset[extra:]]
-    size = lift([float(v) for v in voxel_size[extra:]], 1.0)
-    origin = lift(in_origin, 0.0)
-    between = lift([float(v) for v in out_origin - in_origin], 0.0)
-    program = build(stages, origin, scaling(size, between + 0.5 * size), size)
+    origin, size = lift(in_offset[extra:], 0.0), lift(voxel_size[extra:], 1.0)
+    axes = zip(lift(out_offset[extra:], 0.0), origin, size, strict=True)
+    begin = tuple(to - here + 0.5 * n for to, here, n in axes)
+    program = build(tuple(stages), origin, size, begin, size)
     shape = [1] * (NDIM - ndim) + [int(n) for n in out_shape[extra:]]
     lead = data.shape[: data.ndim - ndim]
     volume = data.reshape(*lead, *[1] * (NDIM - ndim), *data.shape[data.ndim - ndim :])
@@ -258,7 +257,7 @@ def _crop_passive(
 
 def _interpolate(
     volume: Array,
-    program: Sequence[Stage],
+    program: tuple[Stage, ...],
     shape: Sequence[int],
     order: Order,
     fill: float,
@@ -271,10 +270,7 @@ def _interpolate(
     lead = volume.shape[: volume.ndim - NDIM]
     border = borders(volume.shape[-NDIM:], mirror)
     native = volume.dtype.newbyteorder("=")
-    kept = next(kept_axes(program), None) if order == "linear" else None
-    loop = [0, 1, 2] if kept is None else [kept[1], *(a for a in range(NDIM) if a != kept[1])]
-    ordered = Stage(program[0].matrix[:, loop], program[0].shift)
-    tables = pack([ordered, *program[1:]])
+    tables, kept, loop = _tables(program, order == "linear")
     n = shape[loop[2]]
     if order != "linear":
         bits = np.dtype(f"u{native.itemsize}")
@@ -299,10 +295,21 @@ def _interpolate(
     steps = packed(changes)
     rest: Any = (*tables, space, steps, len(steps), rounded, outside, border)
     kernel: Any = kernels.linear_volume if kept is None else kernels.linear_sections
-    rest = (*rest, *(() if kept is None else kept[:1]))
+    rest = (*rest, *(() if kept is None else [kept]))
     for part, to in _channels(source, made):
         kernel(*kernels.axes(part), *kernels.axes(to, loop), *rest)
     return _cast(made, target)
+
+
+@lru_cache(maxsize=128)
+def _tables(program: tuple[Stage, ...], in_sections: bool) -> tuple[Packed, int | None, list[int]]:
+    """A program for kernels; the axis that can be worked section by section; the order of loops."""
+    kept = next(kept_axes(program), None) if in_sections else None
+    if kept is None:
+        return pack(program), None, [0, 1, 2]
+    loop = [kept[1], *(axis for axis in range(NDIM) if axis != kept[1])]
+    ordered = Stage(program[0].matrix[:, loop], program[0].shift)
+    return pack([ordered, *program[1:]]), kept[0], loop
 
 
 def _readable(volume: Array, dtype: np.dtype[Any]) -> Array:

@@ -158,7 +158,7 @@ class ProviderSpec:
         step: Coordinate | None = None
         for key in keys:
             voxel_size = getattr(self[key], "voxel_size", None)  # graphs have none
-            if voxel_size is not None:
+            if voxel_size is not None and voxel_size != step:
                 step = voxel_size if step is None else lcm(step, voxel_size)
         return step
 
