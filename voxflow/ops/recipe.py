@@ -360,7 +360,7 @@ class Recipe(Deferred):
         low = Coordinate(self.offset)
         high = low + Coordinate(self.extent) * size
         if self.warp is not None:
-            low, high = self.warp.source(Roi(low, high - low), size, self.order)
+            low, high = map(Coordinate, self.warp.source(Roi(low, high - low), size, self.order))
         first = [round(float((a - b) / n)) for a, b, n in zip(low, begin, size, strict=True)]
         shape = [round(float((b - a) / n)) for a, b, n in zip(low, high, size, strict=True)]
         return mirrored(self.data, first, shape, repeated=self.mirror == "symmetric"), low
