@@ -145,7 +145,7 @@ class DatasetSource(BatchProvider):
     def _read_ahead(self, request: BatchRequest, way: Coordinate) -> None:
         for key, asked in request.array_specs.items():
             if asked.roi is not None and asked.roi.dims == len(way):
-                self._opened[key].read_ahead(asked.roi + way)
+                self._opened[key].read_ahead(asked.roi, way)
 
     def values_per_voxel(self, key: Any, upstream: Mapping[Any, int]) -> int | None:
         """What the dataset has."""
@@ -268,6 +268,7 @@ class _Opened:
         self.dataset = dataset
         self._leading = leading
         self._spatial = spatial
+        self._extent: Coordinate | None = None
 
     @property
     def in_memory(self) -> bool:
@@ -287,12 +288,19 @@ class _Opened:
             return Borrowed(seen.transpose(axes))
         return self.dataset.read(where).transpose(axes)
 
-    def read_ahead(self, roi: Roi) -> None:
-        """Begin to read what is there of a region that may be asked for next."""
-        there = roi.intersect(self.spec.region)
+    def read_ahead(self, asked: Roi, way: Coordinate) -> None:
+        """Begin to read what may be asked for next, so far away from what was asked for."""
+        there = (self._uncut(asked) + way).intersect(self.spec.region)
         # Where steps are no whole voxels, what will be asked for was snapped to the grid.
         if not there.empty and not is_off_grid(there - self.spec.region.offset, self.spec.grid):
             self.dataset.read_ahead(self.where(there))
+
+    def _uncut(self, asked: Roi) -> Roi:
+        """A region as large as the largest so far: one at a border may be what is left of it."""
+        sizes = asked.shape if self._extent is None else map(max, asked.shape, self._extent)
+        self._extent = extent = Coordinate(sizes)
+        sides = zip(asked.begin, self.spec.region.begin, asked.end, extent, strict=True)
+        return Roi([end - size if low == there else low for low, there, end, size in sides], extent)
 
     def where(self, roi: Roi | None) -> tuple[slice, ...]:
         """A region of the world in the dataset's own axes and voxels; None is all of it."""
