@@ -51,6 +51,9 @@ class Scan(BatchFilter):
     and returns at once if all is done. A record of the blocks that are done is kept beside the
     output. A block that fails is tried again, and told of at the end; the others go on.
 
+    Threads of this process that start once there is a scan share the heaps of malloc, so that it
+    takes no more memory than it says.
+
     Parameters
     ----------
     reference
