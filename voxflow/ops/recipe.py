@@ -329,9 +329,10 @@ class Recipe(Deferred):
         """Whether the map mirrors and transposes, and no more."""
         if self.warp is None:
             return True
-        matrices = [stage.matrix for stage in self.warp.stages() if stage.is_linear]
-        one = len(matrices) == len(self.warp.stages())
-        return one and all(np.array_equal(np.abs(m), np.abs(np.rint(m))) for m in matrices)
+        return all(
+            stage.is_linear and all(entry.is_integer() for entry in stage.matrix.ravel().tolist())
+            for stage in self.warp.stages()
+        )
 
     def _made(
         self, changes: Sequence[Pointwise], dtype: np.dtype[Any], out: NDArray[Any] | None

@@ -198,11 +198,13 @@ def mirror_transpose(
             f"mirror {tuple(mirror)} and permutation {tuple(order)} do not fit {ndim} axes: "
             "give one entry per axis, and every axis once in the permutation"
         )
-    middle = np.array([float(v) for v in center])
-    around = middle if pivot is None else np.array([float(v) for v in pivot])
-    signs, matrix, moved = np.where(mirror, -1.0, 1.0), np.zeros((ndim, ndim)), around.copy()
-    matrix[order, np.arange(ndim)] = signs[order]
-    moved[order] = around
+    middle = [float(v) for v in center]
+    around = middle if pivot is None else [float(v) for v in pivot]
+    signs = [-1.0 if flip else 1.0 for flip in mirror]
+    matrix, moved = [[0.0] * ndim for _ in order], list(around)
+    for axis, source in enumerate(order):
+        matrix[source][axis], moved[source] = signs[source], around[axis]
     # output -> around + transpose (output - around) -> middle + flip (... - middle)
-    shift = middle + signs * (around - moved - middle)
-    return Affine(matrix, np.zeros(ndim), shift)
+    places = zip(middle, signs, around, moved, strict=True)
+    shift = [here + sign * (a - b - here) for here, sign, a, b in places]
+    return Affine(matrix, [0.0] * ndim, shift)

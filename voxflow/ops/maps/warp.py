@@ -148,11 +148,11 @@ class WarpRanges:
         values = np.full(ndim, default)
         if not self._may(rng):
             return values
-        if np.ndim(given) == 2:
+        if hasattr(given[0], "__len__"):
             ends = np.asarray(given, np.float64)
             return np.asarray(rng.uniform(ends[:, 0], ends[:, 1]))
-        low, high = (float(end) for end in np.ravel(given))
-        values[list(free)] = rng.uniform(low, high, 1 if alike else len(free))
+        low, high = given
+        values[free] = rng.uniform(low, high, 1 if alike else len(free))
         return values
 
 

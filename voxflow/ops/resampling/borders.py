@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +17,8 @@ __all__ = ["Mirror", "borders", "folded"]
 Mirror = Literal["reflect", "symmetric"]
 
 
-def borders(shape: Sequence[int], mirror: Mirror | None) -> NDArray[np.float64]:
+@lru_cache(maxsize=128)
+def borders(shape: tuple[int, ...], mirror: Mirror | None) -> NDArray[np.float64]:
     """What kernels have to know of the borders of data of such a shape: (axes, 2).
 
     For each axis how far before the first voxel the mirror stands, and after how many voxels all
@@ -25,7 +26,7 @@ def borders(shape: Sequence[int], mirror: Mirror | None) -> NDArray[np.float64]:
 
     Examples
     --------
-    >>> borders([5, 7], "symmetric").tolist(), borders([5, 1], "reflect").tolist()
+    >>> borders((5, 7), "symmetric").tolist(), borders((5, 1), "reflect").tolist()
     ([[0.5, 10.0], [0.5, 14.0]], [[0.0, 8.0], [0.0, 1.0]])
     """
     half = 0.5 if mirror == "symmetric" else 0.0

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from math import ceil, floor
 from typing import Any
 
 import numpy as np
@@ -60,13 +61,14 @@ def footprint(
         parts = subgrid(program)
         fine = tuple(n * part for n, part in zip(shape, parts.tolist(), strict=True))
         finer = _box(refined(program, parts), fine)
-        low, high = np.minimum(low, finer[0]), np.maximum(high, finer[1])
+        low, high = list(map(min, low, finer[0])), list(map(max, high, finer[1]))
     if order == "linear":
-        begin, end = np.floor(low + _NOISE), np.ceil(high - _NOISE) + 1
+        begin, end = [floor(v + _NOISE) for v in low], [ceil(v - _NOISE) + 1 for v in high]
     else:
-        begin, end = np.floor(low + 0.5 - _NOISE), np.floor(high + 0.5 + _NOISE) + 1
+        begin = [floor(v + 0.5 - _NOISE) for v in low]
+        end = [floor(v + 0.5 + _NOISE) + 1 for v in high]
     extra = NDIM - ndim
-    return [int(v) for v in begin[extra:]], [int(v) for v in end[extra:]]
+    return begin[extra:], end[extra:]
 
 
 def reach(
@@ -105,13 +107,16 @@ def _reach(stages: Sequence[Stage], first: Floats, last: Floats) -> tuple[Floats
 
 
 @lru_cache(maxsize=128)
-def _box(program: tuple[Stage, ...], extent: tuple[int, ...]) -> tuple[Floats, Floats]:
+def _box(program: tuple[Stage, ...], extent: tuple[int, ...]) -> tuple[list[float], list[float]]:
     """Least and greatest source index of all voxels."""
-    shape = np.array(extent, np.int64)
     if len(program) == 1 and program[0].is_linear:
-        ends, shift = program[0].matrix * (shape - 1), program[0].shift
-        return shift + np.minimum(ends, 0).sum(axis=1), shift + np.maximum(ends, 0).sum(axis=1)
-    return _extremes(*_look_apart(program, shape))
+        matrix, shift = program[0].matrix.tolist(), program[0].shift.tolist()
+        ends = [[entry * (n - 1) for entry, n in zip(row, extent, strict=True)] for row in matrix]
+        low = [at + sum(min(end, 0.0) for end in row) for at, row in zip(shift, ends, strict=True)]
+        high = [at + sum(max(end, 0.0) for end in row) for at, row in zip(shift, ends, strict=True)]
+        return low, high
+    low, high = _extremes(*_look_apart(program, np.array(extent, np.int64)))
+    return low.tolist(), high.tolist()
 
 
 def _look_apart(program: Sequence[Stage], shape: Indices) -> tuple[list[Stage], Indices, Any]:

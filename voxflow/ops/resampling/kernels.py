@@ -22,9 +22,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from voxflow.pipeline.compiled import kernel
 
-from ..pointers import pointer
+from ..pointers import pointer, unlocked
 from ..values.kernels import change_row
-from ..values.make import flat_axes
 from . import lookup
 from .borders import folded
 from .rows import (
@@ -82,9 +81,11 @@ def axes(
     array: NDArray[Any], order: Sequence[int] = (0, 1, 2)
 ) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64]]:
     """The first element of an array; its three spatial axes in `order`, then its leading one."""
-    first, counts, steps = flat_axes(array)
-    places = [1 + axis for axis in order] + [0]
-    return first, counts[places], steps[places]
+    places = *(1 + axis for axis in order), 0
+    shape, strides, size = array.shape, array.strides, array.itemsize
+    counts, steps = [shape[axis] for axis in places], [strides[axis] // size for axis in places]
+    first = unlocked(array[(slice(0, 1),) * array.ndim].reshape(1))
+    return first, np.array(counts, np.int64), np.array(steps, np.int64)
 
 
 @kernel

@@ -36,13 +36,14 @@ def _hull(scratch: Any, at: int, length: int) -> tuple[float, float]:
 
 
 @kernel
-def _is_line(scratch: Any, used: int, n: int, at: int, low: float, high: float) -> bool:
-    """Whether a row is one line, on which the coordinate at `at` is at least low, and below high.
+def _is_line(scratch: Any, used: int, at: int) -> bool:
+    """Whether the coordinate at `at` is one line in all of a row, as in those of a linear map."""
+    return bool(used == 1 and scratch[at + 2] == 0.0 and scratch[at + 3] == 0.0)
 
-    All rows of a map that is linear are.
-    """
-    if used != 1 or scratch[at + 2] != 0.0 or scratch[at + 3] != 0.0:
-        return False
+
+@kernel
+def _lies_within(scratch: Any, n: int, at: int, low: float, high: float) -> bool:
+    """Whether a line of `n` voxels is at least at `low`, and below `high`."""
     first, last = scratch[at], scratch[at + 1] * (n - 1.0) + scratch[at]
     return bool(min(first, last) >= low and max(first, last) < high)
 
@@ -54,18 +55,27 @@ def _split_line(
 ) -> None:  # fmt: skip
     """What `split` writes for a line inside of the data."""
     b0, b1 = scratch[at], scratch[at + 1]
-    if more:
-        for i in range(count):
-            u = b1 * scratch[ramp + i] + b0
-            k = np.int32(u)
-            work[to + i] = u - k
-            index[i] += np.uint32(k * step)
-    else:
-        for i in range(count):
-            u = b1 * scratch[ramp + i] + b0
-            k = np.int32(u)
-            work[to + i] = u - k
-            index[i] = np.uint32(k * step)
+    for i in range(count):
+        u = b1 * scratch[ramp + i] + b0
+        k = np.int32(u)
+        work[to + i] = u - k
+        index[i] = np.uint32(k * step) + (index[i] if more else np.uint32(0))
+
+
+@kernel
+def _split_folded(
+    scratch: Any, at: int, ramp: int, count: int, size: int, step: Any, half: float, period: float,
+    more: bool, index: Any, work: Any, to: int,
+) -> None:  # fmt: skip
+    """What `split` writes for a line that leaves data that are mirrored."""
+    b0, b1, inverse = scratch[at], scratch[at + 1], 1.0 / period
+    last, top = size - 1.0, np.int32(max(size - 2, 0))
+    for i in range(count):
+        u = folded(b1 * scratch[ramp + i] + b0, half, period, inverse)
+        inside = min(max(u, 0.0), last)
+        k = min(np.int32(inside), top)
+        work[to + i] = inside - k
+        index[i] = np.uint32(np.int32(k) * step) + (index[i] if more else np.uint32(0))
 
 
 @kernel
@@ -160,9 +170,15 @@ def split(
     """
     last, step, ramp, to, outside = size - 1.0, np.int32(stride), x + 3 * room, axis * room, 0
     at = PIECES + COEFFICIENTS + 4 * axis
-    if _is_line(scratch, used, n, at, 0.0, last):
-        _split_line(scratch, at, ramp, _whole(n), step, more, index, work, to)
-        return 0
+    if _is_line(scratch, used, at):
+        if _lies_within(scratch, n, at, 0.0, last):
+            _split_line(scratch, at, ramp, _whole(n), step, more, index, work, to)
+            return 0
+        if period != 0.0:
+            _split_folded(
+                scratch, at, ramp, _whole(n), size, step, half, period, more, index, work, to
+            )
+            return 0
     if used == 0:
         outside = _split_any(scratch, x + to, n, size, step, half, period, index, room, work, to)
     for p in range(used):
@@ -199,12 +215,8 @@ def _evaluate(scratch: Any, at: int, ramp: int, count: int, to: int) -> None:
 @kernel
 def _join(index: Any, room: int, n: int, more: bool) -> None:
     """Write what begins at `room` to the beginning, or add it."""
-    if more:
-        for i in range(n):
-            index[i] += index[room + i]
-    else:
-        for i in range(n):
-            index[i] = index[room + i]
+    for i in range(n):
+        index[i] = index[room + i] + (index[i] if more else np.uint32(0))
 
 
 @kernel
@@ -213,17 +225,28 @@ def _nearest_line(
 ) -> None:
     """What `nearest` writes for a line inside of the data."""
     b0, b1 = scratch[at], scratch[at + 1]
-    if more:
+    if b1 == 0.0:  # as along an axis that the data do not really have
+        only = np.uint32(np.int32(b0 + 0.5) * step)
         for i in range(count):
-            u = b1 * scratch[ramp + i] + b0
-            index[i] += np.uint32(np.int32(u + 0.5) * step)
-    elif b1 == 0.0:  # as along an axis that the data do not really have
-        for i in range(count):
-            index[i] = np.uint32(np.int32(b0 + 0.5) * step)
-    else:
-        for i in range(count):
-            u = b1 * scratch[ramp + i] + b0
-            index[i] = np.uint32(np.int32(u + 0.5) * step)
+            index[i] = only + (index[i] if more else np.uint32(0))
+        return
+    for i in range(count):
+        u = b1 * scratch[ramp + i] + b0
+        index[i] = np.uint32(np.int32(u + 0.5) * step) + (index[i] if more else np.uint32(0))
+
+
+@kernel
+def _nearest_folded(
+    scratch: Any, at: int, ramp: int, count: int, size: int, step: Any, half: float, period: float,
+    more: bool, index: Any,
+) -> None:  # fmt: skip
+    """What `nearest` writes for a line that leaves data that are mirrored."""
+    b0, b1, last, inverse = scratch[at], scratch[at + 1], size - 1.0, 1.0 / period
+    for i in range(count):
+        # Which voxel comes first: also what is mirrored has an upper one.
+        u = np.floor(b1 * scratch[ramp + i] + b0 + 0.5)
+        k = np.int32(min(max(folded(u, half, period, inverse), 0.0), last))
+        index[i] = np.uint32(k * step) + (index[i] if more else np.uint32(0))
 
 
 @kernel
@@ -236,7 +259,6 @@ def _nearest_any(
     if period != 0.0:
         inverse = 1.0 / period
         for i in range(count):
-            # Which voxel comes first: also what is mirrored has an upper one.
             k = folded(np.floor(scratch[x + i] + 0.5), half, period, inverse)
             index[here + i] = np.uint32(np.int32(min(max(k, 0.0), last)) * step)
         return 0
@@ -266,9 +288,13 @@ def nearest(
     """Write the nearest neighbours along `axis` to `index`; as `split` says."""
     step, ramp, to, outside = np.int32(stride), x + 3 * room, axis * room, 0
     at = PIECES + COEFFICIENTS + 4 * axis
-    if _is_line(scratch, used, n, at, -0.5, size - 0.5 - _EDGE):
-        _nearest_line(scratch, at, ramp, _whole(n), step, more, index)
-        return 0
+    if _is_line(scratch, used, at):
+        if _lies_within(scratch, n, at, -0.5, size - 0.5 - _EDGE):
+            _nearest_line(scratch, at, ramp, _whole(n), step, more, index)
+            return 0
+        if period != 0.0:
+            _nearest_folded(scratch, at, ramp, _whole(n), size, step, half, period, more, index)
+            return 0
     if used == 0:
         outside = _nearest_any(scratch, x + to, n, size, step, half, period, index, room)
     for p in range(used):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .rows import CENTER, HEAD, INTS, LINEAR, NUMBERS, PIECE, PIECES, SLOPE, TABLE, TILT
 from .spline import ACTIVE, BEGIN, COMPONENT, COUNT, FIELD, POSITION, SPACING, STRIDE
-from .stages import Field, Floats, SectionTable, Stage, fuse, linear, scaling
+from .stages import Field, Floats, SectionTable, Stage, fuse, scaling
 
 #: The kernels always work on this many spatial axes.
 NDIM = 3
@@ -57,28 +57,54 @@ def build(
     voxel_size
         of the input (3 axes).
     """
-    near, shift, inverse = np.array(origin), np.array(begin), 1.0 / np.array(voxel_size)
+    if len(stages) == 1 and stages[0].is_linear:
+        return (_only_linear(stages[0], origin, step, begin, voxel_size),)
+    near, size = np.array(origin), np.array(voxel_size)
     # Fused in the axes that they have, and so lifted once where all are linear.
     moved = [
         stage.lifted(NDIM)
         for stage in fuse(stage.seen_from(near[NDIM - len(stage.shift) :]) for stage in stages)
     ]
-    if len(moved) == 1 and moved[0].is_linear:
-        matrix = inverse[:, None] * (moved[0].matrix * step)
-        shift = inverse * (moved[0].matrix @ shift + moved[0].shift) - 0.5
-        fused = [Stage(matrix, shift)]
-    else:
-        last = scaling(inverse, np.full(NDIM, -0.5))
-        fused = fuse([scaling(np.array(step), shift), *moved, last])
+    first, last = scaling(np.array(step), np.array(begin)), scaling(1.0 / size, np.full(NDIM, -0.5))
+    fused = fuse([first, *moved, last])
     if len(fused) == 1:
-        matrix, shift = fused[0].matrix, fused[0].shift
-        fused = [linear(_snapped(matrix, 1.0, _PARALLEL), _snapped(shift, 0.5, _ON_GRID))]
+        fused = [_on_grid(fused[0].matrix.tolist(), fused[0].shift.tolist())]
     return tuple(fused)
 
 
-def _snapped(values: Floats, grid: float, tolerance: float) -> Floats:
-    on_grid = np.rint(values / grid) * grid
-    return np.where(np.abs(values - on_grid) < tolerance, on_grid, values)
+def _only_linear(
+    stage: Stage,
+    origin: tuple[float, ...],
+    step: tuple[float, ...],
+    begin: tuple[float, ...],
+    voxel_size: tuple[float, ...],
+) -> Stage:
+    """What `build` makes of one linear stage: with few arrays, which take long to make."""
+    extra = NDIM - len(stage.shift)
+    near = np.array(origin[extra:])
+    matrix, shift = np.eye(NDIM), np.zeros(NDIM)
+    matrix[extra:, extra:] = stage.matrix
+    shift[extra:] = stage.matrix @ near - near + stage.shift
+    inverse = [1.0 / size for size in voxel_size]
+    ends = (matrix @ np.array(begin) + shift).tolist()
+    rows = [
+        [by * (entry * n) for entry, n in zip(row, step, strict=True)]
+        for by, row in zip(inverse, matrix.tolist(), strict=True)
+    ]
+    return _on_grid(rows, [by * end - 0.5 for by, end in zip(inverse, ends, strict=True)])
+
+
+def _on_grid(matrix: list[list[float]], shift: list[float]) -> Stage:
+    """A linear stage without the noise of rounding."""
+    rows = [_snapped(row, 1.0, _PARALLEL) for row in matrix]
+    return Stage(np.array(rows), np.array(_snapped(shift, 0.5, _ON_GRID)))
+
+
+def _snapped(numbers: list[float], grid: float, tolerance: float) -> list[float]:
+    """Numbers, of which those are on the grid that are close to it."""
+    nearest = [round(number / grid) * grid for number in numbers]
+    pairs = zip(numbers, nearest, strict=True)
+    return [there if abs(number - there) < tolerance else number for number, there in pairs]
 
 
 @lru_cache(maxsize=128)
@@ -122,7 +148,7 @@ def kept_axes(program: Sequence[Stage]) -> Iterator[tuple[int, int]]:
             free = free and not _touches(row, stage)
             constant += float(row @ stage.shift)
             row = row @ stage.matrix
-        row = _snapped(row, 1.0, _PARALLEL)
+        row = np.array(_snapped(row.tolist(), 1.0, _PARALLEL))
         if not free or abs(constant - round(constant)) > _ON_GRID:
             continue
         if np.count_nonzero(row) == 1 and np.abs(row).sum() == 1.0:

@@ -305,9 +305,10 @@ def _interpolate(
 def _tables(program: tuple[Stage, ...], in_sections: bool) -> tuple[Packed, int | None, list[int]]:
     """A program for kernels; the axis that can be worked section by section; the order of loops."""
     kept = next(kept_axes(program), None) if in_sections else None
-    if kept is None:
-        return pack(program), None, [0, 1, 2]
-    loop = [kept[1], *(axis for axis in range(NDIM) if axis != kept[1])]
+    loop = [0, 1, 2]
+    if kept is None or kept[1] == 0:
+        return pack(program), None if kept is None else kept[0], loop
+    loop = [kept[1], *(axis for axis in loop if axis != kept[1])]
     ordered = Stage(program[0].matrix[:, loop], program[0].shift)
     return pack([ordered, *program[1:]]), kept[0], loop
 
