@@ -74,7 +74,8 @@ class Affine(Map):
     @cached_property
     def is_identity(self) -> bool:
         """Whether the map leaves every position exactly where it is."""
-        return not self._stages
+        rows, moved = np.asarray(self.matrix).tolist(), np.asarray(self.translation).tolist()
+        return not any(moved) and rows == np.eye(len(rows)).tolist()
 
     def stages(self) -> tuple[Stage, ...]:
         """One linear stage, or none for the identity."""
@@ -82,11 +83,10 @@ class Affine(Map):
 
     @cached_property
     def _stages(self) -> tuple[Stage, ...]:
-        matrix, center = np.asarray(self.matrix), np.asarray(self.center)
-        translation = np.asarray(self.translation)
-        if not translation.any() and np.array_equal(matrix, np.eye(self.ndim)):
+        if self.is_identity:
             return ()
-        return (linear(matrix, center - matrix @ center + translation),)
+        matrix, center = np.asarray(self.matrix), np.asarray(self.center)
+        return (linear(matrix, center - matrix @ center + np.asarray(self.translation)),)
 
     def then(self, other: Affine) -> Affine:
         """Both maps as one: this one is nearest to the output.

@@ -111,9 +111,11 @@ def _box(program: tuple[Stage, ...], extent: tuple[int, ...]) -> tuple[list[floa
     """Least and greatest source index of all voxels."""
     if len(program) == 1 and program[0].is_linear:
         matrix, shift = program[0].matrix.tolist(), program[0].shift.tolist()
-        ends = [[entry * (n - 1) for entry, n in zip(row, extent, strict=True)] for row in matrix]
-        low = [at + sum(min(end, 0.0) for end in row) for at, row in zip(shift, ends, strict=True)]
-        high = [at + sum(max(end, 0.0) for end in row) for at, row in zip(shift, ends, strict=True)]
+        low, high = [], []
+        for at, row in zip(shift, matrix, strict=True):
+            ends = [entry * (n - 1) for entry, n in zip(row, extent, strict=True)]
+            low.append(at + sum([end for end in ends if end < 0]))
+            high.append(at + sum([end for end in ends if end > 0]))
         return low, high
     low, high = _extremes(*_look_apart(program, np.array(extent, np.int64)))
     return low.tolist(), high.tolist()

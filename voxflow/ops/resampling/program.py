@@ -68,7 +68,9 @@ def build(
     first, last = scaling(np.array(step), np.array(begin)), scaling(1.0 / size, np.full(NDIM, -0.5))
     fused = fuse([first, *moved, last])
     if len(fused) == 1:
-        fused = [_on_grid(fused[0].matrix.tolist(), fused[0].shift.tolist())]
+        rows = [_snapped(row, 1.0, _PARALLEL) for row in fused[0].matrix.tolist()]
+        shift = _snapped(fused[0].shift.tolist(), 0.5, _ON_GRID)
+        fused = [Stage(np.array(rows), np.array(shift))]
     return tuple(fused)
 
 
@@ -82,22 +84,25 @@ def _only_linear(
     """What `build` makes of one linear stage: with few arrays, which take long to make."""
     extra = NDIM - len(stage.shift)
     near = np.array(origin[extra:])
-    matrix, shift = np.eye(NDIM), np.zeros(NDIM)
+    # About each axis by itself, also where others are added.
+    shift = [*[0.0] * extra, *(stage.matrix @ near - near + stage.shift).tolist()]
+    moved = [*begin[:extra], *(stage.matrix @ np.array(begin[extra:])).tolist()]
+    ends = zip(moved, shift, voxel_size, strict=True)
+    places = [(1.0 / size) * (to + by) - 0.5 for to, by, size in ends]
+    return Stage(_steps(stage, step, voxel_size), np.array(_snapped(places, 0.5, _ON_GRID)))
+
+
+@lru_cache(maxsize=128)
+def _steps(stage: Stage, step: tuple[float, ...], voxel_size: tuple[float, ...]) -> Floats:
+    """The matrix of a linear stage from indices to indices, without the noise of rounding."""
+    matrix = np.eye(NDIM)
+    extra = NDIM - len(stage.shift)
     matrix[extra:, extra:] = stage.matrix
-    shift[extra:] = stage.matrix @ near - near + stage.shift
-    inverse = [1.0 / size for size in voxel_size]
-    ends = (matrix @ np.array(begin) + shift).tolist()
     rows = [
-        [by * (entry * n) for entry, n in zip(row, step, strict=True)]
-        for by, row in zip(inverse, matrix.tolist(), strict=True)
+        [(1.0 / size) * (entry * n) for entry, n in zip(row, step, strict=True)]
+        for size, row in zip(voxel_size, matrix.tolist(), strict=True)
     ]
-    return _on_grid(rows, [by * end - 0.5 for by, end in zip(inverse, ends, strict=True)])
-
-
-def _on_grid(matrix: list[list[float]], shift: list[float]) -> Stage:
-    """A linear stage without the noise of rounding."""
-    rows = [_snapped(row, 1.0, _PARALLEL) for row in matrix]
-    return Stage(np.array(rows), np.array(_snapped(shift, 0.5, _ON_GRID)))
+    return np.array([_snapped(row, 1.0, _PARALLEL) for row in rows])
 
 
 def _snapped(numbers: list[float], grid: float, tolerance: float) -> list[float]:
