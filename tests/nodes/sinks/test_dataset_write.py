@@ -145,7 +145,6 @@ def existing(path, shape=(4, 6), dtype="u1", voxel_size=(2, 2), offset=(0, 0), *
 @pytest.mark.parametrize(
     ("there", "text"),
     [
-        ({"dtype": "f4"}, "its dtype is float32, not uint8"),
         ({"voxel_size": (2, 4)}, r"its voxel size is \(2, 4\), not \(2, 2\)"),
         ({"shape": (4, 5)}, r"it covers .* not all of .*\[0:4, 0:6\]"),
         ({"offset": (2, 0)}, "it covers"),
@@ -167,6 +166,78 @@ def test_a_dataset_that_differs_is_refused_at_setup(tmp_path, suffix, there, tex
     assert isinstance(caught.value, gp.PipelineSetupError)
     assert "out." in str(caught.value)
     np.testing.assert_array_equal(open_dataset(path, "volumes/raw").read(), before)
+
+
+@both
+def test_a_dataset_that_is_there_keeps_its_dtype(tmp_path, suffix):
+    path = tmp_path / f"out.{suffix}"
+    existing(path)
+    pipeline = memory(RAW, np.full((4, 6), 254.7, np.float32), (2, 2))
+    served(pipeline + writer(tmp_path, suffix), asking(RAW=((0, 0), (8, 6))))
+    written = open_dataset(path, "volumes/raw")
+    assert written.dtype == np.uint8
+    np.testing.assert_array_equal(written.read(), [[254] * 3 + [7] * 3] * 4)
+    too_large = memory(RAW, np.full((4, 6), 256.0), (2, 2)) + writer(tmp_path, suffix)
+    with pytest.raises(ValueError, match="uint8 cannot hold"):
+        served(too_large, asking(RAW=((0, 0), (8, 12))))
+
+
+@both
+def test_a_dataset_that_is_there_is_refused_for_the_dtype_that_was_asked_for(tmp_path, suffix):
+    existing(tmp_path / f"out.{suffix}", dtype="f4")
+    pipeline = memory(RAW, np.zeros((4, 6), np.uint8), (2, 2)) + writer(
+        tmp_path, suffix, dataset_dtypes={RAW: "u1"}
+    )
+    with pytest.raises(OutputMismatch, match="its dtype is float32, not uint8"), gp.build(pipeline):
+        raise AssertionError("not reached")
+
+
+def endless(data, voxel_size):
+    """A source that provides without bounds, as a model does whose outputs have no spec."""
+    return memory(RAW, data, voxel_size) + gp.Pad(RAW, None)
+
+
+@both
+def test_without_bounds_the_part_inside_of_a_dataset_that_is_there_is_written(
+    tmp_path, suffix, caplog
+):
+    path = tmp_path / f"out.{suffix}"
+    existing(path, shape=(4, 6), offset=(2, -4))
+    pipeline = endless(np.ones((8, 8), np.uint8), (2, 2)) + writer(tmp_path, suffix)
+    with gp.build(pipeline):
+        batch = pipeline.request_batch(asking(RAW=((0, 4), (4, 20))))
+        assert batch[RAW].data.shape == (2, 10)
+        assert not caplog.records
+        for _ in range(2):
+            pipeline.request_batch(asking(RAW=((20, 0), (4, 4))))
+    assert [r.levelname for r in caplog.records] == ["WARNING"]
+    assert "nothing is written" in caplog.text
+    wanted = np.full((4, 6), 7)
+    wanted[0, 4:] = 1
+    np.testing.assert_array_equal(open_dataset(path, "volumes/raw").read(), wanted)
+
+
+@both
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_scan_without_bounds_fills_the_dataset_that_is_there(tmp_path, suffix, workers):
+    path = tmp_path / f"out.{suffix}"
+    existing(path, shape=(6, 9), dtype="u1", offset=(2, -4), chunks=(2, 3))
+    data = np.arange(64, dtype=np.float32).reshape(8, 8)
+    pipeline = (
+        endless(data, (2, 2))
+        + writer(tmp_path, suffix)
+        + scan(asking(RAW=((2, 2), (4, 6))), num_workers=workers)
+    )
+    served(pipeline, asking(RAW=((2, -4), (12, 18))))
+    wanted = np.pad(data, 4)[5:11, 2:11]
+    np.testing.assert_array_equal(open_dataset(path, "volumes/raw").read(), wanted)
+
+
+@both
+def test_without_bounds_there_has_to_be_a_dataset(tmp_path, suffix):
+    pipeline = endless(np.ones((8, 8), np.uint8), (2, 2)) + writer(tmp_path, suffix)
+    with pytest.raises(RuntimeError, match="make the dataset before"), gp.build(pipeline):
+        raise AssertionError("not reached")
 
 
 @both

@@ -21,7 +21,7 @@ from voxflow.nodes.sinks.layout import (
 )
 from voxflow.nodes.sinks.places import Output, describe, output, written_in_parallel
 from voxflow.nodes.sinks.sink import Sink
-from voxflow.nodes.sinks.target import Target, claim, existing_target, release
+from voxflow.nodes.sinks.target import Target, claim, existing_target, release, unbounded
 from voxflow.pipeline.data import Array, ArrayKey, Batch, BatchRequest
 from voxflow.pipeline.data.kinds import attrs_of_kind
 from voxflow.pipeline.geometry import Coordinate, Roi
@@ -48,8 +48,9 @@ class DatasetWrite(Sink):
     """Writes every batch that passes to its place in datasets of one store.
 
     The first batch makes the datasets that are not there, as large as what is provided upstream.
-    One that is there is filled further, if voxel size, channels and dtype are the same and all
-    that is provided lies inside. Each batch is on its way to the disk before it is passed on.
+    One that is there is filled further, if voxel size and channels are the same and all that is
+    provided lies inside; of what is provided without bounds, the part inside is written. It keeps
+    its dtype. Each batch is on its way to the disk before it is passed on.
 
     Parameters
     ----------
@@ -62,8 +63,8 @@ class DatasetWrite(Sink):
         None, "gzip", a level of gzip, or what else the format knows, such as "zstd:3" or
         "blosc:lz4"; see `voxflow.stores.create_dataset`.
     dataset_dtypes
-        Another dtype for the output of an array: fractions are cut off. Values that it cannot hold
-        are an error.
+        Another dtype for the output of an array than it has, or than the dataset has that is there:
+        fractions are cut off. Values that it cannot hold are an error.
     chunks, shards
         Of a dataset that is made, in voxels along the spatial axes (channels stay together), or
         along all axes; one for all arrays, or by key. By default chunks are such that no two
@@ -82,7 +83,7 @@ class DatasetWrite(Sink):
         If two arrays go to one dataset, or the format has no such compression, or an option speaks
         of an array that is not written; at setup, if another writer writes to the same dataset.
     RuntimeError
-        At setup, if an array is provided without bounds.
+        At setup, if an array is provided without bounds, and its dataset is not there.
     OutputMismatch
         At setup or at the first batch, before anything is written: if a dataset is there that
         differs.
@@ -151,7 +152,7 @@ class DatasetWrite(Sink):
         str or None
             One sentence, which says what to do.
         """
-        name, spec = self.dataset_names[key], self.spec[key]
+        name = self.dataset_names[key]
         where = f"{describe(self.store)}:{name}"
         if not self.parallel:
             return (
@@ -160,7 +161,11 @@ class DatasetWrite(Sink):
             )
         target = self._output.targets.get(key) or self._existing(name)
         cells = self._planned(key, stride, origin) if target is None else target.cells
-        shared = shared_axes(cells, spec.region, stride, origin)
+        whole = self.spec[key].roi
+        if target is not None and unbounded(self.spec[key]):
+            whole = target.roi
+        assert whole is not None
+        shared = shared_axes(cells, whole, stride, origin)
         if not shared:
             return None
         return (
@@ -199,15 +204,16 @@ class DatasetWrite(Sink):
 
     def setup(self) -> None:
         """Check that there is a place for everything."""
-        self._check_bounded()
+        self._check_placed()
         self._check_format()
         self._output = _Output()
         for key, name in self.dataset_names.items():
             self._claim(name)
             target = self._existing(name)
             if target is not None:
-                dtype = self.dataset_dtypes.get(key, self.spec[key].dtype)
-                target.check(self.spec[key], None, dtype)
+                target.check(self.spec[key], None, self.dataset_dtypes.get(key))
+            else:
+                self._check_bounded(key)
             self.updates(key, self.spec[key].copy())
         self.enable_autoskip()
 
@@ -217,19 +223,21 @@ class DatasetWrite(Sink):
     def _existing(self, name: str) -> Target | None:
         return existing_target(self.store, name)
 
-    def _check_bounded(self) -> None:
+    def _check_placed(self) -> None:
         for key in self.dataset_names:
-            spec = self.spec[key]
-            if spec.nonspatial:
+            if self.spec[key].nonspatial:
                 raise RuntimeError(
                     f"{self.name()} cannot write {key}, which has no place; use Snapshot"
                 )
-            if spec.roi is None or spec.roi.unbounded or spec.voxel_size is None:
-                raise RuntimeError(
-                    f"{self.name()} cannot tell how large the dataset of {key} has to be, because "
-                    f"its region is {spec.roi}, its voxel size {spec.voxel_size}; put Crop "
-                    "upstream, or give a roi in array_specs"
-                )
+
+    def _check_bounded(self, key: ArrayKey) -> None:
+        spec = self.spec[key]
+        if unbounded(spec) or spec.voxel_size is None:
+            raise RuntimeError(
+                f"{self.name()} cannot tell how large the dataset of {key} has to be, because "
+                f"its region is {spec.roi}, its voxel size {spec.voxel_size}; put Crop upstream, "
+                "give a roi in array_specs, or make the dataset before"
+            )
 
     def _check_format(self) -> None:
         if self.format is None or not isinstance(self.store, str | os.PathLike):
@@ -273,13 +281,17 @@ class DatasetWrite(Sink):
             if not arrays.keys() <= output.targets.keys():
                 output.targets.update(self._open(arrays, stride_of(request, self.spec)))
             targets = output.targets
-            ready = {
-                key: targets[key].cast(array, self.scale.get(key)) for key, array in arrays.items()
-            }
-            for key, data in ready.items():
-                targets[key].write(data, arrays[key].spec.region)
-            for key in ready:
-                targets[key].dataset.flush()
+            scanned = request.write_rois is not None
+            inside = {key: targets[key].inside(array, scanned) for key, array in arrays.items()}
+            ready = [
+                (targets[key], targets[key].cast(array, self.scale.get(key)), array.spec.region)
+                for key, array in inside.items()
+                if array is not None
+            ]
+            for target, data, region in ready:
+                target.write(data, region)
+            for target, _, _ in ready:
+                target.dataset.flush()
 
     def _open(
         self, arrays: Mapping[ArrayKey, Array], stride: Coordinate | None
@@ -289,7 +301,8 @@ class DatasetWrite(Sink):
         for key, array in arrays.items():
             target = self._existing(self.dataset_names[key])
             if target is not None:
-                target.check(self.spec[key], self._lead(key, array), self._dtype(key, array))
+                dtype = self.dataset_dtypes.get(key)
+                target.check(self.spec[key], self._lead(key, array), dtype)
                 targets[key] = target
         for key, array in arrays.items():
             if key not in targets:
@@ -328,7 +341,7 @@ class DatasetWrite(Sink):
         return Geometry(self.spec[key].grid, self.spec[key].region.offset)
 
     def _lead(self, key: ArrayKey, array: Array) -> tuple[int, ...]:
-        return array.shape[: len(array.shape) - self.spec[key].region.dims]
+        return array.shape[: len(array.shape) - len(self.spec[key].grid)]
 
     def _dtype(self, key: ArrayKey, array: Array) -> np.dtype[Any]:
         dtype: np.dtype[Any] = self.dataset_dtypes.get(key, array.data.dtype)

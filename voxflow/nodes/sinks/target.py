@@ -47,7 +47,7 @@ class Target:
         self._voxel_size = geometry.voxel_size
         shape = Coordinate(dataset.shape[len(dataset.shape) - len(self._voxel_size) :])
         self._roi = Roi(geometry.offset, shape * self._voxel_size)
-        self._warned = False
+        self._warned = self._missed = False
 
     def check(self, spec: ArraySpec, lead: tuple[int, ...] | None, dtype: Any) -> None:
         """Raise if the dataset is not one that could have been made for an array.
@@ -59,7 +59,7 @@ class Target:
         lead
             The channel axes of the data; None if they are not known yet.
         dtype
-            What is to be written; None if it is not known yet.
+            What it is to hold; None: whatever it holds.
 
         Raises
         ------
@@ -89,11 +89,37 @@ class Target:
         if self._voxel_size != spec.grid:
             return differ  # regions cannot be compared
         covers = describe(self._roi, self._voxel_size)
+        if unbounded(spec):
+            return differ  # what lies inside is written
         if any((a - b) % v for a, b, v in zip(self._roi.begin, spec.region.begin, spec.grid)):  # noqa: B905
             differ.append(f"its voxels begin at {self._roi.begin}, between those of the output")
         elif not self._roi.contains(spec.region):
             differ.append(f"it covers {covers}, not all of {describe(spec.region, spec.grid)}")
         return differ
+
+    @property
+    def roi(self) -> Roi:
+        """Where it lies."""
+        return self._roi
+
+    def inside(self, array: Array, expected: bool = True) -> Array | None:
+        """The part of an array that lies in the dataset; None: there is none.
+
+        Blocks of a scan may lie outside where only some of their arrays are asked for; of others
+        that is not `expected`, and the first one is told of.
+        """
+        part = array.spec.region.intersect(self._roi)
+        if not part.empty:
+            return array.crop(part, copy=False)
+        if not expected and not self._missed:
+            self._missed = True
+            logger.warning(
+                "%s: nothing is written of blocks outside of %s, the first is %s",
+                self.dataset.uri,
+                self._roi,
+                array.spec.roi,
+            )
+        return None
 
     @property
     def cells(self) -> Cells:
@@ -125,6 +151,11 @@ class Target:
         region = ((roi - self._roi.offset) / self._voxel_size).to_slices()
         lead = [slice(0, n) for n in data.shape[: data.ndim - len(region)]]
         self.dataset.write((*lead, *region), data)
+
+
+def unbounded(spec: ArraySpec) -> bool:
+    """Whether what is provided has no end, or nobody says where it ends."""
+    return spec.roi is None or spec.roi.unbounded
 
 
 def existing_target(store: Any, name: str) -> Target | None:
