@@ -124,3 +124,21 @@ def test_the_limit_is_what_it_was_after_threads_that_overlap():
     assert sys.getrecursionlimit() == packing._DEEP, "the other one still needs it"
     other.__exit__(None, None, None)
     assert sys.getrecursionlimit() == limit
+
+
+class Held:
+    """Something that only this file knows."""
+
+    def __init__(self, *arrays):
+        self.arrays = arrays
+
+
+def test_several_arrays_of_no_voxels_come_back():
+    arrays = np.zeros((0, 2)), np.zeros((3, 0), np.uint8), np.zeros(0, "M8[s]")
+    task = packing.pack_task(Held(*arrays))
+    for held in (
+        around(Held(*arrays), packing.pack_by_value),
+        packing.load_task(None, task[1]) if task[1] else packing.load_task(*task),
+    ):
+        for found, array in zip(held.arrays, arrays, strict=True):
+            assert (found.shape, found.dtype) == (array.shape, array.dtype)

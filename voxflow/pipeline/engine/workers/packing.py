@@ -100,11 +100,11 @@ def pack_by_value(obj: Any) -> Packed:
     pickler = dill.Pickler(file, 5, buffer_callback=packed.keep, recurse=True, byref=False)
 
     def reduce(obj: Any) -> Any:
-        if type(obj) is np.ndarray and not obj.dtype.hasobject:
+        if type(obj) is np.ndarray and obj.size and not obj.dtype.hasobject:
             return packed.reduce_array(obj)
         if isinstance(obj, Deferred):
             return packed.reduce_deferred(obj)
-        return _reduce_module(obj)
+        return _reduce(obj)
 
     # Not a subclass: dill recognises its picklers by the module that their class lives in.
     pickler.reducer_override = reduce
@@ -131,20 +131,23 @@ def pack_task(task: Any) -> tuple[bytes | None, bytes | None]:
         by_reference = None
     file = io.BytesIO()
     by_value = dill.Pickler(file, 5, recurse=True, byref=False)
-    by_value.reducer_override = _reduce_module
+    by_value.reducer_override = _reduce
     with _deep():
         by_value.dump(task)
     return by_reference, file.getvalue()
 
 
-def _reduce_module(obj: Any) -> Any:
-    """Reduce an imported module to its name.
+def _reduce(obj: Any) -> Any:
+    """Reduce an imported module to its name, and an array of no voxels to its shape.
 
-    dill would copy the whole content of one that lies outside site-packages, as this one does where
-    it is installed for development.
+    dill would copy the whole content of a module that lies outside site-packages, as this one does
+    where it is installed for development. And as it is written in Python, it takes all empty
+    buffers for one object, and fails at the second.
     """
     if isinstance(obj, ModuleType) and obj is sys.modules.get(obj.__name__):
         return importlib.import_module, (obj.__name__,)
+    if type(obj) is np.ndarray and not obj.size:
+        return np.empty, (obj.shape, obj.dtype)
     return NotImplemented
 
 
