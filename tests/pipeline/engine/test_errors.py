@@ -3,9 +3,11 @@
 import json
 import pickle
 
+import numpy as np
 import pytest
 
 import voxflow as gp
+from tests.helpers import asking, served, source
 from voxflow.pipeline.engine.errors import (
     BatchFilterError,
     BatchMismatch,
@@ -157,3 +159,30 @@ def test_filter_errors_travel():
     error = BatchFilterError(gp.BatchFilter(), "text")
     assert str(error) == "Error in BatchFilter: text"
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+class FailsOnce(gp.BatchFilter):
+    def setup(self):
+        self.asked = 0
+
+    def process(self, batch, request):
+        self.asked += 1
+        if self.asked == 1:
+            raise ZeroDivisionError("once")
+
+
+class TriesAgain(gp.BatchFilter):
+    """As nodes do that were written for gunpowder."""
+
+    def provide(self, request):
+        with pytest.raises(gp.BatchRequestError, match="once") as caught:
+            self.get_upstream_provider().request_batch(request.copy())
+        assert (type(caught.value).__name__, str(caught.value)) == ("ZeroDivisionError", "once")
+        assert isinstance(caught.value, ZeroDivisionError)
+        return self.get_upstream_provider().request_batch(request.copy())
+
+
+def test_a_node_catches_what_happened_upstream_by_its_name():
+    raw = gp.ArrayKey("RAW")
+    pipeline = source(raw, np.ones((4, 4)), (1, 1)) + FailsOnce() + TriesAgain()
+    assert served(pipeline, asking(RAW=((0, 0), (2, 2))))[raw].data.shape == (2, 2)

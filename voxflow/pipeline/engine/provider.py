@@ -12,7 +12,12 @@ from voxflow.pipeline.engine.checks import (
     request_fits,
     request_problems,
 )
-from voxflow.pipeline.engine.errors import BatchRequestError, RequestRefused
+from voxflow.pipeline.engine.errors import (
+    BatchRequestError,
+    PipelineRequestError,
+    RequestRefused,
+    marked,
+)
 from voxflow.pipeline.engine.legacy_random import is_foreign, seed_globals
 from voxflow.pipeline.engine.notes import note_visit
 from voxflow.pipeline.engine.own_time import OwnTime, enter, leave
@@ -315,8 +320,12 @@ class BatchProvider(Chainable):
         entered = enter()
         try:
             return self._serve_request(request)
+        except Exception as error:
+            # So nodes that try again catch it by the same name as who asks the pipeline.
+            raised = marked(error, PipelineRequestError)
         finally:
             leave(entered)
+        raise raised
 
     def _serve_request(self, request: BatchRequest) -> Batch:
         """The same for callers that know what is done in the meantime: `Between` or a filter."""
