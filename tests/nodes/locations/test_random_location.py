@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import voxflow as gp
-from tests.helpers import GraphSource, ramp, source
+from tests.helpers import GraphSource, ramp, served, source
 from voxflow.nodes.locations import cells, random_location
 from voxflow.pipeline.engine.errors import RequestRefused, SamplingError
 
@@ -512,3 +512,38 @@ def test_says_if_nothing_is_bounded():
 def test_refuses_arguments(arguments, error, text):
     with pytest.raises(error, match=text):
         gp.RandomLocation(**arguments)
+
+
+class TellsTheCentre(gp.RandomLocation):
+    """As in scripts that were written for gunpowder: adds an array of its own."""
+
+    def __init__(self, key):
+        super().__init__()
+        self.key = key
+
+    def setup(self):
+        super().setup()
+        self.provides(self.key, gp.ArraySpec(nonspatial=True))
+
+    def prepare(self, request):
+        needed = super().prepare(request)
+        if self.key in needed:
+            del needed[self.key]
+        return needed
+
+    def process(self, batch, request):
+        where = np.array(batch.get_total_roi().get_center())
+        batch[self.key] = gp.Array(where, gp.ArraySpec(nonspatial=True))
+        super().process(batch, request)
+
+
+def test_a_node_that_inherits_may_add_an_array_and_say_what_it_needs():
+    raw, centre = gp.ArrayKey("RAW"), gp.ArrayKey("CENTRE")
+    data = np.arange(100).reshape(10, 10)
+    pipeline = source(raw, data, (1, 1)) + TellsTheCentre(centre)
+    request = gp.BatchRequest()
+    request.add(raw, (2, 2))
+    request[centre] = gp.ArraySpec(nonspatial=True)
+    batch = served(pipeline, request)
+    y, x = batch[centre].data
+    np.testing.assert_array_equal(batch[raw].data, data[y - 1 : y + 1, x - 1 : x + 1])

@@ -41,9 +41,9 @@ class Located(BatchFilter):
         """By how much a request moves, in world units; the same at each call."""
         raise NotImplementedError(f"{self.name()} does not implement shift_of()")
 
-    def prepare(self, request: BatchRequest) -> None:
+    def prepare(self, request: BatchRequest) -> BatchRequest:
         """Ask for the same regions elsewhere."""
-        move(request, self.shift_of(request))
+        return move(request, self.shift_of(request))
 
     def process(self, batch: Batch, request: BatchRequest) -> None:
         """Say that everything lies where it was asked for."""
