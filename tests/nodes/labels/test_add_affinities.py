@@ -5,6 +5,7 @@ import pytest
 
 import voxflow as gp
 from tests.helpers import Nothing, asking, served, source
+from voxflow.nodes.labels.add_affinities import seg_to_affgraph
 
 LABELS, AFFS, MASK = gp.ArrayKey("LABELS"), gp.ArrayKey("AFFS"), gp.ArrayKey("MASK")
 KNOWN, THERE = gp.ArrayKey("KNOWN"), gp.ArrayKey("THERE")
@@ -211,3 +212,16 @@ def test_masks_that_do_not_fit_are_said_at_setup(affs, text):
 def test_vectors_are_checked_at_once(vectors):
     with pytest.raises((ValueError, TypeError), match="neighborhood"):
         gp.AddAffinities(vectors, LABELS, AFFS)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint64])
+def test_affinities_of_a_whole_array_are_those_of_the_node_and_0_beyond(dtype):
+    nhood = [[-1, 0], [0, 2], [3, -1]]
+    labels = np.random.default_rng(0).integers(0, 3, (9, 8)).astype(dtype)
+    made = seg_to_affgraph(labels, nhood)
+    assert (made.shape, made.dtype) == ((3, 9, 8), np.int32)
+    for channel, (dy, dx) in zip(made, nhood, strict=True):
+        for y, x in np.ndindex(9, 8):
+            inside = 0 <= y + dy < 9 and 0 <= x + dx < 8
+            same = inside and labels[y, x] == labels[y + dy, x + dx] > 0
+            assert channel[y, x] == same

@@ -15,6 +15,7 @@ from voxflow.pipeline.geometry import Coordinate
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy.typing as npt
     from numpy.typing import DTypeLike
 
     from voxflow.pipeline.data import ArrayKey
@@ -178,3 +179,29 @@ class AddAffinities(BatchFilter):
         if labels_mask is None and unlabelled is None:
             labels_mask = np.ones(parts[self.labels].shape, bool)
         return affinities_mask(self.affinity_neighborhood, labels_mask, unlabelled, self.dtype)
+
+
+def seg_to_affgraph(
+    seg: npt.NDArray[Any], nhood: Sequence[Sequence[int]] | npt.NDArray[Any]
+) -> npt.NDArray[np.int32]:
+    """Affinities of a whole label array, for nodes of your own; 0 where the neighbour lies outside.
+
+    Parameters
+    ----------
+    seg
+        Ids, 0 being the background.
+    nhood
+        One vector in voxels for each channel, with an entry for each axis of the labels.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (channels, \\*labels), int32, values 0 and 1.
+
+    Examples
+    --------
+    >>> seg_to_affgraph(np.array([7, 7, 0, 5, 5]), [[-1]])
+    array([[0, 1, 0, 0, 1]], dtype=int32)
+    """
+    padding = list(zip(*reach(nhood), strict=True))
+    return affinities(np.pad(seg, padding), nhood, np.int32)
