@@ -301,7 +301,7 @@ def test_parameters_of_nodes_are_checked_by_their_constructor():
     augment = gp.IntensityAugment(RAW, 0.9, 1.1, -0.1, 0.1)
     targets = Targets({"augment": gp.Pipeline(augment)})
     targets.set("augment.IntensityAugment.scale_max", 1.5)
-    assert augment.scale_range == (0.9, 1.5)
+    assert (augment.scale_min, augment.scale_max) == (0.9, 1.5)
     with pytest.raises(ValueError, match="ranges go from low to high"):
         targets.set("augment.IntensityAugment.scale_max", 0.5)
     targets.set("augment.IntensityAugment.slab", [1, -1])

@@ -123,3 +123,18 @@ def test_a_slab_needs_all_axes_of_the_data():
         ValueError, match=r"each of the 4 axes of RAW, whose shape is \(2, 4, 8, 8\)"
     ):
         augmented(1, 1, 0, 0, slab=(1, -1, -1))
+
+
+class ChannelByChannel(gp.IntensityAugment):
+    """As nodes that were written for gunpowder."""
+
+    def process(self, batch, request):
+        array = batch.arrays[self.array]
+        for channel in array.data:
+            channel *= np.random.uniform(low=self.scale_min, high=self.scale_max)
+            channel += np.random.uniform(low=self.shift_min, high=self.shift_max)
+
+
+def test_a_node_that_inherits_finds_the_ranges():
+    pipeline = source(RAW, DATA, (1, 1, 1)) + ChannelByChannel(RAW, 0.5, 0.5, -0.1, -0.1)
+    np.testing.assert_allclose(served(pipeline, ALL)[RAW].data, DATA * 0.5 - 0.1, rtol=1e-5)

@@ -75,8 +75,8 @@ class IntensityAugment(ValueAugment):
         if slab is not None and any(size == 0 or size < -1 for size in slab):
             raise ValueError(f"sizes of a slab are 1 or more, or -1 for all; got {tuple(slab)}")
         self.array = array
-        self.scale_range = (scale_min, scale_max)
-        self.shift_range = (shift_min, shift_max)
+        self.scale_min, self.scale_max = scale_min, scale_max
+        self.shift_min, self.shift_max = shift_min, shift_max
         self.z_section_wise = bool(z_section_wise)
         self.clip = clip
         self.p = probability("p", p)
@@ -105,7 +105,8 @@ class IntensityAugment(ValueAugment):
     def dice(self, request: BatchRequest, counts: Sequence[int]) -> tuple[Floats, Floats]:
         """A scale and a shift for each piece; how many there are is known only with the shape."""
         rng = request.rng(self.label)
-        return rng.uniform(*self.scale_range, counts), rng.uniform(*self.shift_range, counts)
+        scale = rng.uniform(self.scale_min, self.scale_max, counts)
+        return scale, rng.uniform(self.shift_min, self.shift_max, counts)
 
     def _check(self, array: Array) -> None:
         check_floating(self, self.array, array.dtype)
