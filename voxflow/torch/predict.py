@@ -18,6 +18,7 @@ from voxflow.torch.checkpoint import load_checkpoint
 from voxflow.torch.devices import check_device
 from voxflow.torch.held import held_at_most
 from voxflow.torch.modes import evaluating
+from voxflow.torch.own_methods import refuse_own
 from voxflow.torch.passes import HALVES, Passes
 from voxflow.torch.turned_passes import TurnedPasses
 
@@ -96,7 +97,8 @@ class Predict(BatchFilter):
     Raises
     ------
     TypeError, ValueError, RuntimeError
-        If names, keys, options or the device are wrong.
+        If names, keys, options or the device are wrong, or a class that inherits from this one
+        brings a ``predict`` of its own, which `GenericPredict` is for.
     FileNotFoundError
         At setup, if the checkpoint is not there.
     ValueError
@@ -124,6 +126,8 @@ class Predict(BatchFilter):
         compile: bool | Mapping[str, Any] = False,
         blocks_per_pass: int = 1,
     ) -> None:
+        generic = "voxflow.nodes.flow.generic_predict.GenericPredict"
+        refuse_own(self, generic, "start", "predict", "stop")
         self.model = model
         self.inputs = checked_arguments("inputs", inputs)
         self.outputs = checked_names("outputs", outputs)

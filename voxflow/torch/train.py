@@ -30,6 +30,7 @@ from voxflow.torch.checkpoint import (
 from voxflow.torch.devices import choose_device
 from voxflow.torch.forward import Forward
 from voxflow.torch.of_step import OfStep
+from voxflow.torch.own_methods import refuse_own
 from voxflow.torch.step import Step
 from voxflow.torch.summary import open_summary
 from voxflow.torch.tensors import to_array
@@ -98,7 +99,8 @@ class Train(BatchFilter):
     Raises
     ------
     TypeError, ValueError, RuntimeError
-        If names, keys, numbers or the device are wrong.
+        If names, keys, numbers or the device are wrong, or a class that inherits from this one
+        brings a ``train_step`` of its own, which `GenericTrain` is for.
     ValueError
         At setup, if another node saves under the same name, or a checkpoint is of something else.
     NonFiniteLoss
@@ -129,6 +131,8 @@ class Train(BatchFilter):
         spawn_subprocess: bool = False,
         device: str | torch.device = "auto",
     ) -> None:
+        generic = "voxflow.nodes.flow.generic_train.GenericTrain"
+        refuse_own(self, generic, "start", "train_step", "stop")
         if save_every < 1 or log_every < 1:
             raise ValueError(
                 f"save_every and log_every have to be at least 1, got {save_every}, {log_every}"
