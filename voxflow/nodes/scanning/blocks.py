@@ -123,7 +123,8 @@ class ScanBlocks:
         if not whole.contains(part):
             raise ValueError(
                 f"blocks like the reference can cover {whole} of {key}, not all of {part} "
-                "(world units); ask for that, or make the reference smaller"
+                f"(world units); ask for Roi({whole.begin}, {whole.shape}), or make the reference "
+                "smaller"
             )
         return self._tilings[key].within(part)
 
