@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
 from benchmarks.harness.environments import FOLDER
+from benchmarks.harness.fragments import SIDE, write_graphs
 from benchmarks.harness.measure import Row, beside
 from benchmarks.harness.side import Side
 from voxflow.ops.affinities import affinities, reach
@@ -32,6 +33,8 @@ NEIGHBORHOOD = [
 TILE, BLOCK = 128, 64
 SMALL, LARGE, MEMORY_BLOCK = (128, 128, 128), (128, 256, 256), 32
 """Volumes whose memory is measured, of four and more blocks along each axis."""
+FEW, MANY = (4, 4, 4), (8, 8, 8)
+"""Blocks of volumes whose voxels are all fragments: a million, and eight."""
 #: What is not needed any more is given back, and few decoded chunks are kept, which would hide what
 #: the passes need themselves.
 GIVEN_BACK = {
@@ -63,7 +66,7 @@ def run(rounds: int) -> tuple[list[Row], dict[str, dict[str, str]]]:
             for where, times in found.items():
                 rows.append(speed(f"{title}, {TILE}^3, {where}", f"{peer} in memory", times))
     rows += [row for method in METHODS for row in memory(method, tile)]
-    return rows, versions
+    return [*rows, join()], versions
 
 
 def rounds_of(method: str, ours: Side, blockwise: Side, theirs: Side, rounds: int) -> Any:
@@ -116,6 +119,29 @@ def memory(method: str, tile: np.ndarray[Any, Any]) -> list[Row]:
             note=note,
             more={"bytes per fragment": grown, "fragments": fragments}),
     ]  # fmt: skip
+
+
+def join() -> Row:
+    """What the join of a mutex watershed takes for a million fragments and for eight."""
+    found = []
+    for counts in (FEW, MANY):
+        with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
+            for name, blocks in (("first", (2, 2, 2)), ("graph", counts)):
+                write_graphs(Path(folder, name), blocks)
+            with Side("voxflow", "join", GIVEN_BACK, folder=folder, side=SIDE) as side:
+                side.call("join", name="first", counts=(2, 2, 2))  # kernels are loaded
+                found.append(side.call("join", name="graph", counts=counts))
+    fragments = [each["fragments"] for each in found]
+    took = [each["took"] for each in found]
+    (few, many), title = fragments, "mutex watershed, memory of the join"
+    grown = (took[1] - took[0]) / (many - few)
+    return Row(
+        f"{title}, {many} fragments", f"{few} fragments", took[1], took[0], took[0] / took[1],
+        unit="MB", note=f"{title}: {took[0] / few:.0f} bytes for each of {few} fragments, beside "
+        f"what the process has anyway, and {grown:.0f} for each one more up to {many}; "
+        f"{found[1]['cpu'] / many * 1e6:.1f} us of processor time for each",
+        more={"bytes per fragment": grown, "cpu": [each["cpu"] for each in found]},
+    )  # fmt: skip
 
 
 def cells(side: int, count: int = 60) -> np.ndarray[Any, Any]:

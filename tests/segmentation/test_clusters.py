@@ -1,7 +1,6 @@
 """Clusters that grow together, many of which must not."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +19,7 @@ def cluster(clusters, ends, attractive):
 
 
 def found(nodes, ends, attractive):
-    clusters = new_clusters(np.zeros(nodes, bool))
+    clusters = new_clusters(np.zeros(nodes, bool), np.count_nonzero(~attractive))
     clusters = cluster(clusters, ends, attractive)
     roots = np.array([root_of(clusters, node) for node in range(nodes)])
     return roots, clusters
@@ -69,7 +68,8 @@ def test_an_open_cluster_is_not_joined_with_what_may_be_kept_apart_from_it():
     def joined(*edges):
         outside = np.array([False, False, False, True])
         ends = np.array([edge[:2] for edge in edges])
-        clusters = cluster(new_clusters(outside), ends, np.array([edge[2] for edge in edges]))
+        clusters = new_clusters(outside, len(edges))
+        clusters = cluster(clusters, ends, np.array([edge[2] for edge in edges]))
         return root_of(clusters, 0) == root_of(clusters, 1)
 
     assert joined((0, 1, True))
@@ -91,18 +91,5 @@ def test_as_many_pairs_as_there_are_take_room():
     roots, clusters = found(nodes, ends, np.arange(len(ends)) >= nodes - 1)
     assert (roots == np.arange(nodes)).all()
     assert clusters.counters[1] == nodes - 1
-    assert clusters.pairs.size >= 2 * (nodes - 1)
-    assert clusters.partner.size < 8 * nodes
-
-
-def test_an_edge_to_nowhere_is_said():
-    from voxflow.segmentation import MutexWatershed
-    from voxflow.segmentation.region_graph import RegionGraph
-    from voxflow.segmentation.volume_graph import Graphs
-
-    ids, one = np.uint64([5]), np.ones(1, np.int64)
-    graph = RegionGraph(
-        ids, one, np.uint64([9]), np.int32([[0, 1]]), np.float32([0.5]), ids, one, one
-    )
-    with pytest.raises(ValueError, match="has no voxels in any block"):
-        MutexWatershed().join(Graphs.of_one(graph))
+    assert clusters.pairs.size >= 1.5 * (nodes - 1)
+    assert clusters.partner.size == 2 * (nodes - 1)

@@ -1,6 +1,5 @@
 """Tables from ids to ids, of 64 bits."""
 
-import dill
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +8,6 @@ from hypothesis.extra.numpy import arrays
 
 from voxflow.segmentation import Lookup, relabel, remove_small
 from voxflow.segmentation.hashing import number_ids
-from voxflow.segmentation.lookup import StoredLookup
 
 IDS = st.sampled_from([0, 1, 7, 2**31, 2**32 + 7, 2**63, 2**64 - 1])
 
@@ -54,26 +52,3 @@ def test_small_objects_are_removed():
     assert remove_small(labels, 2).tolist() == [[7, 7, 7], [0, 0, 0]]
     assert remove_small(labels, 2).dtype == labels.dtype
     assert remove_small(labels, 1).tolist() == labels.tolist()
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.sets(IDS.filter(bool)), arrays(np.uint64, st.integers(0, 9), elements=IDS))
-def test_a_table_in_a_file_is_the_table(tmp_path_factory, known, labels):
-    ids = np.array(sorted(known)[::-1], np.uint64)
-    values = np.arange(len(ids), dtype=np.uint64) * 3
-    path = tmp_path_factory.mktemp("table") / "table.npy"
-    StoredLookup.write(path, ids, values)
-    assert [file.name for file in path.parent.iterdir()] == ["table.npy"]
-    stored = StoredLookup(path)
-    if set(labels.tolist()) <= known | {0}:
-        assert (stored(labels) == Lookup(ids, values)(labels)).all()
-    else:
-        with pytest.raises(KeyError, match="not in the table"):
-            stored(labels)
-
-
-def test_a_table_in_a_file_goes_to_workers_by_its_name(tmp_path):
-    path = tmp_path / "table.npy"
-    StoredLookup.write(path, np.uint64([2**64 - 1, 5]), np.uint64([1, 2]))
-    there = dill.loads(dill.dumps(StoredLookup(path)))
-    assert there(np.uint64([5, 2**64 - 1])).tolist() == [2, 1]

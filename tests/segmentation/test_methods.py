@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.segmentation.volumes import NEIGHBORHOODS, blocks_of, cells, noise, same_partition
 from voxflow.segmentation import Components, Lookup, MutexWatershed, Watershed, segment
-from voxflow.segmentation.segments import segment_ids
+from voxflow.segmentation.segment_numbers import SegmentNumbers
 from voxflow.segmentation.volume_graph import Graphs
 
 SHAPES = {1: (40,), 2: (13, 17), 3: (7, 9, 10)}
@@ -50,9 +50,13 @@ def blockwise(affinities, neighborhood, size, method, mask=None, min_size=0):
             strict=True,
         )
     )
-    joined = method.join(Graphs(tuple(counts), lambda at, name: getattr(graphs[at], name)))
-    segments = segment_ids(joined.sizes, joined.segments, min_size)
-    return Lookup(joined.fragments, segments)(fragments)
+    joined = method.join(
+        Graphs(tuple(size), fragments.shape, lambda at, name: getattr(graphs[at], name))
+    )
+    numbers = SegmentNumbers(joined.segments, min_size)
+    segments = [(graphs[at].fragments, numbers(names)) for at, names in joined.blocks]
+    ids, values = map(np.concatenate, zip(*segments, strict=True))
+    return Lookup(ids, values)(fragments)
 
 
 @settings(max_examples=25, deadline=None)

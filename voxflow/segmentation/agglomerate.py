@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from voxflow.pipeline.compiled import kernel
+from voxflow.segmentation.clusters import root
 from voxflow.segmentation.hashing import slot_of
-from voxflow.segmentation.volume_graph import Joined, Numbering, named
+from voxflow.segmentation.volume_graph import Joined
 
 if TYPE_CHECKING:
-    from voxflow.segmentation.volume_graph import Graphs
+    from voxflow.segmentation.volume_graph import Graphs, Place
 
 __all__ = ["agglomerate", "join_by_mean"]
 
@@ -29,19 +30,42 @@ def join_by_mean(graphs: Graphs, threshold: float) -> Joined:
         In units of the graphs' totals.
     """
     places = list(np.ndindex(*graphs.counts))
-    numbering = Numbering(graphs, places)
+    parts = [graphs.read(place, "fragments") for place in places]
     # However the volume was cut, of equal means that of the first pair counts.
-    rank = np.empty_like(numbering.order)
-    rank[numbering.order] = np.arange(len(rank))
-    ends = rank[np.concatenate([numbering.ends(place) for place in places])].astype(np.uint64)
+    ids = np.sort(np.concatenate(parts))
+    ends = np.concatenate([_ends(graphs, place, ids) for place in places]).astype(np.uint64)
     pairs, which = np.unique((ends[:, 0] << np.uint64(32)) | ends[:, 1], return_inverse=True)
     totals, counts = np.zeros((2, len(pairs)), np.int64)
     np.add.at(totals, which, np.concatenate([graphs.read(place, "totals") for place in places]))
     np.add.at(counts, which, np.concatenate([graphs.read(place, "counts") for place in places]))
     ends = np.stack([pairs >> np.uint64(32), pairs & np.uint64(0xFFFFFFFF)], axis=1)
-    parent = agglomerate(len(rank), ends.astype(np.int64), totals, counts, threshold)
-    ids, sizes = numbering.ids[numbering.order], numbering.sizes[numbering.order]
-    return Joined(ids, sizes, named(parent, ids))
+    parent = agglomerate(len(ids), ends.astype(np.int64), totals, counts, threshold)
+    first = _firsts(parent)
+    sizes = np.zeros(len(ids), np.int64)
+    for place, part in zip(places, parts, strict=True):
+        np.add.at(sizes, first[np.searchsorted(ids, part)], graphs.read(place, "sizes"))
+    found = sizes > 0
+    blocks = (
+        (place, ids[first[np.searchsorted(ids, part)]])
+        for place, part in zip(places, parts, strict=True)
+    )
+    return Joined([(ids[found], sizes[found])], blocks)
+
+
+def _ends(graphs: Graphs, place: Place, ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """Between which fragments the edges of a block lie: the how-manieth of all, in order.
+
+    Raises
+    ------
+    ValueError
+        If there is an edge to a fragment that is not there.
+    """
+    known = np.concatenate([graphs.read(place, "fragments"), graphs.read(place, "outside")])
+    at = np.searchsorted(ids, known)
+    if not np.array_equal(ids[at[at < len(ids)]], known):
+        raise ValueError("there is an edge to a fragment that has no voxels in any block")
+    found: npt.NDArray[np.int64] = at[graphs.read(place, "ends")]
+    return found
 
 
 def agglomerate(
@@ -83,6 +107,19 @@ def agglomerate(
         # The kernel changes them.
         _agglomerate(parent, ends.copy(), totals.copy(), counts.copy(), float(threshold))
     return parent
+
+
+@kernel
+def _firsts(parent: Any) -> Any:
+    """Of each node, the first one of its tree."""
+    first = np.full(parent.size, -1, np.int32)
+    for node in range(parent.size):
+        at = root(parent, node)
+        if first[at] < 0:
+            first[at] = node
+    for node in range(parent.size):
+        parent[node] = root(parent, node)
+    return first[parent]
 
 
 @kernel

@@ -23,10 +23,17 @@ from voxflow.pipeline.data import ArrayKey, ArraySpec, BatchRequest
 from voxflow.pipeline.data.kinds import Affinities
 from voxflow.pipeline.engine.describe import describe
 from voxflow.pipeline.geometry import Coordinate, Roi
-from voxflow.segmentation.lookup import StoredLookup
 from voxflow.segmentation.methods import MutexWatershed
-from voxflow.segmentation.nodes import BlockGraph, Fragments, UseLookup, graph_path
-from voxflow.segmentation.segments import neighborhood_of, segment_ids
+from voxflow.segmentation.nodes import (
+    BlockGraph,
+    Fragments,
+    UseSegments,
+    graph_path,
+    segments_path,
+)
+from voxflow.segmentation.report import SegmentationReport
+from voxflow.segmentation.segment_numbers import SegmentNumbers
+from voxflow.segmentation.segments import neighborhood_of
 from voxflow.segmentation.volume_graph import Graphs
 from voxflow.stores import OutputMismatch, open_dataset, read_geometry
 from voxflow.stores.base import parse_choice
@@ -38,50 +45,19 @@ if TYPE_CHECKING:
     from voxflow.nodes.scanning.callback import ScanCallback
     from voxflow.nodes.scanning.outputs import Exist
     from voxflow.segmentation.methods import Method
+    from voxflow.segmentation.volume_graph import Place
     from voxflow.stores import Compression
 
-__all__ = ["SegmentationReport", "segment_blockwise"]
+__all__ = ["segment_blockwise"]
 
 _AFFINITIES, _MASK = ArrayKey("SEGMENTED_AFFINITIES"), ArrayKey("SEGMENTED_MASK")
 _FRAGMENTS, _EDGES, _SEGMENTS = ArrayKey("FRAGMENTS"), ArrayKey("EDGES"), ArrayKey("SEGMENTS")
 
 _COUNTS = ("fragment_count", "edge_count", "segment_count")
-_TABLE, _JOINED = "segments.npy", "joined.npz"
+_JOINED = "joined.npz"
 _BLOCK = 128
 _MOST_AFFINITIES = 2**29
 """A block has as many voxels along each axis, unless it would have more affinities than this."""
-
-
-@dataclass(frozen=True)
-class SegmentationReport:
-    """What a blockwise segmentation did.
-
-    Attributes
-    ----------
-    blocks
-        How many there are.
-    fragments, edges
-        How many the graph of the volume has.
-    segments
-        How many there are.
-    seconds
-        How long each step took in this run: "fragments", "graph", "join", "relabel".
-    folder
-        What was kept to go on with.
-    """
-
-    blocks: int
-    fragments: int
-    edges: int
-    segments: int
-    seconds: dict[str, float]
-    folder: Path
-
-    def __str__(self) -> str:
-        return (
-            f"{self.segments} segments of {self.fragments} fragments in {self.blocks} blocks, "
-            f"{sum(self.seconds.values()):.1f} s"
-        )
 
 
 def segment_blockwise(
@@ -262,14 +238,15 @@ class _Job:
             shape = Coordinate(dataset.shape[axis] for axis in geometry.spatial)
         if region is not None:
             shape = region.shape / self.voxel_size
+        self.shape = tuple(int(n) for n in shape)
         if block is None:
-            channels = math.prod(dataset.shape) // math.prod(map(int, shape))
+            channels = math.prod(dataset.shape) // math.prod(self.shape)
             side = min(_BLOCK, int((_MOST_AFFINITIES / max(1, channels)) ** (1 / dims)))
             block = (side,) * dims if dims == 3 else (2048,) * dims
         if len(block) != dims or min(block) < 1:
             raise ValueError(f"block is {dims} sizes in voxels, 1 or more; got {tuple(block)}")
-        self.method.check_block(block, [int(n) for n in shape])
-        self.block = Coordinate(min(b, int(n)) for b, n in zip(block, shape, strict=True))
+        self.method.check_block(block, self.shape)
+        self.block = Coordinate(min(b, n) for b, n in zip(block, self.shape, strict=True))
         self.block_size = self.block * self.voxel_size
 
     def settle(self, exist: Exist) -> None:
@@ -281,7 +258,7 @@ class _Job:
                 "(exist='overwrite')"
             )
         if exist != "resume":
-            for name in ("fragments.zarr", "edges.zarr", "graph", _TABLE, _JOINED):
+            for name in ("fragments.zarr", "edges.zarr", "graph", _JOINED):
                 _remove(self.folder / name)
         with disk_errors(str(self.folder), "made"):
             (self.folder / "graph").mkdir(parents=True, exist_ok=True)
@@ -338,34 +315,38 @@ class _Job:
         return self._scan(pipeline, _EDGES)
 
     def _join(self) -> Path:
-        """Write the table from fragments to segments, unless it is there; what is known of it."""
+        """Write what fragments become, unless it is there; what is known of it."""
         job, path = str(self._began("edges.zarr", "edges")["job"]), self.folder / _JOINED
         if path.exists():
             with np.load(path) as file:
                 if str(file["job"]) == job and int(file["min_size"]) == self.min_size:
                     return path
         edges = open_dataset(self.folder / "edges.zarr", "edges")
-        counts = tuple(edges.shape)
-        joined = self.method.join(Graphs(counts, lambda at, name: self._load(at, counts, name)))
-        segments = segment_ids(joined.sizes, joined.segments, self.min_size)
+        counts, fragments = tuple(edges.shape), 0
+        joined = self.method.join(Graphs(tuple(self.block), self.shape, self._load, self.folder))
         part = path.with_suffix(".part")
         with disk_errors(str(self.folder), "written"):
-            path.unlink(missing_ok=True)  # it does not tell of another table than its own
-            StoredLookup.write(self.folder / _TABLE, joined.fragments, segments)
+            path.unlink(missing_ok=True)  # it does not tell of other segments than its own
+            numbers = SegmentNumbers(joined.segments, self.min_size, self.folder)
+            for place, names in joined.blocks:
+                fragments += len(names)
+                number = int(np.ravel_multi_index(place, counts))
+                np.save(segments_path(self.folder / "graph", number), numbers(names))
             with part.open("wb") as file:
                 np.savez(
                     file,
                     job=job,
                     min_size=self.min_size,
-                    fragment_count=len(segments),
+                    fragment_count=fragments,
                     edge_count=int(edges.read().sum()),
-                    segment_count=int(segments.max(initial=0)),
+                    segment_count=len(numbers),
                 )
             part.replace(path)
         return path
 
-    def _load(self, place: tuple[int, ...], counts: tuple[int, ...], name: str) -> Any:
-        number = int(np.ravel_multi_index(place, counts))
+    def _load(self, place: Place, name: str) -> Any:
+        counts = -(-Coordinate(self.shape) // self.block)
+        number = int(np.ravel_multi_index(place, tuple(counts)))
         with np.load(graph_path(self.folder / "graph", number)) as file:
             return file[name]
 
@@ -382,7 +363,13 @@ class _Job:
         }
         pipeline = (
             DatasetSource(self._fragments, {_FRAGMENTS: "fragments"})
-            + UseLookup(_FRAGMENTS, _SEGMENTS, self.folder / _TABLE, made_by)
+            + UseSegments(
+                _FRAGMENTS,
+                _SEGMENTS,
+                block=self.block_size,
+                folder=self.folder / "graph",
+                made_by=made_by,
+            )
             + DatasetWrite({_SEGMENTS: self.target[1]}, self.target[0], self.compression)
         )
         self._scan(pipeline, _SEGMENTS, exist)

@@ -49,15 +49,19 @@ class Clusters(NamedTuple):
         return self.nodes[:, _PARENT]
 
 
-def new_clusters(outside: npt.NDArray[np.bool_]) -> Clusters:
-    """A cluster for each node; of those outside it is only seen that there are edges to them."""
+def new_clusters(outside: npt.NDArray[np.bool_], repulsive: int) -> Clusters:
+    """A cluster for each node; of those outside it is only seen that there are edges to them.
+
+    There is room for so many repulsive edges, which only takes memory where it is used.
+    """
+    room = min(2 * repulsive, _MOST)
     nodes = np.zeros((len(outside), 4), np.int32)
     nodes[:, _PARENT], nodes[:, _FIRST] = np.arange(len(outside)), -1
     nodes[:, _FLAGS] = outside * np.int32(_OUTSIDE)
     return Clusters(
         nodes,
-        np.empty(_ROOM, np.int32),
-        np.empty(_ROOM, np.int32),
+        np.empty(room, np.int32),
+        np.empty(room, np.int32),
         np.zeros(_ROOM, np.uint64),
         np.zeros(2, np.int64),
     )
@@ -88,27 +92,19 @@ def is_open(clusters: Any, at: int) -> bool:
 def is_full(clusters: Any) -> bool:
     """Whether there is no room to `take` an edge."""
     entries, count = clusters.counters
-    return bool(entries + 2 > clusters.partner.size or 2 * (count + 1) > clusters.pairs.size)
+    return bool(3 * (count + 1) > 2 * clusters.pairs.size or entries + 2 > _MOST)
 
 
 @kernel
 def with_room(clusters: Any) -> Any:
     """The same clusters, with room for more pairs."""
-    entries, count = clusters.counters
-    partner, following, pairs = clusters.partner, clusters.following, clusters.pairs
-    if entries + 2 > partner.size:
-        if entries + 2 > _MOST:
-            raise ValueError("there are more than 2^30 pairs of clusters that are kept apart")
-        room = min(2 * entries, _MOST)
-        partner, following = np.empty(room, np.int32), np.empty(room, np.int32)
-        partner[:entries] = clusters.partner[:entries]
-        following[:entries] = clusters.following[:entries]
-    if 2 * (count + 1) > pairs.size:
-        pairs = np.zeros(2 * pairs.size, np.uint64)
-        for key in clusters.pairs:
-            if key:
-                _add(pairs, key)
-    return Clusters(clusters.nodes, partner, following, pairs, clusters.counters)
+    if clusters.counters[0] + 2 > _MOST:
+        raise ValueError("there are more than 2^30 pairs of clusters that are kept apart")
+    pairs = np.zeros(2 * clusters.pairs.size, np.uint64)
+    for key in clusters.pairs:
+        if key:
+            _add(pairs, key)
+    return Clusters(clusters.nodes, clusters.partner, clusters.following, pairs, clusters.counters)
 
 
 @kernel

@@ -55,7 +55,7 @@ def contract(block: Block, weights: npt.NDArray[np.float32]) -> npt.NDArray[np.u
     edges = np.empty(count, np.int32)
     _find_edges(flat, state, vectors, edges)
     if repulsive:
-        clusters = new_clusters(state.reshape(-1) != OWN)
+        clusters = new_clusters(state.reshape(-1) != OWN, repulsive)
         _cluster(clusters, strongest_first(flat, edges), _steps(state, vectors))
         parent = clusters.parent
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +11,7 @@ from voxflow.ops.affinities import as_integers
 from voxflow.pipeline.compiled import kernel
 from voxflow.segmentation.hashing import find, number_ids, table_of
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["Lookup", "StoredLookup", "as_ids", "relabel", "remove_small"]
+__all__ = ["Lookup", "as_ids", "relabel", "remove_small"]
 
 
 class Lookup:
@@ -75,61 +72,6 @@ class Lookup:
                 "such as they are, missing='zero' makes them 0"
             )
         return out.reshape(labels.shape)
-
-
-class StoredLookup:
-    """A table from ids to ids in a file, of which only what is looked up comes into memory.
-
-    Parameters
-    ----------
-    path
-        A file that `write` made.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> path = Path(tempfile.mkdtemp(), "table.npy")
-    >>> StoredLookup.write(path, np.uint64([2**63, 7]), np.uint64([2, 1]))
-    >>> StoredLookup(path)(np.uint64([2**63, 0, 7]))
-    array([2, 0, 1], dtype=uint64)
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._ids, self._values = np.load(path, mmap_mode="r")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # A map of memory cannot be sent to workers: each of them opens the file.
-        return type(self), (self._path,)
-
-    @staticmethod
-    def write(path: Path, ids: npt.NDArray[np.uint64], values: npt.NDArray[np.uint64]) -> None:
-        """Write a table, whole or not at all: ids (each once), and what each of them becomes."""
-        order = np.argsort(ids)
-        part = path.with_suffix(".part")
-        with part.open("wb") as file:
-            np.save(file, np.stack([ids[order], values[order]]))
-        part.replace(path)
-
-    def __call__(self, labels: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-        """Replace ids; 0 stays 0.
-
-        Raises
-        ------
-        KeyError
-            If there are others than those of the table.
-        """
-        numbers, ids = number_ids(labels.reshape(-1))
-        order = np.argsort(ids)  # neighbours in the file are looked up one after the other
-        at = np.minimum(np.searchsorted(self._ids, ids[order]), max(0, len(self._ids) - 1))
-        known = self._ids[at] == ids[order] if len(self._ids) else np.zeros(len(ids), bool)
-        if not known.all():
-            raise KeyError(f"the id {ids[order][~known][0]} is not in the table")
-        values = np.zeros(len(ids) + 1, np.uint64)
-        values[order + 1] = self._values[at]
-        out: npt.NDArray[np.uint64] = values[numbers].reshape(labels.shape)
-        return out
 
 
 def as_ids(labels: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:

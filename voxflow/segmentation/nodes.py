@@ -12,15 +12,17 @@ from voxflow.pipeline.data.kinds import Affinities
 from voxflow.pipeline.engine import BatchFilter
 from voxflow.pipeline.geometry import Coordinate, Roi
 from voxflow.segmentation.block import Block, whole_block
-from voxflow.segmentation.lookup import StoredLookup
+from voxflow.segmentation.lookup import Lookup
 from voxflow.segmentation.methods import MutexWatershed
 from voxflow.segmentation.segments import segment_block
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from voxflow.pipeline.data import ArrayKey
     from voxflow.segmentation.methods import Method
 
-__all__ = ["BlockGraph", "Fragments", "Segment", "UseLookup", "graph_path"]
+__all__ = ["BlockGraph", "Fragments", "Segment", "UseSegments", "graph_path", "segments_path"]
 
 
 class _OfAffinities(BatchFilter):
@@ -182,25 +184,39 @@ class Fragments(_OfAffinities):
         """Offer fragments where there are affinities."""
         self.provides(self.fragments, self.check())
 
-    def _own(self, request: BatchRequest) -> Roi:
-        """What belongs to the block: a block at the end of the volume overlaps the one before."""
-        return (request.write_rois or {}).get(self.fragments, request[self.fragments].region)
-
     def prepare(self, request: BatchRequest) -> BatchRequest:
         """Need affinities around the block."""
-        return self.needs(self.around(self._own(request)))
+        return self.needs(self.around(own_part(request, self.fragments)))
 
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
         """Make fragments of the block's own part; the rest stays 0."""
-        own, roi = self._own(request), request[self.fragments].region
-        spec = self.spec[self.fragments].copy()
-        spec.roi = roi
-        data = np.zeros(tuple(int(n) for n in roi.shape / spec.grid), np.uint64)
-        where = ((own - roi.offset) / spec.grid).to_slices()
-        data[tuple(where)] = self.method.fragments(self.block(batch, own))
+        own = own_part(request, self.fragments)
+        found = self.method.fragments(self.block(batch, own))
         made = Batch()
-        made[self.fragments] = Array(data, spec)
+        made[self.fragments] = padded(
+            found, own, request[self.fragments].region, self.spec[self.fragments]
+        )
         return made
+
+
+def own_part(request: BatchRequest, key: ArrayKey) -> Roi:
+    """What belongs to a block: one at the end of the volume overlaps the one before."""
+    return (request.write_rois or {}).get(key, request[key].region)
+
+
+def padded(labels: npt.NDArray[np.uint64], own: Roi, roi: Roi, spec: ArraySpec) -> Array:
+    """Labels of a block's own part as an array of a region; the rest is 0."""
+    spec = spec.copy()
+    spec.roi = roi
+    data = np.zeros(tuple(int(n) for n in roi.shape / spec.grid), np.uint64)
+    data[tuple(((own - roi.offset) / spec.grid).to_slices())] = labels
+    return Array(data, spec)
+
+
+def block_number(begin: Coordinate, whole: Coordinate, block: Coordinate) -> int:
+    """The number of the block that begins there, from the begin of the volume (world units)."""
+    place = tuple(int(n) for n in begin // block)
+    return int(np.ravel_multi_index(place, tuple(int(n) for n in -(-whole // block))))
 
 
 def graph_path(folder: Path, number: int) -> Path:
@@ -234,9 +250,9 @@ class BlockGraph(_OfAffinities):
         """Offer a voxel for each block."""
         spec = self.check()
         whole = spec.region
-        self._counts = -(-whole.shape // self.block_size)
         # From 0, whose voxels are blocks, wherever the volume begins.
-        spec.roi = Roi((0,) * whole.dims, self._counts * self.block_size)
+        counts = -(-whole.shape // self.block_size)
+        spec.roi = Roi((0,) * whole.dims, counts * self.block_size)
         spec.voxel_size = self.block_size
         self.provides(self.edges, spec)
 
@@ -258,52 +274,70 @@ class BlockGraph(_OfAffinities):
         graph = self.method.graph(self.block(batch, own), fragments)
         spec = self.spec[self.edges].copy()
         spec.roi = request[self.edges].region
-        place = spec.region.begin / spec.grid
-        number = np.ravel_multi_index(
-            tuple(int(n) for n in place), tuple(int(n) for n in self._counts)
-        )
-        graph.save(graph_path(self.folder, int(number)))
+        begin, whole = spec.region.begin, self.spec[self.affinities].region.shape
+        graph.save(graph_path(self.folder, block_number(begin, whole, self.block_size)))
         made = Batch()
-        made[self.edges] = Array(np.full((1,) * len(place), len(graph.ends), np.uint64), spec)
+        made[self.edges] = Array(np.full((1,) * len(begin), len(graph.ends), np.uint64), spec)
         return made
 
 
-class UseLookup(BatchFilter):
-    """Replaces the ids of fragments by those of segments, as a file says: the last pass.
+def segments_path(folder: Path, number: int) -> Path:
+    """The file of the segments of the fragments of a block."""
+    return folder / f"{number}.segments.npy"
+
+
+class UseSegments(BatchFilter):
+    """Replaces the ids of fragments by those of segments, as files say: the last pass.
 
     Parameters
     ----------
     fragments, segments
         The array to read, and the one to make.
-    path
-        The file.
+    block
+        The size of a block (world units).
+    folder
+        Where there are the graphs of blocks, and the segments of their fragments.
     made_by
         What the segments depend on: a scan whose output was made by something else is refused.
     """
 
-    changes_no_result: ClassVar[frozenset[str] | bool] = frozenset({"path"})
+    changes_no_result: ClassVar[frozenset[str] | bool] = frozenset({"folder"})
 
     def __init__(
-        self, fragments: ArrayKey, segments: ArrayKey, path: Path, made_by: dict[str, Any]
+        self,
+        fragments: ArrayKey,
+        segments: ArrayKey,
+        *,
+        block: Coordinate,
+        folder: Path,
+        made_by: dict[str, Any],
     ) -> None:
-        self.fragments, self.segments, self.path, self.made_by = fragments, segments, path, made_by
+        self.fragments, self.segments = fragments, segments
+        self.block_size, self.folder, self.made_by = block, folder, made_by
 
     def setup(self) -> None:
-        """Open the table."""
-        self._lookup = StoredLookup(self.path)
+        """Offer segments where there are fragments."""
         self.provides(self.segments, self.spec[self.fragments].copy())
 
     def prepare(self, request: BatchRequest) -> BatchRequest:
         """Need the fragments."""
         needed = BatchRequest()
-        needed[self.fragments] = ArraySpec(roi=request[self.segments].roi)
+        needed[self.fragments] = ArraySpec(roi=own_part(request, self.segments))
         return needed
 
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
-        """Replace."""
-        array = batch[self.fragments].crop(request[self.segments].region, copy=False)
-        spec = self.spec[self.segments].copy()
-        spec.roi = array.spec.roi
+        """Replace the fragments of the block's own part; the rest stays 0."""
+        own = own_part(request, self.segments)
+        array = batch[self.fragments].crop(own, copy=False)
         made = Batch()
-        made[self.segments] = Array(self._lookup(array.view), spec)
+        made[self.segments] = padded(
+            self._lookup(own)(array.view), own, request[self.segments].region, array.spec
+        )
         return made
+
+    def _lookup(self, own: Roi) -> Lookup:
+        """Which segment each fragment of a block belongs to."""
+        whole = self.spec[self.fragments].region
+        number = block_number(own.begin - whole.begin, whole.shape, self.block_size)
+        with np.load(graph_path(self.folder, number)) as graph:
+            return Lookup(graph["fragments"], np.load(segments_path(self.folder, number)))

@@ -112,9 +112,9 @@ def segment_block(method: Method, block: Block, min_size: int = 0) -> npt.NDArra
         numbers, ids = number_ids(fragments.reshape(-1))
         sizes = np.bincount(numbers, minlength=len(ids) + 1)[1:]
         return Lookup(ids, segment_ids(sizes, ids, min_size))(fragments)
-    joined = method.join(Graphs.of_one(method.graph(block, fragments)))
-    segments = segment_ids(joined.sizes, joined.segments, min_size)
-    return Lookup(joined.fragments, segments)(fragments)
+    graph = method.graph(block, fragments)
+    ((_, segments),) = method.join(Graphs.of_one(block, graph)).blocks
+    return Lookup(graph.fragments, segment_ids(graph.sizes, segments, min_size))(fragments)
 
 
 def segment_ids(

@@ -1,48 +1,40 @@
 """Fragments of a volume into segments, by the strongest edges, part by part.
 
-A volume is cut into halves along each axis until they are blocks. Where parts are put together,
-what lay beyond the faces between them is seen, and fragments there become fewer. So what is held is
-not much more than the edges at the faces of the larger parts.
+A volume is cut into halves until they are blocks. Where two parts are put together, what lay beyond
+the face between them is seen: clusters that cannot grow any more are segments, and are let go with
+all their edges. So what is in memory is not much more than what lies at the faces of one part;
+which cluster of a part each of its parts' clusters went into waits in a file, for the way back.
 """
 
 from __future__ import annotations
 
-from itertools import product
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from voxflow.pipeline.compiled import kernel
 from voxflow.segmentation.clusters import (
-    Clusters,
     is_full,
     is_open,
     new_clusters,
-    root,
     root_of,
     take,
     with_room,
 )
-from voxflow.segmentation.volume_graph import Joined, Numbering, named
+from voxflow.segmentation.hashing import mixed
+from voxflow.segmentation.part import Part, merged
+from voxflow.segmentation.spill import Stack
+from voxflow.segmentation.volume_graph import Joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from voxflow.segmentation.volume_graph import Graphs
+    from voxflow.segmentation.volume_graph import Graphs, Place
 
 __all__ = ["join_by_strongest"]
 
 _Box = tuple[range, ...]
-
-
-class _Edges(NamedTuple):
-    """Edges of a part of a volume, the strongest first; of equally strong ones the first."""
-
-    ends: npt.NDArray[np.int32]
-    """Shape (edges, 2): the numbers of fragments."""
-    weights: npt.NDArray[np.float32]
-    places: npt.NDArray[np.uint64]
 
 
 def join_by_strongest(graphs: Graphs) -> Joined:
@@ -53,128 +45,127 @@ def join_by_strongest(graphs: Graphs) -> Joined:
     graphs
         Of blocks: all edges that begin or end there, the strongest of each pair of fragments.
     """
-    whole = tuple(range(count) for count in graphs.counts)
-    join = _Join(graphs, whole)
-    join.finish(join.edges_of(whole))
-    ids = join.numbering.ids
-    return Joined(ids, join.numbering.sizes, named(join.parent, ids))
+    join = _Join(graphs)
+    join.whole()
+    return Joined(join.segments(), join.blocks())
 
 
 class _Join:
-    """What was joined so far: a forest of all fragments of a volume."""
+    """What was joined so far, all of it in files."""
 
-    def __init__(self, graphs: Graphs, whole: _Box) -> None:
-        self._read = graphs.read
-        self.numbering = Numbering(graphs, list(_blocks(whole)))
-        self.parent = np.arange(len(self.numbering.ids), dtype=np.int32)
-        self._number = np.full(len(self.parent), -1, np.int32)
+    def __init__(self, graphs: Graphs) -> None:
+        self._graphs = graphs
+        self._box = tuple(range(count) for count in graphs.counts)
+        self._waiting, self._segments, self._ways = (Stack(graphs.folder) for _ in range(3))
+        self._steps = self._one_sided = 0
 
-    def edges_of(self, box: _Box) -> _Edges:
-        """Join what is certain within the parts of a part of the volume; the edges that are left.
+    def whole(self) -> None:
+        """Join all there is."""
+        part = self._part(self._box)
+        if self._one_sided:
+            raise ValueError(
+                "the graphs of blocks do not fit together: there is an edge between two of them "
+                "that only one has"
+            )
+        if _halves(self._box) is None:
+            self._shrunk(part, len(part.fragments))
 
-        Of the part itself, nothing is joined yet.
+    def _part(self, box: _Box) -> Part:
+        """What is left of a part of the volume; a block is what it was."""
+        halves = _halves(box)
+        if halves is None:
+            return self._block(tuple(axis.start for axis in box))
+        return self._shrunk(*self._both(box, halves))
+
+    def _both(self, box: _Box, halves: tuple[_Box, _Box]) -> tuple[Part, int]:
+        """What is left of two parts, put together; how many clusters are of the first one."""
+        self._waiting.push(*self._part(halves[0]))
+        two = self._part(halves[1])
+        one = Part(*self._waiting.pop(len(Part._fields)))
+        return merged(one, two, lambda ids: self._graphs.within(ids, box)), len(one.fragments)
+
+    def _block(self, place: Place) -> Part:
+        part = Part(*(self._graphs.read(place, name) for name in Part._fields))
+        crossing = (part.ends >= len(part.fragments)).any(axis=1)
+        # Each edge between two blocks comes twice, and is gone from this then.
+        self._one_sided ^= int(np.bitwise_xor.reduce(mixed(part.places[crossing] + np.uint64(1))))
+        return part
+
+    def _shrunk(self, part: Part, first: int) -> Part:
+        """Join what is certain, and let go what cannot grow.
+
+        Notes what becomes of the `first` clusters, and of the others.
         """
-        first, last = (tuple(axis[at] for axis in box) for at in (0, -1))
-        if first == last:
-            weights, places = self._read(first, "weights"), self._read(first, "places")
-            return _Edges(self.numbering.ends(first), weights, places)
-        # Two at a time, so that few are held at once.
-        parts: list[_Edges] = []
-        for count, part in enumerate(_parts(box), 1):
-            parts.append(self._shrunk(part))
-            while count % 2 == 0:
-                count //= 2
-                parts[-2:] = [_merged(*parts[-2:])]
-        return parts.pop()
+        own = len(part.fragments)
+        outside = np.arange(own + len(part.outside)) >= own
+        clusters = new_clusters(outside, np.count_nonzero(part.weights < 0))
+        _cluster(clusters, part.ends, part.weights)
+        names, sizes, way = part.fragments.copy(), part.sizes.copy(), np.empty(own, np.int64)
+        _settle(clusters, names, sizes, way)
+        root = clusters.parent[:own] == np.arange(own)
+        done, going_on = root & (way < 0), root & (way >= 0)
+        self._segments.push(names[done], sizes[done])
+        self._steps += 1
+        self._ways.push(way[:first], way[first:])
+        left = _left(clusters, part.ends)
+        ends = part.ends[left]
+        seen = np.zeros(len(part.outside), bool)
+        seen[ends[ends >= own] - own] = True
+        number = np.concatenate([way, np.count_nonzero(going_on) + np.cumsum(seen) - 1])
+        return Part(
+            names[going_on],
+            sizes[going_on],
+            part.outside[seen],
+            number.astype(np.int32)[ends],
+            part.weights[left],
+            part.places[left],
+        )
 
-    def _shrunk(self, box: _Box) -> _Edges:
-        """Join what is certain in a part; the edges that are left.
+    def segments(self) -> Iterator[tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]]:
+        """Names and sizes of all segments."""
+        for _ in range(self._steps):
+            names, sizes = self._segments.pop(2)
+            yield names, sizes
 
-        Those of a block are: its fragments have seen what it can see.
-        """
-        edges = self.edges_of(box)
-        if all(len(axis) == 1 for axis in box):
-            return edges
-        # The numbers of a part follow each other.
-        begin = self.numbering.span[tuple(axis[0] for axis in box)][0]
-        end = self.numbering.span[tuple(axis[-1] for axis in box)][1]
-        clusters, nodes = self._take(edges, begin, end)
-        left = _left(clusters, edges.ends)
-        return _Edges(nodes[edges.ends[left]], edges.weights[left], edges.places[left])
+    def blocks(self) -> Iterator[tuple[Place, npt.NDArray[np.uint64]]]:
+        """Of each block, the names of the segments of its fragments."""
+        none_left = np.empty(0, np.uint64)
+        if _halves(self._box) is None:
+            none_left = _followed(self._ways.pop(2)[0], none_left)
+        yield from self._back(self._box, none_left)
 
-    def finish(self, edges: _Edges) -> None:
-        """Take the edges that are left, of the whole volume."""
-        self._take(edges, 0, len(self.parent))
-
-    def _take(self, edges: _Edges, begin: int, end: int) -> tuple[Clusters, npt.NDArray[np.int32]]:
-        """Take the edges where nothing outside of the fragments from a number to another can change
-        what they do. Their ends become numbers of the nodes that are returned, in place.
-        """
-        nodes = np.empty(min(edges.ends.size, len(self.parent)), np.int32)
-        nodes = nodes[: _number(edges.ends, self.parent, self._number, nodes)].copy()
-        self._number[nodes] = -1
-        clusters = new_clusters((nodes < begin) | (nodes >= end))
-        _cluster(clusters, edges.ends, edges.weights)
-        _adopt(clusters, nodes, self.parent)
-        return clusters, nodes
-
-
-def _parts(box: _Box) -> Iterator[_Box]:
-    """Halves of a box along each axis."""
-    halves = [(axis[: len(axis) // 2], axis[len(axis) // 2 :]) for axis in box]
-    return product(*([half for half in pair if len(half)] for pair in halves))
-
-
-def _blocks(box: _Box) -> Iterator[tuple[int, ...]]:
-    """The places of all blocks; those of each part lie together."""
-    if all(len(axis) == 1 for axis in box):
-        yield tuple(axis.start for axis in box)
-    else:
-        for part in _parts(box):
-            yield from _blocks(part)
+    def _back(
+        self, box: _Box, names: npt.NDArray[np.uint64]
+    ) -> Iterator[tuple[Place, npt.NDArray[np.uint64]]]:
+        """The same of a part, by the names of what was left of it: the last one first."""
+        halves = _halves(box)
+        if halves is None:
+            yield tuple(axis.start for axis in box), names
+            return
+        one, two = (_followed(way, names) for way in self._ways.pop(2))
+        yield from self._back(halves[1], two)
+        yield from self._back(halves[0], one)
 
 
-def _merged(one: _Edges, two: _Edges) -> _Edges:
-    """The edges of two parts, in their order; one that both have is there once."""
-    out = _Edges(
-        np.concatenate([one.ends, two.ends]),
-        np.concatenate([one.weights, two.weights]),
-        np.concatenate([one.places, two.places]),
+def _halves(box: _Box) -> tuple[_Box, _Box] | None:
+    """Halves of a box along its longest axis; None: it is one block."""
+    longest = max(range(len(box)), key=lambda axis: len(box[axis]))
+    blocks = box[longest]
+    if len(blocks) == 1:
+        return None
+    middle = len(blocks) // 2
+    one, two = (
+        (*box[:longest], half, *box[longest + 1 :]) for half in (blocks[:middle], blocks[middle:])
     )
-    count = _merge(one, two, out)
-    return _Edges(out.ends[:count], out.weights[:count], out.places[:count])
+    return one, two
 
 
-@kernel
-def _merge(one: Any, two: Any, out: Any) -> int:
-    i, j, count = 0, 0, 0
-    while i < one.weights.size or j < two.weights.size:
-        first = j == two.weights.size
-        if i < one.weights.size and not first:
-            a, b = abs(one.weights[i]), abs(two.weights[j])
-            same = a == b and one.places[i] == two.places[j]
-            j += same
-            first = same or a > b or (a == b and one.places[i] < two.places[j])
-        edges, at = (one, i) if first else (two, j)
-        i, j = (i + 1, j) if first else (i, j + 1)
-        out.ends[count, 0], out.ends[count, 1] = edges.ends[at, 0], edges.ends[at, 1]
-        out.weights[count], out.places[count] = edges.weights[at], edges.places[at]
-        count += 1
-    return count
-
-
-@kernel
-def _number(ends: Any, parent: Any, number: Any, nodes: Any) -> int:
-    """Number the roots of fragments anew, from 0, in place; how many there are."""
-    count = 0
-    for edge in range(len(ends)):
-        for side in range(2):
-            at = root(parent, ends[edge, side])
-            if number[at] < 0:
-                number[at], nodes[count] = count, at
-                count += 1
-            ends[edge, side] = number[at]
-    return count
+def _followed(way: npt.NDArray[np.int64], names: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """The names of clusters that went a way: into those with these names, or none of them."""
+    found = (-way).astype(np.uint64)
+    went = way >= 0
+    found[went] = names[way[went]]
+    return found
 
 
 @kernel
@@ -182,14 +173,29 @@ def _cluster(clusters: Any, ends: Any, weights: Any) -> None:
     for edge in range(weights.size):
         if is_full(clusters):
             clusters = with_room(clusters)
-        if ends[edge, 0] != ends[edge, 1]:
-            take(clusters, ends[edge, 0], ends[edge, 1], weights[edge] > 0)
+        take(clusters, ends[edge, 0], ends[edge, 1], weights[edge] > 0)
 
 
 @kernel
-def _adopt(clusters: Any, nodes: Any, parent: Any) -> None:
-    for node in range(nodes.size):
-        parent[nodes[node]] = nodes[root_of(clusters, node)]
+def _settle(clusters: Any, names: Any, sizes: Any, way: Any) -> None:
+    """What becomes of clusters: their new number, of those that may grow; else minus their name.
+
+    Name and size of a root become those of what was joined.
+    """
+    count = 0
+    for node in range(way.size):
+        at = root_of(clusters, node)
+        if at != node:
+            names[at] = min(names[at], names[node])
+            sizes[at] += sizes[node]
+    for node in range(way.size):
+        if root_of(clusters, node) == node:
+            way[node] = -np.int64(names[node])
+            if is_open(clusters, node):
+                way[node] = count
+                count += 1
+    for node in range(way.size):
+        way[node] = way[root_of(clusters, node)]
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""The graphs of all blocks of a volume, whose fragments are numbered."""
+"""The graphs of all blocks of a volume, and the segments that their fragments are joined to."""
 
 from __future__ import annotations
 
@@ -7,103 +7,57 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from voxflow.pipeline.compiled import kernel
-from voxflow.segmentation.clusters import root
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
 
+    from voxflow.segmentation.block import Block
     from voxflow.segmentation.region_graph import RegionGraph
 
-__all__ = ["Graphs", "Joined", "Numbering", "named"]
+__all__ = ["Graphs", "Joined", "Place"]
+
+Place = tuple[int, ...]
+"""The how-manieth a block is along each axis."""
 
 
 class Graphs(NamedTuple):
     """The graphs of all blocks of a volume, in files or in memory."""
 
-    counts: tuple[int, ...]
-    """How many blocks there are along each axis."""
-    read: Callable[[tuple[int, ...], str], npt.NDArray[Any]]
+    block: tuple[int, ...]
+    """Shape of a block, in voxels; those at the end of the volume may be smaller."""
+    volume: tuple[int, ...]
+    """Shape of the volume, in voxels."""
+    read: Callable[[Place, str], npt.NDArray[Any]]
     """Reads a part of a `RegionGraph`: the place of the block, and the name of the part."""
+    folder: Path | None = None
+    """Where there is room for what does not have to be in memory; None: for temporary files."""
 
     @classmethod
-    def of_one(cls, graph: RegionGraph) -> Graphs:
+    def of_one(cls, block: Block, graph: RegionGraph) -> Graphs:
         """The graph of a volume that is one block."""
-        return cls((1,), lambda _, name: getattr(graph, name))
+        return cls(block.volume, block.volume, lambda _, name: getattr(graph, name))
 
+    @property
+    def counts(self) -> Place:
+        """How many blocks there are along each axis."""
+        return tuple(-(-n // side) for n, side in zip(self.volume, self.block, strict=True))
 
-class Joined(NamedTuple):
-    """Which segment each fragment of a volume belongs to."""
-
-    fragments: npt.NDArray[np.uint64]
-    """Ids, each once."""
-    sizes: npt.NDArray[np.int64]
-    """How many voxels each one has."""
-    segments: npt.NDArray[np.uint64]
-    """Of each one, the smallest id of the fragments of its segment."""
-
-
-class Numbering:
-    """Numbers the fragments of a volume, block by block.
-
-    Parameters
-    ----------
-    graphs
-        Of all blocks.
-    places
-        Of the blocks, in the order in which their fragments are numbered.
-
-    Attributes
-    ----------
-    ids
-        Of each number.
-    order
-        The numbers, in the order of their ids.
-    """
-
-    def __init__(self, graphs: Graphs, places: Sequence[tuple[int, ...]]) -> None:
-        self._read = graphs.read
-        parts = [graphs.read(place, "fragments") for place in places]
-        self.ids: npt.NDArray[np.uint64] = np.concatenate(parts)
-        if len(self.ids) >= 2**31:
-            raise ValueError(
-                f"there are {len(self.ids)} fragments, and 2^31 - 1 at most can be joined: take "
-                "larger blocks, or fewer far affinities (stride=)"
-            )
-        self.sizes = np.concatenate([graphs.read(place, "sizes") for place in places])
-        ends = np.cumsum([len(part) for part in parts]).tolist()
-        self.span = dict(zip(places, zip([0, *ends], ends, strict=False), strict=True))
-        self.order = np.argsort(self.ids).astype(np.int32)
-        self._sorted = self.ids[self.order]
-
-    def ends(self, place: tuple[int, ...]) -> npt.NDArray[np.int32]:
-        """Between which numbers the edges of a block lie, shape (edges, 2).
-
-        Raises
-        ------
-        ValueError
-            If there is an edge to a fragment that is not there.
-        """
-        outside = self._read(place, "outside")
-        at = np.searchsorted(self._sorted, outside)
-        if not np.array_equal(self._sorted[at[at < len(self.ids)]], outside):
-            raise ValueError("there is an edge to a fragment that has no voxels in any block")
-        numbers = np.concatenate([np.arange(*self.span[place], dtype=np.int32), self.order[at]])
-        found: npt.NDArray[np.int32] = numbers[self._read(place, "ends")]
+    def within(
+        self, fragments: npt.NDArray[np.uint64], box: tuple[range, ...]
+    ) -> npt.NDArray[np.bool_]:
+        """Which fragments lie in a box of blocks: a fragment is named after its first voxel."""
+        voxels = np.unravel_index((fragments - np.uint64(1)).astype(np.int64), self.volume)
+        found = np.ones(len(fragments), bool)
+        for at, side, axis in zip(voxels, self.block, box, strict=True):
+            found &= (at >= axis.start * side) & (at < axis.stop * side)
         return found
 
 
-def named(parent: npt.NDArray[np.int32], ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Name each tree of numbers by the smallest of their ids."""
-    names = ids.copy()
-    _name(parent, names)
-    return names
+class Joined(NamedTuple):
+    """Which segment each fragment of a volume belongs to; each part can be gone through once."""
 
-
-@kernel
-def _name(parent: Any, names: Any) -> None:
-    for i in range(parent.size):
-        at = root(parent, i)
-        names[at] = min(names[at], names[i])
-    for i in range(parent.size):
-        names[i] = names[root(parent, i)]
+    segments: Iterable[tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]]
+    """Names, and how many voxels each of them has: some segments at a time. A segment is named
+    after its first voxel, as the fragment is that has it."""
+    blocks: Iterable[tuple[Place, npt.NDArray[np.uint64]]]
+    """Of each block, the name of the segment of each of its fragments."""
