@@ -13,10 +13,11 @@ from voxflow.segmentation.clusters import (
     is_full,
     new_clusters,
     root,
+    root_of,
     take,
     with_room,
 )
-from voxflow.segmentation.order import strongest_first
+from voxflow.segmentation.order import GROUPS, MAGNITUDE, group_of, strongest_first
 
 if TYPE_CHECKING:
     from voxflow.segmentation.block import Block
@@ -51,12 +52,16 @@ def contract(block: Block, weights: npt.NDArray[np.float32]) -> npt.NDArray[np.u
             f"a block of {weights.shape} affinities is too large to be segmented at once: fewer "
             "than 2^31; segment it in blocks (segment_blockwise)"
         )
-    count, repulsive = _count_edges(flat, state, vectors)
-    edges = np.empty(count, np.int32)
-    _find_edges(flat, state, vectors, edges)
+    bits = flat.view(np.int32)
+    counts, repulsive = _count_edges(bits, state, vectors)
+    edges, ends = np.empty(counts.sum(), np.int32), np.cumsum(counts)
+    _find_edges(bits, state, vectors, ends - counts, edges)
     if repulsive:
-        clusters = new_clusters(state.reshape(-1) != OWN, repulsive)
-        _cluster(clusters, strongest_first(flat, edges), _steps(state, vectors))
+        clusters, steps = new_clusters(state.reshape(-1) != OWN, repulsive), _steps(state, vectors)
+        for group in np.split(edges, ends[counts > 0]):
+            # Most edges lie within what stronger ones have joined: they need not be sorted.
+            count = _keep_useful(clusters, group, steps)
+            clusters = _cluster(clusters, strongest_first(flat, group[:count], True), steps)
         parent = clusters.parent
     else:
         parent = np.arange(state.size, dtype=np.int32)
@@ -87,8 +92,9 @@ def _joined(one: int, two: int) -> bool:
 
 
 @kernel
-def _count_edges(weights: Any, state: Any, vectors: Any) -> Any:
-    count, repulsive = 0, 0
+def _count_edges(bits: Any, state: Any, vectors: Any) -> Any:
+    """How many edges each group has, and how many edges are repulsive."""
+    counts, repulsive = np.zeros(GROUPS, np.int64), 0
     n0, n1, n2 = state.shape
     for c in range(len(vectors)):
         d0, d1, d2 = vectors[c]
@@ -96,16 +102,18 @@ def _count_edges(weights: Any, state: Any, vectors: Any) -> Any:
             for j in range(*_span(n1, d1)):
                 row = ((c * n0 + i) * n1 + j) * n2
                 for k in range(*_span(n2, d2)):
-                    weight = weights[row + k]
-                    if weight != 0 and _joined(state[i, j, k], state[i + d0, j + d1, k + d2]):
-                        count += 1
+                    weight = bits[row + k]
+                    if weight & MAGNITUDE and _joined(
+                        state[i, j, k], state[i + d0, j + d1, k + d2]
+                    ):
+                        counts[group_of(weight)] += 1
                         repulsive += weight < 0
-    return count, repulsive
+    return counts, repulsive
 
 
 @kernel
-def _find_edges(weights: Any, state: Any, vectors: Any, edges: Any) -> None:
-    count = 0
+def _find_edges(bits: Any, state: Any, vectors: Any, begins: Any, edges: Any) -> None:
+    """The edges, group by group."""
     n0, n1, n2 = state.shape
     for c in range(len(vectors)):
         d0, d1, d2 = vectors[c]
@@ -113,11 +121,13 @@ def _find_edges(weights: Any, state: Any, vectors: Any, edges: Any) -> None:
             for j in range(*_span(n1, d1)):
                 row = ((c * n0 + i) * n1 + j) * n2
                 for k in range(*_span(n2, d2)):
-                    if weights[row + k] != 0 and _joined(
+                    weight = bits[row + k]
+                    if weight & MAGNITUDE and _joined(
                         state[i, j, k], state[i + d0, j + d1, k + d2]
                     ):
-                        edges[count] = row + k
-                        count += 1
+                        group = group_of(weight)
+                        edges[begins[group]] = row + k
+                        begins[group] += 1
 
 
 @kernel
@@ -129,7 +139,19 @@ def _steps(state: Any, vectors: Any) -> Any:
 
 
 @kernel
-def _cluster(clusters: Any, edges: Any, steps: Any) -> None:
+def _keep_useful(clusters: Any, edges: Any, steps: Any) -> int:
+    """Put edges between clusters in front, in their order; how many they are."""
+    voxels, count = len(clusters.nodes), 0
+    for edge in edges:
+        one = edge % voxels
+        two = one + steps[edge // voxels]
+        edges[count] = edge
+        count += root_of(clusters, one) != root_of(clusters, two)
+    return count
+
+
+@kernel
+def _cluster(clusters: Any, edges: Any, steps: Any) -> Any:
     voxels = len(clusters.nodes)
     for code in edges:
         attractive = code >= 0
@@ -138,6 +160,7 @@ def _cluster(clusters: Any, edges: Any, steps: Any) -> None:
         if is_full(clusters):
             clusters = with_room(clusters)
         take(clusters, one, one + steps[edge // voxels], attractive)
+    return clusters
 
 
 @kernel

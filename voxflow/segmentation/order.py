@@ -9,14 +9,18 @@ import numpy.typing as npt
 
 from voxflow.pipeline.compiled import kernel
 
-__all__ = ["strongest_first"]
+__all__ = ["GROUPS", "MAGNITUDE", "group_of", "strongest_first"]
 
 _BITS = 11
 _DIGITS = 3
+GROUPS = 1 << (32 - (_DIGITS - 1) * _BITS)
+"""How many groups of like strength there are (see `group_of`)."""
+MAGNITUDE = 0x7FFFFFFF
+"""All bits of a weight but for the sign."""
 
 
 def strongest_first(
-    weights: npt.NDArray[np.float32], edges: npt.NDArray[np.int32]
+    weights: npt.NDArray[np.float32], edges: npt.NDArray[np.int32], one_group: bool = False
 ) -> npt.NDArray[np.int32]:
     """Sort edges by the magnitude of their weights, the largest first; ties stay in their order.
 
@@ -29,6 +33,8 @@ def strongest_first(
         Finite, of all edges there are.
     edges
         The numbers of those to sort; overwritten.
+    one_group
+        Whether they are all of one group (see `group_of`), which takes less time.
 
     Returns
     -------
@@ -46,10 +52,16 @@ def strongest_first(
     keys = ~(bits.view(np.uint32) << np.uint32(1))
     edges ^= bits >> 31
     other, other_keys = np.empty_like(edges), np.empty_like(keys)
-    for digit in range(_DIGITS):
+    for digit in range(_DIGITS - one_group):
         _sort_digit(keys, edges, other_keys, other, digit * _BITS)
         keys, other_keys, edges, other = other_keys, keys, other, edges
     return edges
+
+
+@kernel
+def group_of(bits: Any) -> int:
+    """The group of a weight, by its bits (int32): stronger ones are in an earlier group."""
+    return GROUPS - 1 - ((int(bits) & MAGNITUDE) >> (2 * _BITS - 1))
 
 
 @kernel

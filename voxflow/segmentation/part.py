@@ -60,20 +60,22 @@ def merged(
     own = len(one.fragments), len(two.fragments)
     beyond = [part.outside[~inside(part.outside)] for part in (one, two)]
     outside = np.unique(np.concatenate(beyond))
-    edges = [
+    edges, others = (
         _Edges(_numbers(part, first, sum(own), outside)[part.ends], part.weights, part.places)
         for part, first in ((one, 0), (two, own[0]))
-    ]
+    )
     count = len(one.weights) + len(two.weights)
     out = _Edges(
         np.empty((count, 2), np.int32), np.empty(count, np.float32), np.empty(count, np.uint64)
     )
-    count = _merge(*edges, out)
+    count = _merge(edges, others, out)
     return Part(
         np.concatenate([one.fragments, two.fragments]),
         np.concatenate([one.sizes, two.sizes]),
         outside,
-        *(values[:count] for values in out),
+        out.ends[:count],
+        out.weights[:count],
+        out.places[:count],
     )
 
 

@@ -98,7 +98,7 @@ class _Join:
         """
         own = len(part.fragments)
         outside = np.arange(own + len(part.outside)) >= own
-        clusters = new_clusters(outside, np.count_nonzero(part.weights < 0))
+        clusters = new_clusters(outside, int(np.count_nonzero(part.weights < 0)))
         _cluster(clusters, part.ends, part.weights)
         names, sizes, way = part.fragments.copy(), part.sizes.copy(), np.empty(own, np.int64)
         _settle(clusters, names, sizes, way)
