@@ -161,10 +161,8 @@ class DatasetWrite(Sink):
             )
         target = self._output.targets.get(key) or self._existing(name)
         cells = self._planned(key, stride, origin) if target is None else target.cells
-        whole = self.spec[key].roi
-        if target is not None and unbounded(self.spec[key]):
-            whole = target.roi
-        assert whole is not None
+        spec = self.spec[key]
+        whole = target.roi if target is not None and unbounded(spec) else spec.region
         shared = shared_axes(cells, whole, stride, origin)
         if not shared:
             return None

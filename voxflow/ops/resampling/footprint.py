@@ -111,12 +111,12 @@ def _box(program: tuple[Stage, ...], extent: tuple[int, ...]) -> tuple[list[floa
     """Least and greatest source index of all voxels."""
     if len(program) == 1 and program[0].is_linear:
         matrix, shift = program[0].matrix.tolist(), program[0].shift.tolist()
-        low, high = [], []
+        least, most = [], []
         for at, row in zip(shift, matrix, strict=True):
             ends = [entry * (n - 1) for entry, n in zip(row, extent, strict=True)]
-            low.append(at + sum([end for end in ends if end < 0]))
-            high.append(at + sum([end for end in ends if end > 0]))
-        return low, high
+            least.append(at + sum([end for end in ends if end < 0]))
+            most.append(at + sum([end for end in ends if end > 0]))
+        return least, most
     low, high = _extremes(*_look_apart(program, np.array(extent, np.int64)))
     return low.tolist(), high.tolist()
 
