@@ -13,7 +13,6 @@ from voxflow.segmentation.clusters import (
     is_full,
     new_clusters,
     root,
-    root_of,
     take,
     with_room,
 )
@@ -141,12 +140,15 @@ def _steps(state: Any, vectors: Any) -> Any:
 @kernel
 def _keep_useful(clusters: Any, edges: Any, steps: Any) -> int:
     """Put edges between clusters in front, in their order; how many they are."""
-    voxels, count = len(clusters.nodes), 0
+    voxels, parent = len(clusters.nodes), clusters.nodes[:, 0]
+    count, channel, begin = 0, 0, 0
     for edge in edges:
-        one = edge % voxels
-        two = one + steps[edge // voxels]
+        while edge >= begin + voxels:
+            channel, begin = channel + 1, begin + voxels
+        one = edge - begin
+        two = one + steps[channel]
         edges[count] = edge
-        count += root_of(clusters, one) != root_of(clusters, two)
+        count += parent[one] != parent[two] and root(parent, one) != root(parent, two)
     return count
 
 
