@@ -79,9 +79,9 @@ def segment_blockwise(
 ) -> SegmentationReport:
     """Segment affinities of a file into a file, block by block.
 
-    In memory are a few blocks, or a part of the graph of all fragments. The result does not depend on the
-    number of workers or on what was interrupted, and for `MutexWatershed` and `Components` not on
-    the blocks either: it is that of `segment`, ids included. Called once more after an
+    In memory are a few blocks, or a part of the graph of all fragments. The result does not depend
+    on the number of workers or on what was interrupted, and for `MutexWatershed` and `Components`
+    not on the blocks either: it is that of `segment`, ids included. Called once more after an
     interruption, also a kill, it goes on where it was.
 
     Parameters
