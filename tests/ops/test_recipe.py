@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 import voxflow as gp
 from voxflow.ops.maps import Affine, Compose, ControlPointDisplacement, SectionShifts
 from voxflow.ops.maps.affine import mirror_transpose, rotation
-from voxflow.ops.recipe import Recipe, value_range
+from voxflow.ops.recipe import Recipe
+from voxflow.ops.value_range import value_range
 from voxflow.ops.values import Clip, Contrast, Scale
 from voxflow.pipeline.data.deferred import Borrowed
 
@@ -70,6 +71,25 @@ def test_what_is_missing_is_mirrored(seed, order, upto):
     apart = recipe.seen_through(later, offset, offset, shape, order).make()
     np.testing.assert_array_equal(apart[:, :, :-2], want[:, :, 2:])
     assert not apart[:, :, -2:].any()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from(["linear", "nearest", "majority"]))
+def test_a_part_that_reaches_beyond_is_mirrored_where_it_is_looked_up(seed, order):
+    rng = np.random.default_rng(seed)
+    data = rng.integers(0, 200, (1, 24, 30)).astype("f8" if order == "linear" else "u2")
+    part = Recipe.of(array(data)).part((0, -20, -9), (1, 50, 50), (0, 0, 0))
+    padded = np.pad(data, [(0, 0), (20, 6), (9, 11)], mode="reflect")
+    np.testing.assert_array_equal(part.make(), padded)
+    turn = rotation(rng.uniform(0, 6), (100.0, 100.0))
+    seen = turn, (0, 0, 0), (0, 68, 68), (1, 16, 16), order
+    got = part.seen_through(*seen, within=True)
+    assert np.may_share_memory(got.data, data)
+    want = Recipe.of(array(padded)).seen_through(*seen).make()
+    np.testing.assert_allclose(got.make(), want, atol=1e-9)
+    # What lies beyond the part is not there, unless it is known that nobody looks.
+    apart = part.seen_through(turn, (0, 0, 0), (0, -40, -40), (1, 70, 70), order)
+    assert (apart.make() == 0).any()
 
 
 @settings(max_examples=60, deadline=None)

@@ -32,7 +32,7 @@ from .values.changes import (
 )
 from .values.make import changed, finish, work_type
 
-__all__ = ["Recipe", "value_range"]
+__all__ = ["Recipe"]
 
 
 @final
@@ -383,23 +383,3 @@ class Recipe(Deferred):
             order=self.order, fill=applied(changes[self.before :], 0.0), dtype=dtype,
             changes=fused(changes), out=out, mirror=self.mirror,
         )  # fmt: skip
-
-
-def value_range(array: Array, within: Range) -> Range:
-    """Between which numbers the values of an array lie.
-
-    Where it is known beforehand that they lie within some range, nobody looks at them, and that
-    range, or a smaller one, is returned.
-
-    Examples
-    --------
-    >>> value_range(Array(np.array([3, 5], np.uint8)), within=(0, 255))
-    (0, 255)
-    >>> value_range(Array(np.array([3, 5], np.uint8)), within=(0, 4))
-    (3, 5)
-    """
-    low, high = Recipe.of(array).range
-    if (low >= within[0] and high <= within[1]) or 0 in array.shape:
-        return max(low, within[0]), min(high, within[1])
-    data = array.data
-    return data.min().item(), data.max().item()

@@ -6,8 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from voxflow.nodes.augment.augment import ValueAugment, check_floating, probability
-from voxflow.ops.recipe import Recipe, value_range
+from voxflow.ops.recipe import Recipe
 from voxflow.ops.runs import pieces_of
+from voxflow.ops.value_range import value_range
 from voxflow.ops.values import Change, Clip, Contrast
 from voxflow.pipeline.data import Array, Batch, BatchRequest
 

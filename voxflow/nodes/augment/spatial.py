@@ -135,7 +135,7 @@ class SpatialAugment(Augment):
                 after, region, its = shown[key]
                 whole, order = Compose([after, warp]), joint_order(its, order) or order
             begin, end = whole.source(region, self._voxel_size(key), order)
-            source = Roi(begin, Coordinate(end) - Coordinate(begin))
+            source = Roi(begin, [b - a for a, b in zip(begin, end, strict=True)])
             spec.roi = source
             if pads:
                 there, mirrored = self.spec[key].roi, self.on_failure == "reflect"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from voxflow.nodes.values.fit_statistics import Statistics
-from voxflow.ops.recipe import Recipe, value_range
+from voxflow.ops.recipe import Recipe
+from voxflow.ops.value_range import value_range
 from voxflow.ops.values import Change, Clip, Scale
 from voxflow.pipeline.data import Array, ArrayKey, Batch, BatchRequest
 from voxflow.pipeline.engine import BatchFilter

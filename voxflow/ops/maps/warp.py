@@ -86,7 +86,6 @@ class WarpRanges:
         unit
             the length for `perspective` (world).
         """
-        begin = np.array([float(v) for v in roi.offset])
         shape = np.array([float(v) for v in roi.shape])
         ndim = len(shape)
         free = _free(ndim, self.lock_z)
@@ -94,18 +93,18 @@ class WarpRanges:
         matrix = self._turn(rng, ndim, abs(twist)) @ self._lean(rng, ndim, free)
         matrix /= self._per_axis(rng, self.scale, free, ndim, 1.0, alike=True)
         moved = self._per_axis(rng, self.shift, free, ndim, 0.0, alike=False) * shape
-        stretch = np.zeros(2)
+        stretch = 0.0, 0.0
         if ndim > 1 and self.stretch and self._may(rng):
-            stretch = rng.uniform(-self.stretch, self.stretch, 2)
+            stretch = tuple(rng.uniform(-self.stretch, self.stretch, 2).tolist())
         maps: list[Map] = []
-        if twist or stretch.any():
-            pair = (float(stretch[0]), float(stretch[1]))
-            maps.append(bent(begin.tolist(), (begin + shape).tolist(), twist, pair))
+        begin = [float(v) for v in roi.offset]
+        if twist or any(stretch):
+            maps.append(bent(begin, (np.array(begin) + shape).tolist(), twist, stretch))
         if self.perspective and self._may(rng):
             slope = np.zeros(ndim)
             slope[free] = rng.uniform(-self.perspective, self.perspective, len(free)) / unit
             slope *= min(1.0, _DEEPEST / max(np.abs(slope) @ shape / 2, 1e-30))
-            maps.append(Perspective((begin + shape / 2).tolist(), slope.tolist(), free))
+            maps.append(Perspective((np.array(begin) + shape / 2).tolist(), slope.tolist(), free))
         # What is seen moves against where one looks.
         return maps, matrix, -moved
 

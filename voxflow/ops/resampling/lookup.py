@@ -15,6 +15,7 @@ import numpy as np
 from voxflow.pipeline.compiled import kernel
 
 from ..pointers import as_element, move_pair, prefetch
+from . import lines
 from .borders import folded
 from .rows import BLOCK, COEFFICIENTS, PIECE, PIECES, coordinate, ends
 
@@ -33,49 +34,6 @@ def _hull(scratch: Any, at: int, length: int) -> tuple[float, float]:
     first, second = b0 + b1 * (1.0 / 3.0), b0 + (2.0 * b1 + b2) * (1.0 / 3.0)
     last = b0 + b1 + b2 + b3
     return min(b0, first, second, last), max(b0, first, second, last)
-
-
-@kernel
-def _is_line(scratch: Any, used: int, at: int) -> bool:
-    """Whether the coordinate at `at` is one line in all of a row, as in those of a linear map."""
-    return bool(used == 1 and scratch[at + 2] == 0.0 and scratch[at + 3] == 0.0)
-
-
-@kernel
-def _lies_within(scratch: Any, n: int, at: int, low: float, high: float) -> bool:
-    """Whether a line of `n` voxels is at least at `low`, and below `high`."""
-    first, last = scratch[at], scratch[at + 1] * (n - 1.0) + scratch[at]
-    return bool(min(first, last) >= low and max(first, last) < high)
-
-
-@kernel
-def _split_line(
-    scratch: Any, at: int, ramp: int, count: int, step: Any, more: bool, index: Any, work: Any,
-    to: int,
-) -> None:  # fmt: skip
-    """What `split` writes for a line inside of the data."""
-    b0, b1 = scratch[at], scratch[at + 1]
-    for i in range(count):
-        u = b1 * scratch[ramp + i] + b0
-        k = np.int32(u)
-        work[to + i] = u - k
-        index[i] = np.uint32(k * step) + (index[i] if more else np.uint32(0))
-
-
-@kernel
-def _split_folded(
-    scratch: Any, at: int, ramp: int, count: int, size: int, step: Any, half: float, period: float,
-    more: bool, index: Any, work: Any, to: int,
-) -> None:  # fmt: skip
-    """What `split` writes for a line that leaves data that are mirrored."""
-    b0, b1, inverse = scratch[at], scratch[at + 1], 1.0 / period
-    last, top = size - 1.0, np.int32(max(size - 2, 0))
-    for i in range(count):
-        u = folded(b1 * scratch[ramp + i] + b0, half, period, inverse)
-        inside = min(max(u, 0.0), last)
-        k = min(np.int32(inside), top)
-        work[to + i] = inside - k
-        index[i] = np.uint32(np.int32(k) * step) + (index[i] if more else np.uint32(0))
 
 
 @kernel
@@ -170,12 +128,12 @@ def split(
     """
     last, step, ramp, to, outside = size - 1.0, np.int32(stride), x + 3 * room, axis * room, 0
     at = PIECES + COEFFICIENTS + 4 * axis
-    if _is_line(scratch, used, at):
-        if _lies_within(scratch, n, at, 0.0, last):
-            _split_line(scratch, at, ramp, _whole(n), step, more, index, work, to)
+    if lines.is_line(scratch, used, at):
+        if lines.lies_within(scratch, n, at, 0.0, last):
+            lines.split_line(scratch, at, ramp, _whole(n), step, more, index, work, to)
             return 0
         if period != 0.0:
-            _split_folded(
+            lines.split_folded(
                 scratch, at, ramp, _whole(n), size, step, half, period, more, index, work, to
             )
             return 0
@@ -220,36 +178,6 @@ def _join(index: Any, room: int, n: int, more: bool) -> None:
 
 
 @kernel
-def _nearest_line(
-    scratch: Any, at: int, ramp: int, count: int, step: Any, more: bool, index: Any
-) -> None:
-    """What `nearest` writes for a line inside of the data."""
-    b0, b1 = scratch[at], scratch[at + 1]
-    if b1 == 0.0:  # as along an axis that the data do not really have
-        only = np.uint32(np.int32(b0 + 0.5) * step)
-        for i in range(count):
-            index[i] = only + (index[i] if more else np.uint32(0))
-        return
-    for i in range(count):
-        u = b1 * scratch[ramp + i] + b0
-        index[i] = np.uint32(np.int32(u + 0.5) * step) + (index[i] if more else np.uint32(0))
-
-
-@kernel
-def _nearest_folded(
-    scratch: Any, at: int, ramp: int, count: int, size: int, step: Any, half: float, period: float,
-    more: bool, index: Any,
-) -> None:  # fmt: skip
-    """What `nearest` writes for a line that leaves data that are mirrored."""
-    b0, b1, last, inverse = scratch[at], scratch[at + 1], size - 1.0, 1.0 / period
-    for i in range(count):
-        # Which voxel comes first: also what is mirrored has an upper one.
-        u = np.floor(b1 * scratch[ramp + i] + b0 + 0.5)
-        k = np.int32(min(max(folded(u, half, period, inverse), 0.0), last))
-        index[i] = np.uint32(k * step) + (index[i] if more else np.uint32(0))
-
-
-@kernel
 def _nearest_any(
     scratch: Any, x: int, count: int, size: int, step: Any, half: float, period: float, index: Any,
     here: int,
@@ -288,12 +216,14 @@ def nearest(
     """Write the nearest neighbours along `axis` to `index`; as `split` says."""
     step, ramp, to, outside = np.int32(stride), x + 3 * room, axis * room, 0
     at = PIECES + COEFFICIENTS + 4 * axis
-    if _is_line(scratch, used, at):
-        if _lies_within(scratch, n, at, -0.5, size - 0.5 - _EDGE):
-            _nearest_line(scratch, at, ramp, _whole(n), step, more, index)
+    if lines.is_line(scratch, used, at):
+        if lines.lies_within(scratch, n, at, -0.5, size - 0.5 - _EDGE):
+            lines.nearest_line(scratch, at, ramp, _whole(n), step, more, index)
             return 0
         if period != 0.0:
-            _nearest_folded(scratch, at, ramp, _whole(n), size, step, half, period, more, index)
+            lines.nearest_folded(
+                scratch, at, ramp, _whole(n), size, step, half, period, more, index
+            )
             return 0
     if used == 0:
         outside = _nearest_any(scratch, x + to, n, size, step, half, period, index, room)
