@@ -358,10 +358,11 @@ class Recipe(Deferred):
         if self.mirror is None:
             return self.data, begin
         size = Coordinate(voxel_size)
-        low = Coordinate(self.offset)
-        high = low + Coordinate(self.extent) * size
+        shown = Roi(self.offset, Coordinate(self.extent) * size)
+        low: Sequence[Any] = shown.begin
+        high: Sequence[Any] = shown.end
         if self.warp is not None:
-            low, high = map(Coordinate, self.warp.source(Roi(low, high - low), size, self.order))
+            low, high = self.warp.source(shown, size, self.order)
         first = [round(float((a - b) / n)) for a, b, n in zip(low, begin, size, strict=True)]
         shape = [round(float((b - a) / n)) for a, b, n in zip(low, high, size, strict=True)]
         return mirrored(self.data, first, shape, repeated=self.mirror == "symmetric"), low

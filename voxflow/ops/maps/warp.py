@@ -95,7 +95,8 @@ class WarpRanges:
         moved = self._per_axis(rng, self.shift, free, ndim, 0.0, alike=False) * shape
         stretch = 0.0, 0.0
         if ndim > 1 and self.stretch and self._may(rng):
-            stretch = tuple(rng.uniform(-self.stretch, self.stretch, 2).tolist())
+            first, second = rng.uniform(-self.stretch, self.stretch, 2).tolist()
+            stretch = first, second
         maps: list[Map] = []
         begin = [float(v) for v in roi.offset]
         if twist or any(stretch):
