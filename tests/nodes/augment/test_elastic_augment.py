@@ -235,3 +235,18 @@ def test_too_few_axes_are_said_with_the_first_request():
     pipeline = source(RAW, np.zeros((9, 9)), (1, 1)) + gp.ElasticAugment(**CREMI)
     with pytest.raises(ValueError, match=r"deforms 3 axes.*spatial_dims="):
         served(pipeline, asking(RAW=((0, 0), (2, 2))))
+
+
+def test_two_entries_are_enough_for_images_of_two_axes_but_not_for_volumes():
+    raw = gp.ArrayKey("RAW")
+    node = gp.ElasticAugment((4, 4), (1, 1), (0, 1))
+    image = source(raw, np.ones((64, 64)), (1, 1)) + node
+    request = gp.BatchRequest({raw: gp.Roi((24, 24), (16, 16))})
+    with gp.build(image):
+        assert image.request_batch(request)[raw].data.shape == (16, 16)
+    volume = source(raw, np.ones((4, 64, 64)), (1, 1, 1)) + gp.ElasticAugment(
+        (4, 4), (1, 1), (0, 1)
+    )
+    request = gp.BatchRequest({raw: gp.Roi((0, 24, 24), (4, 16, 16))})
+    with gp.build(volume), pytest.raises(ValueError, match="give spatial_dims="):
+        volume.request_batch(request)

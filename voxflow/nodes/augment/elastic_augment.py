@@ -92,6 +92,10 @@ class ElasticAugment(SpatialAugment):
         edges: Edges = "keep",
         on_failure: OnFailure = "error",
     ) -> None:
+        # Two entries for images of two axes are enough said, as in gunpowder.
+        given = len(control_point_spacing)
+        self._all_axes = spatial_dims == 3 and given == len(jitter_sigma) < 3
+        spatial_dims = given if self._all_axes else spatial_dims
         self.voxel_size = None if voxel_size is None else Coordinate(voxel_size)
         if self.voxel_size is not None and len(self.voxel_size) < spatial_dims:
             raise ValueError(
@@ -122,7 +126,12 @@ class ElasticAugment(SpatialAugment):
         """The map."""
         voxel_size = self._voxel(request)
         total = request.get_total_roi()
-        if total is None or total.dims < self.spatial_dims:
+        dims = 0 if total is None else total.dims
+        if (
+            total is None
+            or dims < self.spatial_dims
+            or (self._all_axes and dims > self.spatial_dims)
+        ):
             raise ValueError(
                 f"{self.name()} deforms {self.spatial_dims} axes, but {total} was asked for; "
                 "give spatial_dims="
