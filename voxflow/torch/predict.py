@@ -98,7 +98,7 @@ class Predict(BatchFilter):
     ------
     TypeError, ValueError, RuntimeError
         If names, keys, options or the device are wrong, or a class that inherits from this one
-        brings a ``predict`` of its own, which `GenericPredict` is for.
+        brings a ``predict`` of its own, which ``GenericPredict`` is for.
     FileNotFoundError
         At setup, if the checkpoint is not there.
     ValueError

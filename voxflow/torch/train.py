@@ -100,7 +100,7 @@ class Train(BatchFilter):
     ------
     TypeError, ValueError, RuntimeError
         If names, keys, numbers or the device are wrong, or a class that inherits from this one
-        brings a ``train_step`` of its own, which `GenericTrain` is for.
+        brings a ``train_step`` of its own, which ``GenericTrain`` is for.
     ValueError
         At setup, if another node saves under the same name, or a checkpoint is of something else.
     NonFiniteLoss
