@@ -153,7 +153,8 @@ def test_what_is_expected_is_what_is_taken(tmp_path, nodes):
         roi = gp.Roi((1000, 1000), (3600, 3600))
         request = gp.BatchRequest({key: gp.ArraySpec(roi) for key in pipeline.spec})
         expected = pipeline.plan(request).memory().expected
-        assert expected == pytest.approx(measured(pipeline, request), rel=0.2, abs=2e5)
+        # Tables for the rows and columns of a map weigh little beside larger images.
+        assert expected == pytest.approx(measured(pipeline, request), rel=0.2, abs=3e5)
 
 
 def test_the_node_is_named_that_has_voxels_made(tmp_path):
@@ -254,11 +255,11 @@ def test_a_scan_is_told_for_people():
     with gp.build(pipeline):
         plan = pipeline.plan(gp.BatchRequest())
     bound = scan_memory(plan, in_flight=4, cache_bytes=2**20)
-    assert bound.bytes == 4 * bound.block.bytes + 2**20 + 2**17
+    assert bound.bytes == 4 * bound.block.bytes + 2**20 + 2**18
     assert bound.block.bytes == told(256 * 256)  # a copy of what lies in memory
     assert str(bound) == (
-        "at most about 5.406 MiB in this process: 4 blocks at once of 1.07 MiB each, "
-        "1 MiB of decoded chunks and an eighth more"
+        "at most about 5.531 MiB in this process: 4 blocks at once of 1.07 MiB each, "
+        "1 MiB of decoded chunks and a quarter more"
     )
     assert str(MemoryBound(bound.block)) == (
         "at most about 1.07 MiB in this process: 1 block of 1.07 MiB"

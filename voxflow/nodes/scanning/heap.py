@@ -38,7 +38,7 @@ class Ceiling:
     """Has malloc give back what is free when this process has grown too large.
 
     That takes time, and so does taking memory anew: what it is not below afterwards, it may exceed
-    by a sixteenth of what it may take before it is done again.
+    by a sixteenth of what it may take before it is done again. So much is left for that.
 
     Parameters
     ----------
@@ -49,7 +49,8 @@ class Ceiling:
     def __init__(self, bound: MemoryBound) -> None:
         self._slack = bound.bytes // 16
         # Between two looks, one block is made, and another one is read ahead.
-        self._most = _resident() + bound.bytes - bound.block.bytes - bound.ahead_bytes
+        between = bound.block.bytes + bound.ahead_bytes
+        self._most = _resident() + bound.bytes - between - self._slack
 
     def look(self) -> None:
         """Look whether it is too large now."""

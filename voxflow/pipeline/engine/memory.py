@@ -63,7 +63,7 @@ class MemoryBound:
     in_flight
         How many blocks are on their way at once.
     cache_bytes
-        How much is kept of decoded chunks. An eighth is added to it, which allocators keep.
+        How much is kept of decoded chunks. A quarter is added to it, which allocators keep.
     where
         Which process that is, for the text.
     ahead_bytes
@@ -79,7 +79,7 @@ class MemoryBound:
     @property
     def bytes(self) -> int:
         """All of it."""
-        kept = self.cache_bytes + self.cache_bytes // 8
+        kept = self.cache_bytes + self.cache_bytes // 4
         return self.block.bytes * self.in_flight + self.ahead_bytes + kept
 
     def __str__(self) -> str:
@@ -89,7 +89,7 @@ class MemoryBound:
         if self.ahead_bytes:
             parts.append(f"{format_size(self.ahead_bytes)} read ahead")
         if self.cache_bytes:
-            parts.append(f"{format_size(self.cache_bytes)} of decoded chunks and an eighth more")
+            parts.append(f"{format_size(self.cache_bytes)} of decoded chunks and a quarter more")
         said = f"at most about {format_size(self.bytes)} in {self.where}: {', '.join(parts)}"
         return "\n".join([said, *(f"  ({text})" for text in self.block.assumed)])
 
@@ -125,8 +125,8 @@ def scan_memory(
     Examples
     --------
     >>> print(MemoryBound(Memory(80 * 2**20, "Predict"), 3, 100 * 2**20))
-    at most about 352.5 MiB in this process: 3 blocks at once of 80 MiB each, 100 MiB of decoded
-    chunks and an eighth more
+    at most about 365 MiB in this process: 3 blocks at once of 80 MiB each, 100 MiB of decoded
+    chunks and a quarter more
     """
     if in_flight < 1 or cache_bytes < 0:
         raise ValueError(
