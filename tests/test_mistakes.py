@@ -211,7 +211,7 @@ def two_writers_on_one_dataset(folder):
 @mistake
 def output_of_another_dtype(folder):
     path = hdf5(folder, np.zeros((10, 20), "uint8"), "out", resolution=(40, 4), offset=(0, 0))
-    write = gp.Hdf5Write({RAW: "out"}, folder, path.name)
+    write = gp.Hdf5Write({RAW: "out"}, folder, path.name, dataset_dtypes={RAW: "float32"})
     run(volume(data=np.zeros((10, 20), "float32")) + write)
 
 

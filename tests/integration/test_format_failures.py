@@ -38,16 +38,19 @@ from voxflow.stores.patience import VARIABLE
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_another_dtype_or_origin_is_not_written_to(tmp_path, kind):
+def test_another_origin_is_not_written_to_nor_what_the_dtype_cannot_hold(tmp_path, kind):
     store, path = place(kind, tmp_path)
     copy(array_source(), store, path)
     with pytest.raises(OutputMismatch, match="its dtype is uint16, not float32"):
-        copy(array_source(DATA.astype(np.float32)), store, path)
+        copy(array_source(), store, path, dataset_dtypes={RAW: np.float32})
+    with pytest.raises(ValueError, match="uint16"):
+        copy(array_source(DATA - np.float32(1e5)), store, path)
     with pytest.raises(OutputMismatch, match="it covers .*, not all of"):
         copy(array_source(offset=WHOLE.offset + VOXEL), store, path)
     np.testing.assert_array_equal(read(store, path)[1], DATA)
-    copy(array_source(DATA[::-1].copy()), store, path)  # the same is filled further
-    np.testing.assert_array_equal(read(store, path)[1], DATA[::-1])
+    for data in (DATA[::-1].copy(), DATA.astype(np.float32)):  # the same is filled further
+        copy(array_source(data), store, path)
+        np.testing.assert_array_equal(read(store, path)[1], data)
 
 
 @pytest.mark.parametrize("kind", ["hdf5", "zarr", "n5", "precomputed"])

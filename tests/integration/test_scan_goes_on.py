@@ -156,7 +156,7 @@ def test_what_is_not_the_same_job_is_refused_and_that_goes_on(tmp_path, kind):
     with pytest.raises(Stop):
         fill(array_source(), store, path, At(BLOCKS // 2, stop))
     for other, text in (
-        (array_source(DATA.astype(np.float32)), "its dtype is uint16, not float32"),
+        (array_source(DATA.astype(np.float32)), "begun by another job"),
         (array_source(offset=WHOLE.offset + VOXEL), "it covers .*, not all of"),
         (array_source(DATA[::-1].copy()), "begun by another job"),
     ):

@@ -18,6 +18,7 @@ def value_range(array: Array, within: Range) -> Range:
 
     Examples
     --------
+    >>> import numpy as np
     >>> value_range(Array(np.array([3, 5], np.uint8)), within=(0, 255))
     (0, 255)
     >>> value_range(Array(np.array([3, 5], np.uint8)), within=(0, 4))
