@@ -63,8 +63,8 @@ class DatasetWrite(Sink):
         None, "gzip", a level of gzip, or what else the format knows, such as "zstd:3" or
         "blosc:lz4"; see `voxflow.stores.create_dataset`.
     dataset_dtypes
-        Another dtype for the output of an array than it has, or than the dataset has that is there:
-        fractions are cut off. Values that it cannot hold are an error.
+        Another dtype for the output of an array; by default it is that of a dataset which is there,
+        else the array's own. Fractions are cut off, values that it cannot hold are an error.
     chunks, shards
         Of a dataset that is made, in voxels along the spatial axes (channels stay together), or
         along all axes; one for all arrays, or by key. By default chunks are such that no two

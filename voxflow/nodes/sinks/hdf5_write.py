@@ -31,10 +31,7 @@ class Hdf5Write(DatasetWrite):
         The file in it.
     compression_type
         None, "gzip", "szip", "lzf", or a level of gzip.
-    dataset_dtypes
-        Another dtype for the output of an array: fractions are cut off. Values that it cannot hold
-        are an error.
-    chunks, scale
+    dataset_dtypes, chunks, scale
         As for `DatasetWrite`.
 
     Notes

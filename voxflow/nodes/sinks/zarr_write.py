@@ -30,12 +30,9 @@ class ZarrWrite(DatasetWrite):
     compression_type
         None, "gzip", a level of gzip, "zstd", or "blosc"; with what they take as in "zstd:3",
         "blosc:lz4", "blosc:zstd:5".
-    dataset_dtypes
-        Another dtype for the output of an array: fractions are cut off. Values that it cannot hold
-        are an error.
     store
         A directory, or a zarr store or group.
-    chunks, shards, zarr_format, scale
+    dataset_dtypes, chunks, shards, zarr_format, scale
         As for `DatasetWrite`.
     """
 
