@@ -16,17 +16,20 @@ from .harness.table import HEAD, cells
 
 PAGE = Path(__file__).parents[1] / "docs/figures/benchmarks.md"
 
+COMMANDS = {"suites": "`make bench`", "gpu": "`python -m benchmarks.gpu`"}
+
 
 def page(results: dict[str, Any]) -> str:
     """A section with a table for each suite."""
     machine = results["machine"]
-    used = [f"{name} {found[name]}" for name, found in sorted(machine["versions"].items())]
+    package = results.get("package", "suites")
+    used = ", ".join([f"Python {machine['python']}", *_used(machine["versions"])])
     lines = [
-        f"Written by `make bench` on {results['date']}: {machine['processor']}, "
-        f"{machine['processors']} processors; Python {machine['python']}, {', '.join(used)}."
+        f"Written by {COMMANDS[package]} on {results['date']}: {machine['processor']}, "
+        f"{machine['processors']} processors; {used}."
     ]
     for name, found in sorted(results["tables"].items()):
-        title = importlib.import_module(f"benchmarks.suites.{name}").TITLE
+        title = importlib.import_module(f"benchmarks.{package}.{name}").TITLE
         rows = [_row(values) for values in found]
         lines += ["", f"### {name}", "", f"{title[:1].upper()}{title[1:]}.", ""]
         lines += [_line(HEAD), _line(["---", "---", *["---:"] * (len(HEAD) - 2)])]
@@ -34,6 +37,13 @@ def page(results: dict[str, Any]) -> str:
         for note in dict.fromkeys(row.note for row in rows if row.note):
             lines += ["", f"{note[:1].upper()}{note[1:]}."]
     return "\n".join(lines) + "\n"
+
+
+def _used(versions: dict[str, dict[str, str]]) -> list[str]:
+    """Whose versions count: of each side its library; on a device also what computes there."""
+    used = [f"{name} {found[name]}" for name, found in sorted(versions.items()) if name in found]
+    devices = [found for found in versions.values() if "device" in found]
+    return used + [f"torch {d['torch']}, CUDA {d['cuda']} on {d['device']}" for d in devices]
 
 
 def _row(values: dict[str, Any]) -> Row:

@@ -49,7 +49,7 @@ def main() -> None:
     for name, module in modules.items():
         tables[name] = module.run(device, options.rounds)
         show(module.TITLE, tables[name])
-        save(options.out, tables, used)
+        save(options.out, tables, used, "gpu")
     print(f"\nwritten to {options.out}")
 
 

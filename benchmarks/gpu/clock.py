@@ -42,6 +42,11 @@ class Busy:
     def __exit__(self, *_: object) -> None:
         self._spans.append((self._begin, self._mark()))
 
+    def watch(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Count each step of a training, from the forward pass to the update."""
+        model.register_forward_pre_hook(lambda *_: self.__enter__())
+        optimizer.register_step_post_hook(lambda *_: self.__exit__())
+
     def _mark(self) -> Any:
         if self._device.type != "cuda":
             return time.perf_counter()

@@ -39,7 +39,9 @@ class Size:
 
 
 SMALL = Size((24, 160, 160), (1, 1, 1), 2, 1, 1, (1,))  # the smallest that the network takes
-FULL = Size((128, 1024, 1024), (84, 268, 268), 12, 20, 5, tuple(sorted({2, available_cpus()})))
+WORKERS = tuple(sorted({2, available_cpus()}))
+# It is warm once the memory of all batches that workers make is pinned.
+FULL = Size((128, 1024, 1024), (84, 268, 268), 12, 20 + 3 * max(WORKERS), 5, WORKERS)
 
 
 class Mixed(torch.nn.Module):
@@ -53,18 +55,6 @@ class Mixed(torch.nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         with torch.autocast(self.kind, torch.bfloat16):
             return self.net(x).float()
-
-
-class Timed(Train):
-    """Knows how long the device was busy with its steps."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.busy = Busy(self.device)
-
-    def process(self, batch: gp.Batch, request: gp.BatchRequest) -> gp.Batch:
-        with self.busy:
-            return super().process(batch, request)
 
 
 class Again(gp.BatchProvider):
@@ -93,8 +83,7 @@ def run(device: torch.device, rounds: int) -> list[Row]:
     alone, _ = iteration(Again(batch), request, size, device, rounds)
     rows = []
     for workers in size.workers:
-        fed = batches(size) + gp.PreCache(4 * workers, workers)
-        took, busy = iteration(fed, request, size, device, rounds)
+        took, busy = iteration(from_workers(size, workers), request, size, device, rounds)
         rates = {"iterations/s": 1 / took, "voxels/s": voxels / took, "idle": 1 - busy / took}
         name = f"{workers} worker{'s' * (workers > 1)}"
         note = (
@@ -143,16 +132,23 @@ def batches(size: Size) -> Any:
     )  # fmt: skip
 
 
+def from_workers(size: Size, workers: int) -> Any:
+    """The same, made ahead of time."""
+    return batches(size) + gp.PreCache(workers, workers)
+
+
 @contextmanager
 def training(feed: Any, size: Size, device: torch.device) -> Any:
     """A trainer and its pipeline; nothing of it is kept."""
     torch.manual_seed(0)
-    net = Mixed(network(size), device)
+    net, busy = Mixed(network(size), device), Busy(device)
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-4)
+    busy.watch(net, optimizer)
     with tempfile.TemporaryDirectory() as folder:
-        trainer = Timed(
+        trainer = Train(
             net,
             torch.nn.functional.binary_cross_entropy_with_logits,
-            torch.optim.Adam(net.parameters(), lr=1e-4),
+            optimizer,
             inputs={0: RAW},
             outputs={0: OUT},
             loss_inputs={0: OUT, 1: AFFINITIES, 2: SCALE},
@@ -161,7 +157,7 @@ def training(feed: Any, size: Size, device: torch.device) -> Any:
             device=device,
         )
         with gp.build(feed + trainer, seed=0) as pipeline:
-            yield trainer, pipeline
+            yield busy, pipeline
 
 
 def iteration(
@@ -169,13 +165,13 @@ def iteration(
 ) -> tuple[float, float]:
     """Seconds of an iteration, and how long the device is busy in it; means."""
     count = rounds * size.per_round
-    with training(feed, size, device) as (trainer, pipeline):
+    with training(feed, size, device) as (busy, pipeline):
         for _ in range(size.warm):
             pipeline.request_batch(request)
-        trainer.busy.total()
-        trainer.busy.clear()
+        busy.total()
+        busy.clear()
         start = time.perf_counter()
         for _ in range(count):
             pipeline.request_batch(request)
-        busy = trainer.busy.total()
-        return (time.perf_counter() - start) / count, busy / count
+        worked = busy.total()
+        return (time.perf_counter() - start) / count, worked / count

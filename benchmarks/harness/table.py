@@ -65,8 +65,13 @@ def _line(cells: tuple[str, ...]) -> str:
     return left + "".join(f"{cell:>{n}}" for cell, n in zip(cells[2:], _WIDTHS[2:], strict=True))
 
 
-def save(path: Path, tables: dict[str, list[Row]], versions: dict[str, Any]) -> None:
-    """Write tables to a file; what it says of other tables, from the same processor, stays."""
+def save(
+    path: Path, tables: dict[str, list[Row]], versions: dict[str, Any], package: str = "suites"
+) -> None:
+    """Write tables to a file; what it says of other tables, from the same processor, stays.
+
+    The package of `benchmarks` is that in which each table has a module, with its title.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {name: [dataclasses.asdict(row) for row in rows] for name, rows in tables.items()}
     before = json.loads(path.read_text()) if path.exists() else {}
@@ -80,7 +85,12 @@ def save(path: Path, tables: dict[str, list[Row]], versions: dict[str, Any]) -> 
         "processors": available_cpus(),
         "versions": versions,
     }
-    text = {"date": date.today().isoformat(), "machine": machine, "tables": content}
+    text = {
+        "date": date.today().isoformat(),
+        "package": package,
+        "machine": machine,
+        "tables": content,
+    }
     path.write_text(json.dumps(text, indent=1, default=float))
 
 

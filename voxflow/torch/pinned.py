@@ -121,8 +121,16 @@ def sendable(
         return torch.from_numpy(data), True
     kind = torch.from_numpy(np.empty(0, data.dtype)).dtype
     staging = torch.empty(data.shape, dtype=kind, pin_memory=pin)
-    np.copyto(staging.numpy(), data)
+    if is_shared(data):
+        staging.copy_(torch.from_numpy(data))  # by all threads of torch
+    else:
+        np.copyto(staging.numpy(), data)
     return staging, False
+
+
+def is_shared(data: NDArray[Any]) -> bool:
+    """Whether a tensor may share the memory of an array: it may be written to, nothing mirrored."""
+    return data.flags.writeable and (not data.strides or min(data.strides) >= 0)
 
 
 class Sender:
@@ -173,8 +181,7 @@ def upload(data: NDArray[Any], device: torch.device) -> torch.Tensor:
         with _lock:
             sender = _sender()
         return sender.send(data, device)
-    shared = data.flags.writeable and (not data.strides or min(data.strides) >= 0)
-    tensor = torch.from_numpy(data if shared else data.copy())
+    tensor = torch.from_numpy(data if is_shared(data) else data.copy())
     return tensor if device.type == "cpu" else tensor.to(device)
 
 

@@ -71,7 +71,7 @@ class Transfers:
             tensor.record_stream(self._out)
             staging = tensor.to("cpu", non_blocking=True)  # pinned
             self._out.synchronize()
-        return to_array(staging).copy()  # pinned memory is scarce, and goes back
+        return to_array(staging.clone())  # pinned memory is scarce, and goes back
 
 
 @cache
