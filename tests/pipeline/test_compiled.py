@@ -12,10 +12,11 @@ from voxflow.pipeline.compiled import kernel
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="folders that cannot be written")
 
 PACKAGE = Path(voxflow.__file__).parent
-# A package of the same name and its least parts: two files of a room, of which one calls the other.
+# A package of the same name and its least parts: files of which one calls the other, in the same
+# room and in another.
 OUTER = """
 from ..pipeline.compiled import kernel
-from .inner import value
+from ..ops.inner import value
 
 @kernel
 def outer():
@@ -31,7 +32,7 @@ def value():
 CALL = """
 import sys
 sys.path.insert(0, {folder!r})
-from voxflow.ops.outer import outer
+from voxflow.{room}.outer import outer
 print(outer(), sum(outer.stats.cache_hits.values()))
 """
 
@@ -39,17 +40,18 @@ print(outer(), sum(outer.stats.cache_hits.values()))
 @pytest.fixture
 def package(tmp_path):
     root = tmp_path / "voxflow"
-    for room in (root, root / "pipeline", root / "ops"):
+    for room in (root, root / "pipeline", root / "ops", root / "nodes"):
         room.mkdir()
         (room / "__init__.py").touch()
     shutil.copy(PACKAGE / "pipeline/compiled.py", root / "pipeline")
-    (root / "ops/outer.py").write_text(OUTER)
+    for room in ("ops", "nodes"):
+        (root / room / "outer.py").write_text(OUTER)
     (root / "ops/inner.py").write_text(INNER.format(value=1))
     return root
 
 
-def call(package, **environment):
-    script = CALL.format(folder=str(package.parent))
+def call(package, room="ops", **environment):
+    script = CALL.format(folder=str(package.parent), room=room)
     done = subprocess.run(
         [sys.executable, "-W", "always", "-c", script],
         # Python does not see a change within the second that leaves the size of a file.
@@ -76,11 +78,12 @@ def test_code_is_compiled_once(package):
     assert call(package)[:2] == (2, 1)
 
 
-def test_a_change_of_what_it_calls_compiles_a_kernel_anew(package):
-    assert call(package)[0] == 2
+@pytest.mark.parametrize("room", ["ops", "nodes"])
+def test_a_change_of_what_it_calls_compiles_a_kernel_anew(package, room):
+    assert call(package, room)[0] == 2
     (package / "ops/inner.py").write_text(INNER.format(value=5))
-    assert call(package)[:2] == (6, 0)
-    assert call(package)[:2] == (6, 1)
+    assert call(package, room)[:2] == (6, 0)
+    assert call(package, room)[:2] == (6, 1)
 
 
 def read_only(package, tmp_path):

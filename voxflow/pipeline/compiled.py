@@ -20,6 +20,7 @@ __all__ = ["kernel"]
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _PACKAGE = Path(__file__).resolve().parents[1]
+_SHARED = "ops"  # the room whose kernels those of others may call
 
 
 @overload
@@ -32,7 +33,8 @@ def kernel(function: Any = None, **options: Any) -> Any:
     The machine code is kept where numba keeps it: in the folder that ``NUMBA_CACHE_DIR`` names,
     else beside the source, else in the user's cache folder; where none can be written to, in a
     temporary folder of this process, with a warning. It is used again until a source file of the
-    same room changes: a kernel contains the ones that it calls, also those of other files.
+    same room changes, or one of `voxflow.ops`: a kernel contains the ones that it calls, which are
+    of these two rooms.
 
     Parameters
     ----------
@@ -121,7 +123,8 @@ def _stamp_of_room(file: Path) -> bytes:
 
 @cache
 def _stamp(room: str) -> bytes:
-    digest = hashlib.sha256()
-    for source in [Path(__file__), *sorted((_PACKAGE / room).rglob("*.py"))]:
-        digest.update(source.read_bytes())
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    for part in sorted({_SHARED, room}):
+        for source in sorted((_PACKAGE / part).rglob("*.py")):
+            digest.update(source.read_bytes())
     return digest.digest()

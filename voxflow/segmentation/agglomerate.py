@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from voxflow.ops.components import root
 from voxflow.pipeline.compiled import kernel
-from voxflow.segmentation.clusters import root
 from voxflow.segmentation.hashing import slot_of
 from voxflow.segmentation.volume_graph import Joined
 

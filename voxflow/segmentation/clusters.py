@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from voxflow.ops.components import root
 from voxflow.pipeline.compiled import kernel
 from voxflow.segmentation.hashing import mixed
 
-__all__ = ["Clusters", "is_full", "is_open", "new_clusters", "root", "root_of", "take", "with_room"]
+__all__ = ["Clusters", "is_full", "is_open", "new_clusters", "root_of", "take", "with_room"]
 
 _OPEN = 1
 _EXCLUDES_UNSEEN = 2
@@ -65,15 +66,6 @@ def new_clusters(outside: npt.NDArray[np.bool_], repulsive: int) -> Clusters:
         np.zeros(_ROOM, np.uint64),
         np.zeros(2, np.int64),
     )
-
-
-@kernel
-def root(parent: Any, at: int) -> int:
-    """The root of a node; the way to it becomes shorter."""
-    while parent[at] != at:
-        parent[at] = parent[parent[at]]
-        at = parent[at]
-    return at
 
 
 @kernel

@@ -7,15 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from voxflow.ops.components import root
 from voxflow.pipeline.compiled import kernel
 from voxflow.segmentation.block import OUTSIDE, OWN
-from voxflow.segmentation.clusters import (
-    is_full,
-    new_clusters,
-    root,
-    take,
-    with_room,
-)
+from voxflow.segmentation.clusters import is_full, new_clusters, take, with_room
 from voxflow.segmentation.order import GROUPS, MAGNITUDE, group_of, strongest_first
 
 if TYPE_CHECKING:
