@@ -1,5 +1,6 @@
 """What all tests share: quiet libraries, steady hypothesis, and the place of the real data."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -9,6 +10,8 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+from typing import Any  # noqa: E402
+
 import hypothesis  # noqa: E402
 import psutil  # noqa: E402
 import pytest  # noqa: E402
@@ -16,6 +19,7 @@ import pytest  # noqa: E402
 from tests import helpers  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+SAME_KERNELS = ("tests/ops/maps/", "tests/ops/resampling/", "tests/ops/test_recipe.py")
 
 hypothesis.settings.register_profile(
     "voxflow",
@@ -38,6 +42,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Kernels are compiled where they are tested: before processes wait for each other."""
     first = REPOSITORY / "tests" / "ops"
     items.sort(key=lambda item: first not in item.path.parents)
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays: the collector need not go through it again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Files that need the same large kernels go to one worker: two would both compile them."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            return "tests/ops/maps" if file.startswith(SAME_KERNELS) else file
+
+    return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="module", autouse=True)

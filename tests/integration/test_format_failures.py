@@ -226,6 +226,7 @@ def test_a_connection_that_is_lost_in_the_middle(s3_port, tmp_path, monkeypatch,
         line.cut()
         monkeypatch.setenv(VARIABLE, "0.5")
 
+    monkeypatch.setenv(VARIABLE, "6")  # a store that is open goes on asking for about 4 s
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{line.port}")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
