@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from voxflow.nodes.labels.label_target import id_spec, region_around
+from voxflow.nodes.labels.label_target import check_ids, id_spec, region_around
 from voxflow.ops.affinities import as_integers
 from voxflow.ops.pointers import pointer, unlocked
 from voxflow.pipeline.compiled import kernel
@@ -74,14 +74,16 @@ class Targets(BatchFilter):
     def process(self, batch: Batch, request: BatchRequest) -> Batch:
         """Say what will be made of the labels."""
         labels, made = batch[self.labels], Batch()
-        ids = unlocked(as_integers(labels.view))
+        check_ids(self, self.labels, labels.dtype)
+        if self.labels in request:
+            labels = Array(labels.view, labels.spec)  # others may put something else into theirs
         for key in (self.classes, self.mask):
             if key is not None and key in request:
                 spec = self.spec[key].copy()
                 spec.roi = request[key].region
                 where = _where(spec.region, labels.spec.region, labels.spec.grid)
                 blob = 0 if self.mask is None else BLOB
-                made[key] = Array(_Target(ids, where, blob, spec.dtype), spec)
+                made[key] = Array(_Target(labels, where, blob, spec.dtype), spec)
         return made
 
 
@@ -103,14 +105,15 @@ def _where(roi: Any, there: Any, grid: Any) -> tuple[slice, ...]:
 
 @final
 class _Target(Deferred):
-    """Classes, or a mask, of a region of labels."""
+    """Classes, or a mask, of a region of labels, which are made when the first target is."""
 
-    def __init__(self, ids: NDArray[Any], where: tuple[slice, ...], blob: int, dtype: Any) -> None:
-        self._ids, self._where, self._blob, self._dtype = ids, where, blob, dtype
+    def __init__(self, labels: Array, where: tuple[slice, ...], blob: int, dtype: Any) -> None:
+        self._labels, self._where, self._blob, self._dtype = labels, where, blob, dtype
+        self._shape = tuple([part.stop - part.start for part in where])
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return tuple(part.stop - part.start for part in self._where)
+        return self._shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -122,11 +125,11 @@ class _Target(Deferred):
             np.copyto(out, self.make())
             return out
         made = np.empty(self.shape, self.dtype) if out is None else out
-        blob = self._ids.dtype.type(self._blob)
+        ids = unlocked(as_integers(self._labels.view))
+        blob = ids.dtype.type(self._blob)
         if self.dtype == np.uint8:
-            np.not_equal(self._ids[self._where], blob, out=made.view(bool))
+            np.not_equal(ids[self._where], blob, out=made.view(bool))
         else:
-            ids = np.ascontiguousarray(self._ids)
             begin = self._where[0].start, self._where[1].start
             _classes(ids, *begin, blob, made, np.empty(self.shape[1], np.uint8))
         return made

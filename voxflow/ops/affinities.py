@@ -241,7 +241,7 @@ def as_integers(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """
     if labels.dtype == bool:
         return unlocked(np.ascontiguousarray(labels).view(np.uint8))
-    if not np.issubdtype(labels.dtype, np.integer):
+    if labels.dtype.kind not in "ui":
         raise TypeError(f"labels have an integer dtype; got {labels.dtype} (use AsType)")
     return unlocked(np.ascontiguousarray(labels, dtype=labels.dtype.newbyteorder("=")))
 

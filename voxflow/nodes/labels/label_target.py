@@ -129,13 +129,17 @@ def id_spec(node: BatchFilter, key: ArrayKey) -> ArraySpec:
         If they have no voxels.
     """
     spec = node.spec[key].copy()
-    if spec.dtype is not None and spec.dtype.kind not in "uib":
-        raise TypeError(
-            f"{node.name()} works on ids, but {key} is {spec.dtype}; put AsType upstream"
-        )
+    if spec.dtype is not None:
+        check_ids(node, key, spec.dtype)
     if spec.voxel_size is None:
         raise ValueError(f"{node.name()} works on voxels, and {key} has none: it is nonspatial")
     return spec
+
+
+def check_ids(node: BatchFilter, key: ArrayKey, dtype: np.dtype[Any]) -> None:
+    """Raise `TypeError` if labels are not integers."""
+    if dtype.kind not in "uib":
+        raise TypeError(f"{node.name()} works on ids, but {key} is {dtype}; put AsType upstream")
 
 
 def region_around(roi: Roi, reach: Coordinate, spec: ArraySpec) -> Roi:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from math import ceil, floor
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from . import kernels
 from .cells import refined, subgrid
-from .program import NDIM, build, lift, pack
+from .program import NDIM, build, lift, on_grid, pack, whole_steps
 from .rows import BLOCK, make_scratch
 from .stages import Field, Floats, Stage, fuse
 
@@ -52,23 +53,57 @@ def footprint(
     order
         "linear", "nearest" or "majority".
     """
-    ndim = len(out_shape)
+    if order != "majority" and len(stages) == 1 and stages[0].is_linear:
+        low, high = _linear_box(stages[0], out_offset, out_shape, voxel_size)
+    else:
+        low, high = _any_box(stages, out_offset, out_shape, voxel_size, order == "majority")
+    if order == "linear":
+        return [floor(v + _NOISE) for v in low], [ceil(v - _NOISE) + 1 for v in high]
+    begin = [floor(v + 0.5 - _NOISE) for v in low]
+    return begin, [floor(v + 0.5 + _NOISE) + 1 for v in high]
+
+
+def _linear_box(
+    stage: Stage,
+    out_offset: Sequence[float],
+    out_shape: Sequence[int],
+    voxel_size: Sequence[float],
+) -> tuple[list[float], list[float]]:
+    """What `_any_box` gives, for what is needed most: without a program, and without arrays."""
+    near, size = list(map(float, out_offset)), list(map(float, voxel_size))
+    low, high = [], []
+    for row, by, here, own in zip(
+        stage.matrix.tolist(), stage.shift.tolist(), near, size, strict=True
+    ):
+        # The centre of the first voxel, counted from where the output begins.
+        center = sum(map(mul, row, near)) - here + by + sum(map(mul, row, size)) / 2
+        (first,) = on_grid([center / own - 0.5])
+        steps = whole_steps([entry * n / own for entry, n in zip(row, size, strict=True)])
+        ends = [step * (n - 1) for step, n in zip(steps, out_shape, strict=True)]
+        low.append(first + sum([end for end in ends if end < 0]))
+        high.append(first + sum([end for end in ends if end > 0]))
+    return low, high
+
+
+def _any_box(
+    stages: Sequence[Stage],
+    out_offset: Sequence[float],
+    out_shape: Sequence[int],
+    voxel_size: Sequence[float],
+    parts_too: bool,
+) -> tuple[list[float], list[float]]:
+    """Least and greatest source index of all voxels, and of their parts if that is asked."""
+    extra = NDIM - len(out_shape)
     size, origin = lift(voxel_size, 1.0), lift(out_offset, 0.0)
     program = build(tuple(stages), origin, size, tuple(0.5 * n for n in size), size)
-    shape = (*[1] * (NDIM - ndim), *map(int, out_shape))
+    shape = (*[1] * extra, *map(int, out_shape))
     low, high = _box(program, shape)
-    if order == "majority":  # what is read at the centres, and at the parts of every cell
+    if parts_too:
         parts = subgrid(program)
         fine = tuple(n * part for n, part in zip(shape, parts.tolist(), strict=True))
         finer = _box(refined(program, parts), fine)
         low, high = list(map(min, low, finer[0])), list(map(max, high, finer[1]))
-    if order == "linear":
-        begin, end = [floor(v + _NOISE) for v in low], [ceil(v - _NOISE) + 1 for v in high]
-    else:
-        begin = [floor(v + 0.5 - _NOISE) for v in low]
-        end = [floor(v + 0.5 + _NOISE) + 1 for v in high]
-    extra = NDIM - ndim
-    return begin[extra:], end[extra:]
+    return low[extra:], high[extra:]
 
 
 def reach(

@@ -68,9 +68,8 @@ def build(
     first, last = scaling(np.array(step), np.array(begin)), scaling(1.0 / size, np.full(NDIM, -0.5))
     fused = fuse([first, *moved, last])
     if len(fused) == 1:
-        rows = [_snapped(row, 1.0, _PARALLEL) for row in fused[0].matrix.tolist()]
-        shift = _snapped(fused[0].shift.tolist(), 0.5, _ON_GRID)
-        fused = [Stage(np.array(rows), np.array(shift))]
+        rows = [whole_steps(row) for row in fused[0].matrix.tolist()]
+        fused = [Stage(np.array(rows), np.array(on_grid(fused[0].shift.tolist())))]
     return tuple(fused)
 
 
@@ -89,7 +88,7 @@ def _only_linear(
     moved = [*begin[:extra], *(stage.matrix @ np.array(begin[extra:])).tolist()]
     ends = zip(moved, shift, voxel_size, strict=True)
     places = [(1.0 / size) * (to + by) - 0.5 for to, by, size in ends]
-    return Stage(_steps(stage, step, voxel_size), np.array(_snapped(places, 0.5, _ON_GRID)))
+    return Stage(_steps(stage, step, voxel_size), np.array(on_grid(places)))
 
 
 @lru_cache(maxsize=128)
@@ -102,14 +101,26 @@ def _steps(stage: Stage, step: tuple[float, ...], voxel_size: tuple[float, ...])
         [(1.0 / size) * (entry * n) for entry, n in zip(row, step, strict=True)]
         for size, row in zip(voxel_size, matrix.tolist(), strict=True)
     ]
-    return np.array([_snapped(row, 1.0, _PARALLEL) for row in rows])
+    return np.array([whole_steps(row) for row in rows])
 
 
-def _snapped(numbers: list[float], grid: float, tolerance: float) -> list[float]:
+def whole_steps(row: Sequence[float]) -> list[float]:
+    """Entries of a matrix between indices, without the noise of rounding."""
+    return _snapped(row, 1.0, _PARALLEL)
+
+
+def on_grid(shift: Sequence[float]) -> list[float]:
+    """A shift between indices, without the noise of rounding."""
+    return _snapped(shift, 0.5, _ON_GRID)
+
+
+def _snapped(numbers: Sequence[float], grid: float, tolerance: float) -> list[float]:
     """Numbers, of which those are on the grid that are close to it."""
-    nearest = [round(number / grid) * grid for number in numbers]
-    pairs = zip(numbers, nearest, strict=True)
-    return [there if abs(number - there) < tolerance else number for number, there in pairs]
+    found = []
+    for number in numbers:
+        there = round(number / grid) * grid
+        found.append(there if abs(number - there) < tolerance else number)
+    return found
 
 
 @lru_cache(maxsize=128)
@@ -153,7 +164,7 @@ def kept_axes(program: Sequence[Stage]) -> Iterator[tuple[int, int]]:
             free = free and not _touches(row, stage)
             constant += float(row @ stage.shift)
             row = row @ stage.matrix
-        row = np.array(_snapped(row.tolist(), 1.0, _PARALLEL))
+        row = np.array(whole_steps(row.tolist()))
         if not free or abs(constant - round(constant)) > _ON_GRID:
             continue
         if np.count_nonzero(row) == 1 and np.abs(row).sum() == 1.0:
