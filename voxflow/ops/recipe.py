@@ -105,8 +105,8 @@ class Recipe(Deferred):
         roi, voxel_size = array.spec.roi, array.spec.voxel_size
         if roi is None or voxel_size is None:
             return cls(data, owned)
-        extent = data.shape[data.ndim - roi.dims :]
-        return cls(data, owned, (roi.offset, voxel_size), None, roi.offset, extent)
+        extent, place = data.shape[data.ndim - roi.dims :], (roi.offset, voxel_size)
+        return _BARE._with(data=data, owned=owned, place=place, offset=roi.offset, extent=extent)
 
     @property
     def lead(self) -> tuple[int, ...]:
@@ -384,3 +384,6 @@ class Recipe(Deferred):
             order=self.order, fill=applied(changes[self.before :], 0.0), dtype=dtype,
             changes=fused(changes), out=out, mirror=self.mirror,
         )  # fmt: skip
+
+
+_BARE = Recipe(np.empty(0), owned=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from operator import sub
 from typing import TYPE_CHECKING, Any, Literal
 
 from voxflow.nodes.augment.augment import Augment
@@ -135,7 +136,7 @@ class SpatialAugment(Augment):
                 after, region, its = shown[key]
                 whole, order = Compose([after, warp]), joint_order(its, order) or order
             begin, end = whole.source(region, self._voxel_size(key), order)
-            source = Roi(begin, [b - a for a, b in zip(begin, end, strict=True)])
+            source = Roi(begin, tuple(map(sub, end, begin)))
             spec.roi = source
             if pads:
                 there, mirrored = self.spec[key].roi, self.on_failure == "reflect"
@@ -172,7 +173,7 @@ class SpatialAugment(Augment):
                 batch[key] = self._warped(warp, key, batch[key], spec.roi, partial)
 
     def _warped(self, warp: Map, key: ArrayKey, array: Array, roi: Roi, partial: bool) -> Array:
-        voxel_size, kind = self._voxel_size(key), self.spec[key].kind
+        voxel_size, kind = self._voxel_size(key), self.spec.array_specs[key].kind
         if kind is not None:
             return turned(kind, warp, array, roi, voxel_size, self._order(key))
         spec = array.spec.copy()
@@ -189,8 +190,9 @@ class SpatialAugment(Augment):
     def _grown(self, warp: Map, request: BatchRequest) -> dict[ArrayKey, Roi]:
         """What has to be moved of each array whose values are turned."""
         grown: dict[ArrayKey, Roi] = {}
+        offered = self.spec.array_specs
         for key, spec in request.array_specs.items():
-            kind, dtype = self.spec[key].kind, self.spec[key].dtype
+            kind, dtype = offered[key].kind, offered[key].dtype
             if kind is None or spec.roi is None or key in self.provided_items:
                 continue
             if self.on_failure == "reflect":
@@ -208,13 +210,13 @@ class SpatialAugment(Augment):
         return grown
 
     def _voxel_size(self, key: ArrayKey) -> Coordinate:
-        voxel_size = self.spec[key].voxel_size
+        voxel_size = self.spec.array_specs[key].voxel_size
         if voxel_size is None:
             raise ValueError(f"{self.name()} cannot move {key}, which has no voxel size")
         return voxel_size
 
     def _order(self, key: ArrayKey) -> Order:
-        return "linear" if self.spec[key].interpolatable else self.labels
+        return "linear" if self.spec.array_specs[key].interpolatable else self.labels
 
     def _graph_source(self, key: GraphKey, warp: Map, roi: Roi) -> Roi:
         low, high = warp.reach([float(v) for v in roi.begin], [float(v) for v in roi.end])

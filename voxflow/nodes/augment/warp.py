@@ -16,6 +16,7 @@ from voxflow.nodes.augment.spatial import SpatialAugment
 from voxflow.ops.maps import Affine, Compose, Elastic, mirror_transpose
 from voxflow.ops.maps.draw import draw_local
 from voxflow.ops.maps.warp import WarpRanges
+from voxflow.ops.resampling.stages import eye
 from voxflow.ops.symmetries import Symmetry
 from voxflow.pipeline.geometry import Coordinate
 
@@ -289,7 +290,7 @@ class Warp(SpatialAugment):
         elastic = self._elastic(voxel, total.shape)
         if elastic is not None and rng.random() < self.elastic_chance:
             mixed = ndim == 3 and (matrix[0, 1:].any() or matrix[1:, 0].any())
-            after = np.eye(ndim) if mixed else matrix
+            after = eye(ndim) if mixed else matrix
             slabs = sections(request, total, voxel[0], -ndim)
             maps = draw_local(rng, total, voxel, elastic, after, slabs) + maps
         center = [float(b + s / 2) for b, s in zip(total.begin, total.shape, strict=True)]
@@ -335,8 +336,9 @@ class Warp(SpatialAugment):
                     "axes of equal voxel size, or () for none"
                 )
         step = self.spec.get_lcm_voxel_size(request.array_specs)
-        own = None if step is None else Coordinate(step[-ndim:])
-        center, flips, takes, pivot = about_center(total, own, mirror, order)
+        if step is not None and len(step) != ndim:  # else it stays the same object
+            step = Coordinate(step[-ndim:])
+        center, flips, takes, pivot = about_center(total, step, mirror, order)
         return mirror_transpose(center, flips, takes, pivot)
 
     def _voxel(self, request: BatchRequest) -> Coordinate:

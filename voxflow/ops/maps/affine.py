@@ -11,10 +11,11 @@ from typing import final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..resampling.stages import Floats, Stage, linear
+from ..resampling.stages import Floats, Stage, eye, linear
 from .base import Map, split_axes
 
 _SINGULAR = 1e-12  # how much flatter than a rotation a matrix may be
+_EYES = [eye(ndim).tolist() for ndim in range(4)]
 
 
 @final
@@ -63,10 +64,9 @@ class Affine(Map):
             raise ValueError(f"a map has 1, 2 or 3 axes, not {center.size}")
         if not _is_invertible(matrix):
             raise ValueError(f"the matrix cannot be inverted: {matrix.tolist()}")
-        for name, value in (("matrix", matrix), ("center", center), ("translation", translation)):
-            object.__setattr__(self, name, value)
+        self.__dict__.update(matrix=matrix, center=center, translation=translation)
 
-    @property
+    @cached_property
     def ndim(self) -> int:
         """Number of spatial axes."""
         return len(np.asarray(self.center))
@@ -75,7 +75,7 @@ class Affine(Map):
     def is_identity(self) -> bool:
         """Whether the map leaves every position exactly where it is."""
         rows, moved = np.asarray(self.matrix).tolist(), np.asarray(self.translation).tolist()
-        return not any(moved) and rows == np.eye(len(rows)).tolist()
+        return not any(moved) and rows == _EYES[len(rows)]
 
     def stages(self) -> tuple[Stage, ...]:
         """One linear stage, or none for the identity."""
@@ -147,7 +147,7 @@ def rotation(angle: float, center: Sequence[float], plane: tuple[int, int] = (-2
 
 def rotation_matrix(angle: float, ndim: int, plane: tuple[int, int] = (-2, -1)) -> Floats:
     """The matrix of a `rotation`."""
-    matrix = np.eye(ndim)
+    matrix = eye(ndim)
     y, x = plane
     matrix[y, y] = matrix[x, x] = cos(angle)
     matrix[y, x], matrix[x, y] = sin(angle), -sin(angle)

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from ..resampling.stages import Floats
+from ..resampling.stages import Floats, eye
 from .affine import rotation_matrix
 from .base import Map, Region
 from .bending import bent
@@ -114,22 +114,22 @@ class WarpRanges:
 
     def _turn(self, rng: np.random.Generator, ndim: int, less: float) -> Floats:
         if ndim == 1 or not self._may(rng):
-            return np.eye(ndim)
+            return eye(ndim)
         if self.rotation == "any":
             return draw_rotation(rng, ndim, _free(ndim, self.lock_z))
         low, high = self.rotation[0] + less, self.rotation[1] - less
         if low > high:
             low = high = (low + high) / 2
         angle = rng.uniform(low, high)
-        return rotation_matrix(angle, ndim) if angle else np.eye(ndim)
+        return rotation_matrix(angle, ndim) if angle else eye(ndim)
 
     def _lean(self, rng: np.random.Generator, ndim: int, free: Sequence[int]) -> Floats:
         """Shear, and what changes each entry of the matrix."""
-        matrix = np.eye(ndim)
+        matrix = eye(ndim)
         if ndim > 1 and any(self.shear) and self._may(rng):
             matrix[-1, -2] = tan(rng.uniform(*self.shear))
         if self.linear and self._may(rng):
-            changed = np.eye(ndim)
+            changed = eye(ndim)
             own = np.ix_(free, free)
             changed[own] += rng.uniform(-self.linear, self.linear, (len(free), len(free)))
             matrix = changed @ matrix
@@ -145,15 +145,17 @@ class WarpRanges:
         alike: bool,
     ) -> Floats:
         """A number for each axis: from its interval, or from the one of all that are free."""
-        values = np.full(ndim, default)
+        values = [default] * ndim
         if not self._may(rng):
-            return values
+            return np.array(values)
         if hasattr(given[0], "__len__"):
             ends = np.asarray(given, np.float64)
             return np.asarray(rng.uniform(ends[:, 0], ends[:, 1]))
-        low, high = given
-        values[free] = rng.uniform(low, high, 1 if alike else len(free))
-        return values
+        (low, high), n = given, len(free)
+        drawn = [rng.uniform(low, high)] * n if alike else rng.uniform(low, high, n).tolist()
+        for axis, value in zip(free, drawn, strict=True):
+            values[axis] = value
+        return np.array(values)
 
 
 def _free(ndim: int, lock_z: bool) -> list[int]:

@@ -81,10 +81,16 @@ def axes(
     array: NDArray[Any], order: Sequence[int] = (0, 1, 2)
 ) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64]]:
     """The first element of an array; its three spatial axes in `order`, then its leading one."""
-    places = *(1 + axis for axis in order), 0
     shape, strides, size = array.shape, array.strides, array.itemsize
-    counts, steps = [shape[axis] for axis in places], [strides[axis] // size for axis in places]
-    first = unlocked(array[(slice(0, 1),) * array.ndim].reshape(1))
+    a, b, c = order
+    counts = shape[1 + a], shape[1 + b], shape[1 + c], shape[0]
+    steps = (
+        strides[1 + a] // size,
+        strides[1 + b] // size,
+        strides[1 + c] // size,
+        strides[0] // size,
+    )
+    first = unlocked(array[:1, :1, :1, :1].reshape(1))
     return first, np.array(counts, np.int64), np.array(steps, np.int64)
 
 

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from .rows import CENTER, HEAD, INTS, LINEAR, NUMBERS, PIECE, PIECES, SLOPE, TABLE, TILT
 from .spline import ACTIVE, BEGIN, COMPONENT, COUNT, FIELD, POSITION, SPACING, STRIDE
-from .stages import Field, Floats, SectionTable, Stage, fuse, scaling
+from .stages import Field, Floats, SectionTable, Stage, eye, fuse, scaling
 
 #: The kernels always work on this many spatial axes.
 NDIM = 3
 
 _PARALLEL = 1e-9  # matrix entries closer than this to a whole number are that number
+_UNITS = {0.0, 1.0, -1.0}
 _ON_GRID = 1e-6  # voxels: shifts closer than this to a half or whole voxel are exactly there
 
 
@@ -82,9 +83,12 @@ def _only_linear(
 ) -> Stage:
     """What `build` makes of one linear stage: with few arrays, which take long to make."""
     extra = NDIM - len(stage.shift)
-    near = np.array(origin[extra:])
+    by = stage.shift
+    if any(origin[extra:]):
+        near = np.array(origin[extra:])
+        by = stage.matrix @ near - near + by
     # About each axis by itself, also where others are added.
-    shift = [*[0.0] * extra, *(stage.matrix @ near - near + stage.shift).tolist()]
+    shift = [*[0.0] * extra, *by.tolist()]
     moved = [*begin[:extra], *(stage.matrix @ np.array(begin[extra:])).tolist()]
     ends = zip(moved, shift, voxel_size, strict=True)
     places = [(1.0 / size) * (to + by) - 0.5 for to, by, size in ends]
@@ -94,7 +98,7 @@ def _only_linear(
 @lru_cache(maxsize=128)
 def _steps(stage: Stage, step: tuple[float, ...], voxel_size: tuple[float, ...]) -> Floats:
     """The matrix of a linear stage from indices to indices, without the noise of rounding."""
-    matrix = np.eye(NDIM)
+    matrix = eye(NDIM)
     extra = NDIM - len(stage.shift)
     matrix[extra:, extra:] = stage.matrix
     rows = [
@@ -130,7 +134,7 @@ def exact_moves(
     """Matrix and shift of a program that only mirrors, transposes and moves by whole voxels."""
     if len(program) != 1 or not program[0].is_linear:
         return None
-    if any(entry not in (0.0, 1.0, -1.0) for entry in program[0].matrix.ravel().tolist()):
+    if not _UNITS.issuperset(program[0].matrix.ravel().tolist()):
         return None
     matrix = np.rint(program[0].matrix)
     shift = np.rint(program[0].shift)
@@ -190,14 +194,21 @@ def pack(program: Sequence[Stage]) -> Packed:
     perspective its slope (3), one minus that times the centre, and the centre (3), whose integers
     say which axes are foreshortened (bits); then all coefficients.
     """
+    if len(program) == 1 and program[0].is_linear:
+        only = np.zeros(NUMBERS)
+        _write_linear(program[0], only)
+        return Packed(_ONE_LINEAR, only)
+    return _pack_any(program)
+
+
+def _pack_any(program: Sequence[Stage]) -> Packed:
     ints = np.zeros(HEAD + INTS * len(program), np.int64)
     numbers = [np.zeros(NUMBERS * len(program))]
     used, longest, most = numbers[0].size, 4, 16
     for at, stage in enumerate(program):
         record = ints[HEAD + INTS * at :]
         values = numbers[0][NUMBERS * at :]
-        values[:9] = stage.matrix.ravel()
-        values[9:12] = stage.shift
+        _write_linear(stage, values)
         record[0], record[BEGIN] = LINEAR, used
         if stage.field is not None:
             record[0] = FIELD
@@ -223,6 +234,11 @@ def pack(program: Sequence[Stage]) -> Packed:
     return Packed(ints, np.concatenate(numbers))
 
 
+def _write_linear(stage: Stage, numbers: Floats) -> None:
+    numbers[:9] = stage.matrix.ravel()
+    numbers[9:12] = stage.shift
+
+
 def _pack_field(field: Field, ints: NDArray[np.int64], numbers: Floats) -> Floats:
     values = np.ascontiguousarray(field.coefficients)
     strides = [s // values.itemsize for s in values.strides]
@@ -239,3 +255,7 @@ def _pack_table(table: SectionTable, ints: NDArray[np.int64], numbers: Floats) -
     ints[2], ints[3] = table.axis, len(table.offsets)
     numbers[POSITION : POSITION + 2] = table.origin, 1.0 / table.thickness
     return np.ascontiguousarray(table.offsets)
+
+
+#: The integers of every program that is one linear stage.
+_ONE_LINEAR = _pack_any([scaling(np.ones(NDIM), np.zeros(NDIM))]).ints

@@ -93,11 +93,10 @@ def resample(
     if room is not None and not np.may_share_memory(room, out):
         room = None  # of a layout that no kernel writes to
     made = _interpolate(volume, program, shape, order, fill, target, changes, room, mirror)
-    made = made.reshape(whole)
     if out is None:
-        return made
-    if not np.may_share_memory(made, out):
-        np.copyto(out, made)
+        return made.reshape(whole)
+    if made is not room:
+        np.copyto(out, made.reshape(whole))
     return out
 
 
@@ -215,10 +214,10 @@ def _check_values(data: Array, order: str, target: np.dtype[Any], changed: bool)
 
 
 def _fits(value: float, dtype: np.dtype[Any]) -> bool:
-    if dtype.kind in "fc":
+    if dtype.kind in "fc" or value == 0:
         return True
     if dtype.kind == "b":
-        return value in (0, 1)
+        return value == 1
     limits = np.iinfo(dtype) if dtype.kind in "ui" else None
     return limits is None or (limits.min <= value <= limits.max and value == int(value))
 
@@ -315,6 +314,9 @@ def _tables(program: tuple[Stage, ...], in_sections: bool) -> tuple[Packed, int 
 
 def _readable(volume: Array, dtype: np.dtype[Any]) -> Array:
     """A volume of this type that kernels can index: the volume itself where that goes."""
+    flags = volume.flags
+    if volume.dtype == dtype and flags.c_contiguous and flags.aligned and volume.size < _MAX_VOXELS:
+        return volume  # most are, and that is seen at once
     strides = [stride // dtype.itemsize for stride in volume.strides[-NDIM:]]
     span = sum((n - 1) * s for n, s in zip(volume.shape[-NDIM:], strides, strict=True))
     plain = volume.dtype == dtype and volume.flags.aligned

@@ -13,6 +13,7 @@ Everything that a row needs lies in one piece of memory, ``scratch``; all functi
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import ceil, floor
 from typing import Any
 
@@ -64,9 +65,14 @@ def make_scratch(ints: NDArray[np.int64], room: int) -> NDArray[np.float64]:
     With ``room`` numbers for each axis, the coordinates of axis `c` of a row that is written out
     begin at ``ints[COORDINATES] + c * room``; then come 0, 1, 2, ..., as many.
     """
-    end = int(ints[COORDINATES]) + 3 * room
+    return _blank(int(ints[MEMORY]), int(ints[COORDINATES]), room).copy()
+
+
+@lru_cache(maxsize=32)
+def _blank(memory: int, coordinates: int, room: int) -> NDArray[np.float64]:
+    end = coordinates + 3 * room
     scratch = np.zeros(end + room)
-    scratch[ints[MEMORY]] = -1.0
+    scratch[memory] = -1.0
     scratch[end:] = np.arange(room)
     return scratch
 

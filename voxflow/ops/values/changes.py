@@ -158,7 +158,8 @@ def packed(changes: Iterable[Pointwise]) -> NDArray[np.float64]:
     >>> packed([Scale(2.0), Scale(3.0, 1.0), Clip(0.0, 1.0)]).tolist()
     [[1.0, 6.0, 1.0], [2.0, 0.0, 1.0]]
     """
-    return np.array([change.step for change in fused(changes)], np.float64).reshape(-1, 3)
+    steps = [change.step for change in fused(changes)]
+    return np.array(steps, np.float64) if steps else np.empty((0, 3))
 
 
 def fused(changes: Iterable[Pointwise]) -> list[Pointwise]:

@@ -188,10 +188,10 @@ def check_fit(data: Array, spec: ArraySpec) -> None:
     ValueError
         Says the shape, place or dtype that is there and the one that was to be.
     """
-    roi, voxel_size = spec.roi, spec.voxel_size
-    if roi is not None and voxel_size is not None and not roi.unbounded:
-        dims = roi.dims
-        if voxel_size.dims != dims:
+    roi, voxel_size = spec._roi, spec._voxel_size
+    if roi is not None and voxel_size is not None and None not in roi.shape:
+        dims = len(roi.shape)
+        if len(voxel_size) != dims:
             raise ValueError(f"a roi of {dims} dimensions cannot have the voxel size {voxel_size}")
         if is_off_grid(roi, voxel_size):
             raise ValueError(off_grid(roi, voxel_size))
@@ -200,7 +200,7 @@ def check_fit(data: Array, spec: ArraySpec) -> None:
                 f"data of shape {data.shape} do not fit {describe(roi, voxel_size)}: "
                 f"the last {dims} axes have to be {tuple(roi.shape // voxel_size)}"
             )
-    if spec.dtype is not None and data.dtype != spec.dtype:
+    if spec._dtype is not None and data.dtype != spec._dtype:
         raise ValueError(f"data are {data.dtype}, but the spec says {spec.dtype}")
 
 

@@ -6,7 +6,6 @@ import os
 import statistics
 import threading
 import time
-from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -243,7 +242,7 @@ class ProfilingStats:
     __slots__ = ("_counts", "_reads", "_records", "_summaries", "_summarised")
 
     def __init__(self) -> None:
-        self._counts: Counter[tuple[str, str]] = Counter()
+        self._counts: dict[tuple[str, str], int] = {}
         # Plain tuples, which pass through workers a hundred times faster than regions do.
         self._reads: list[_Read] = []
         self._records: list[_Record | _Halves] = []
@@ -304,7 +303,7 @@ class ProfilingStats:
         >>> stats.get_counts()
         {('ElasticAugment', 'edges clipped'): 4}
         """
-        self._counts[node_name, event] += times
+        self._counts[node_name, event] = self._counts.get((node_name, event), 0) + times
 
     def get_counts(self) -> dict[tuple[str, str], int]:
         """How often what happened, by (node name, event)."""
@@ -339,7 +338,8 @@ class ProfilingStats:
         """Add all timings, counts and reads of other stats."""
         self._records.extend(other._records)
         self._reads.extend(other._reads)
-        self._counts.update(other._counts)
+        for (node_name, event), times in other._counts.items():
+            self.count(node_name, event, times)
 
     def get_timing_summaries(self) -> dict[tuple[str, str | None], TimingSummary]:
         """The timings by (node name, method name); the method is None for whole nodes."""

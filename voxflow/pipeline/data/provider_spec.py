@@ -103,7 +103,11 @@ class ProviderSpec:
 
     def get(self, key: Key) -> Any:
         """The spec of a key, or None if there is none."""
-        return self[key] if key in self else None  # noqa: SIM401 - this is the get
+        if isinstance(key, ArrayKey):
+            return self.array_specs.get(key)
+        if isinstance(key, GraphKey):
+            return self.graph_specs.get(key)
+        raise _not_a_key(key)
 
     @property
     def has_placeholders(self) -> bool:
