@@ -127,9 +127,9 @@ def test_all_read_what_it_writes(tmp_path, kind, dtype, monkeypatch):
         str(path), shape=SHAPE, chunks=CHUNKS, dtype=dtype, fill_value=1, **WRITTEN[kind]
     )
     dataset = open_dataset(path, mode="r+", missing_chunks="fill")
-    quick, quickly = dataset._quick.write, []
+    quick, quickly = dataset._quick.begin_write, []
     monkeypatch.setattr(
-        dataset._quick, "write", lambda *given: quickly.append(given[0]) or quick(*given)
+        dataset._quick, "begin_write", lambda *given: quickly.append(given[0]) or quick(*given)
     )
     rng = np.random.default_rng(2)
     expected = np.ones(SHAPE, dataset.dtype)

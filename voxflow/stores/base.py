@@ -10,21 +10,21 @@ from __future__ import annotations
 import contextlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
 from voxflow.stores.disk import disk_errors
 from voxflow.stores.errors import (
-    DataMismatch,
     MissingChunk,
-    OutOfBounds,
     ReadOnly,
     StoreError,
     StoreUnreachable,
 )
 from voxflow.stores.grid import Bounds, Index, chunk_bounds, format_bounds
+from voxflow.stores.region import check_data, parse_region, slices_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -164,6 +164,12 @@ class StoredDataset(ABC):
     def _write(self, region: tuple[slice, ...], bounds: Bounds, data: NDArray[Any]) -> None:
         """Write data that fit."""
 
+    def _begin_write(
+        self, region: tuple[slice, ...], bounds: Bounds, data: NDArray[Any]
+    ) -> Callable[[], None] | None:
+        """Begin to write data that fit; give what waits for it. None: it has to be done here."""
+        return None
+
     def read(self, region: Sequence[slice] = ()) -> NDArray[Any]:
         """Read a region into a new array.
 
@@ -186,7 +192,7 @@ class StoredDataset(ABC):
         """
         bounds = parse_region(region, self.shape, self.uri)
         with _naming_region(bounds):
-            return self._read(_slices(bounds), bounds)
+            return self._read(slices_of(bounds), bounds)
 
     def write(self, region: Sequence[slice], data: NDArray[Any]) -> None:
         """Write data into a region.
@@ -209,13 +215,46 @@ class StoredDataset(ABC):
         DiskFull
             If there is no room.
         """
+        bounds, data = self._to_write(region, data)
+        with disk_errors(self.uri, "written"), _naming_region(bounds):
+            self._write(slices_of(bounds), bounds, data)
+
+    def begin_write(self, region: Sequence[slice], data: NDArray[Any]) -> Callable[[], None] | None:
+        """Begin to write data into a region beside what is done here.
+
+        Parameters
+        ----------
+        region
+            A slice of voxels for each axis; axes left out at the end are taken whole.
+        data
+            Of the region's shape and the dataset's dtype. They must not change until it is done.
+
+        Returns
+        -------
+        Callable or None
+            What waits until it is done, and raises as `write` does. None: nothing is begun, as
+            `write` would take this thread for it.
+
+        Raises
+        ------
+        ReadOnly, OutOfBounds, DataMismatch
+            As `write` does.
+        """
+        bounds, data = self._to_write(region, data)
+        begun = self._begin_write(slices_of(bounds), bounds, data)
+        return None if begun is None else partial(self._finish, begun, bounds)
+
+    def _finish(self, begun: Callable[[], None], bounds: Bounds) -> None:
+        with disk_errors(self.uri, "written"), _naming_region(bounds):
+            begun()
+
+    def _to_write(self, region: Sequence[slice], data: NDArray[Any]) -> tuple[Bounds, NDArray[Any]]:
         if self.mode == "r":
             raise ReadOnly(f"{self.uri} is open for reading only: open it with mode='r+' to write")
         bounds = parse_region(region, self.shape, self.uri)
         data = np.asarray(data)
-        _check_data(data, bounds, self.dtype, self.uri)
-        with disk_errors(self.uri, "written"), _naming_region(bounds):
-            self._write(_slices(bounds), bounds, data)
+        check_data(data, bounds, self.dtype, self.uri)
+        return bounds, data
 
     @property
     def read_grid(self) -> tuple[int, ...] | None:
@@ -237,7 +276,7 @@ class StoredDataset(ABC):
         """
         bounds = chunk_bounds(index, self.read_grid or self.shape, self.shape)
         with _naming_region(bounds):
-            return self._read(_slices(bounds), bounds)
+            return self._read(slices_of(bounds), bounds)
 
     def keeping(self, pool: ChunkPool) -> StoredDataset | None:
         """The same dataset for reading, which keeps decoded chunks itself, in this process.
@@ -307,10 +346,6 @@ def _naming_region(bounds: Bounds) -> Iterator[None]:
         raise
 
 
-def _slices(bounds: Bounds) -> tuple[slice, ...]:
-    return tuple(slice(begin, end) for begin, end in bounds)
-
-
 def parse_choice(name: str, value: Any, choices: Sequence[Any]) -> Any:
     """Return the value if it is one of the choices.
 
@@ -322,65 +357,6 @@ def parse_choice(name: str, value: Any, choices: Sequence[Any]) -> Any:
     if value not in choices:
         raise ValueError(f"{name} is one of {', '.join(map(repr, choices))}, got {value!r}")
     return value
-
-
-def parse_region(region: Sequence[Any], shape: tuple[int, ...], uri: str) -> Bounds:
-    """Turn slices into begin and end of each axis, all of them inside the shape.
-
-    Raises
-    ------
-    TypeError
-        If the region is anything but slices without steps.
-    OutOfBounds
-        If it has too many axes, ends before it begins, or reaches out of the shape. Negative
-        places do not count from the end.
-
-    Examples
-    --------
-    >>> parse_region((slice(2, 5),), (10, 20), "x")
-    ((2, 5), (0, 20))
-    """
-    if len(region) > len(shape):
-        raise OutOfBounds(f"{uri} has {len(shape)} axes, the region has {len(region)}: {region}")
-    bounds: list[tuple[int, int]] = []
-    for axis, extent in enumerate(shape):
-        cut = region[axis] if axis < len(region) else slice(None)
-        if not isinstance(cut, slice) or cut.step not in (None, 1):
-            raise TypeError(f"a region is a tuple of slices without steps, got {region!r}")
-        begin = 0 if cut.start is None else int(cut.start)
-        end = extent if cut.stop is None else int(cut.stop)
-        bounds.append((begin, end))
-    if any(not 0 <= b <= e <= extent for (b, e), extent in zip(bounds, shape, strict=True)):
-        raise OutOfBounds(_out_of_bounds(tuple(bounds), shape, uri))
-    return tuple(bounds)
-
-
-def _out_of_bounds(bounds: Bounds, shape: tuple[int, ...], uri: str) -> str:
-    faults = []
-    for axis, ((begin, end), extent) in enumerate(zip(bounds, shape, strict=True)):
-        if begin < 0:
-            faults.append(f"axis {axis} begins {-begin} voxels before the data")
-        if end > extent:
-            faults.append(f"axis {axis} ends {end - extent} voxels behind the data")
-        if end < begin:
-            faults.append(f"axis {axis} ends before it begins")
-    return (
-        f"voxels {format_bounds(bounds)} are not inside {uri}, which has "
-        f"{format_bounds(tuple((0, extent) for extent in shape))}: {', '.join(faults)}"
-    )
-
-
-def _check_data(data: NDArray[Any], bounds: Bounds, dtype: np.dtype[Any], uri: str) -> None:
-    shape = tuple(end - begin for begin, end in bounds)
-    if data.shape != shape:
-        raise DataMismatch(
-            f"voxels {format_bounds(bounds)} of {uri} have shape {shape}, the data {data.shape}"
-        )
-    if data.dtype.newbyteorder("=") != dtype:
-        raise DataMismatch(
-            f"{uri} holds {dtype}, the data are {data.dtype}: cast them before, e.g. "
-            f"data.astype({dtype.name!r}), or write to a dataset of dtype {data.dtype}"
-        )
 
 
 def missing_chunk(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -145,11 +146,24 @@ class TensorDataset(StoredDataset):
         return np.asarray(data, self._dtype, order="C")
 
     def _write(self, region: tuple[slice, ...], bounds: Bounds, data: NDArray[Any]) -> None:
-        if data.size == 0:
-            return
-        try:
+        self._begin_write(region, bounds, data)()
+
+    def _begin_write(
+        self, region: tuple[slice, ...], bounds: Bounds, data: NDArray[Any]
+    ) -> Callable[[], None]:
+        with self._writing():
             written = self._array()[region].write(np.ascontiguousarray(data, self._dtype))
-            wait_for(written, self._root, data.nbytes)
+
+        def wait() -> None:
+            with self._writing():
+                wait_for(written, self._root, data.nbytes)
+
+        return wait
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
         except NotImplementedError as error:
             raise ReadOnly(f"{self.uri} cannot be written to: its server only reads") from error
         except ValueError as error:

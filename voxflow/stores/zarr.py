@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -170,15 +170,24 @@ class ZarrDataset(StoredDataset):
         return data
 
     def _write(self, region: tuple[slice, ...], bounds: Bounds, data: NDArray[Any]) -> None:
-        data = np.asarray(data, self._dtype)
+        begun = self._begin_write(region, bounds, data)
+        if begun is not None:
+            begun()
+        else:
+            self._array(write=True)[region] = np.asarray(data, self._dtype)
+
+    def _begin_write(
+        self, region: tuple[slice, ...], bounds: Bounds, data: NDArray[Any]
+    ) -> Callable[[], None] | None:
         # Of chunks that are cut off, tensorstore leaves open what is stored behind the end. A part
         # of one it changes as if it were there as last seen, if the file has the same time.
         whole = all(
             begin % size == 0 and end % size == 0
             for (begin, end), size in zip(bounds, self._chunks, strict=True)
         )
-        if not (whole and self._quick is not None and self._quick.write(region, data, self.uri)):
-            self._array(write=True)[region] = data
+        if not whole or self._quick is None:
+            return None
+        return self._quick.begin_write(region, np.asarray(data, self._dtype), self.uri)
 
     def _missing_chunk(self, array: Any, bounds: Bounds, key: str) -> MissingChunk:
         """Look which of the region's chunks are not stored, after reading hit the first of them."""

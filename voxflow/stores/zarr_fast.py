@@ -23,6 +23,8 @@ from voxflow.stores.remote import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from voxflow.stores.base import MissingChunks, Mode
@@ -98,17 +100,26 @@ class QuickArray:
             return None
         return data
 
-    def write(self, region: tuple[slice, ...], data: NDArray[Any], uri: str) -> bool:
-        """Write whole chunks, of native byte order; False if it is left to zarr."""
+    def begin_write(
+        self, region: tuple[slice, ...], data: NDArray[Any], uri: str
+    ) -> Callable[[], None] | None:
+        """Begin to write whole chunks, of native byte order, and give what waits for it.
+
+        None: it is left to zarr.
+        """
         store = self._store() if self._writes else None
         if store is None:
-            return False
-        if data.size:
+            return None
+        # What is written is not kept, so that nobody looks at the data once it is done.
+        future = store[region].write(data, can_reference_source_data_indefinitely=True)
+
+        def wait() -> None:
             try:
-                wait_for(store[region].write(data), self._folder, data.nbytes)
+                wait_for(future, self._folder, data.nbytes)
             except ValueError as error:
                 raise explain(error, uri, "written") from error
-        return True
+
+        return wait
 
     def _store(self) -> Any:
         if not self._usable or not in_home():  # in a fork, zarr does it

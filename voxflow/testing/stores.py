@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 
 from voxflow.pipeline.geometry import Coordinate
+from voxflow.stores.base import StoredDataset
 from voxflow.stores.errors import DataMismatch, MissingChunk, OutOfBounds, ReadOnly, StoreUnusable
 from voxflow.stores.grid import chunk_bounds, chunks_of
 from voxflow.stores.metadata import Geometry, read_geometry, write_geometry
@@ -270,6 +271,29 @@ class StoreTests:
             dataset.write(region, ramp(SHAPE)[region])
         np.testing.assert_array_equal(self.reopen(dataset).read(()), ramp(SHAPE))
 
+    def test_what_is_begun_is_written_when_it_was_waited_for(self, tmp_path: Path) -> None:
+        dataset, waits = _stored(self.make(tmp_path, SHAPE, np.uint64, CHUNKS)), []
+        for index in chunks_of(tuple((0, extent) for extent in SHAPE), CHUNKS):
+            region = tuple(slice(b, e) for b, e in chunk_bounds(index, CHUNKS, SHAPE))
+            data = ramp(SHAPE)[region].copy()
+            wait = dataset.begin_write(region, data)
+            if wait is None:
+                dataset.write(region, data)
+            else:
+                waits.append((wait, data))
+        for wait, data in waits:
+            wait()
+            data[...] = 0  # nobody looks at it any more
+        np.testing.assert_array_equal(dataset.read(()), ramp(SHAPE))
+        np.testing.assert_array_equal(self.reopen(dataset).read(()), ramp(SHAPE))
+
+    def test_what_does_not_fit_is_not_begun(self, written: Dataset) -> None:
+        with pytest.raises(DataMismatch):
+            _stored(written).begin_write((slice(0, 2),), np.zeros((1, *SHAPE[1:]), np.uint64))
+        again = _stored(self.reopen(written))
+        with pytest.raises(ReadOnly):
+            again.begin_write((slice(0, 1),), np.zeros((1, *SHAPE[1:]), np.uint64))
+
     def test_keeps_attributes(self, written: Dataset) -> None:
         if not self.has_attrs:
             pytest.skip("keeps no attributes")
@@ -297,3 +321,9 @@ class StoreTests:
         assert found.offset == geometry.offset
         assert found.units == geometry.units
         assert found.axes == geometry.axes
+
+
+def _stored(dataset: Dataset) -> StoredDataset:
+    if not isinstance(dataset, StoredDataset):
+        pytest.skip("knows nothing but reading and writing")
+    return dataset

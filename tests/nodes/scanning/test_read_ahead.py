@@ -75,8 +75,7 @@ class Successor(gp.BatchFilter):
         return made
 
 
-def test_what_a_block_writes_the_next_one_may_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("voxflow.nodes.scanning.serve.available_cpus", lambda: 1)
+def test_what_a_block_writes_the_next_one_may_read(tmp_path):
     dataset = create_dataset(tmp_path / "x.zarr", "raw", (48,), np.uint8, chunks=(8,))
     dataset.write((), np.ones(48, np.uint8))
     dataset.attrs["resolution"], dataset.attrs["offset"] = (1,), (0,)

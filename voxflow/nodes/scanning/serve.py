@@ -7,13 +7,13 @@ import copy
 import itertools
 import os
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from voxflow.nodes.flow.serving import Serving, upstream_of
 from voxflow.nodes.sinks.dataset_write import DatasetWrite
+from voxflow.nodes.sinks.landing import Landing
 from voxflow.nodes.sinks.sink import Sink, writers_upstream
 from voxflow.nodes.sources.dataset_source import DatasetSource
 from voxflow.pipeline.engine import BatchProvider
@@ -48,8 +48,7 @@ class Service:
         Of the scan, for messages.
     num_workers
         How many processes or threads make blocks. One thread works ahead where blocks are written
-        here. Nodes from outside, which may draw from global random state, make blocks here, and a
-        thread writes them.
+        here. Nodes from outside, which may draw from global random state, make blocks here.
     method
         How workers start: "forkserver", "spawn", or "thread".
     ahead
@@ -90,14 +89,57 @@ def served(
         If a worker did; errors of blocks are handed out, and the rest goes on.
     """
     head, sinks = split_sinks(upstream)
+    with Landing() as landing:
+        # Who made a sink may count on it that all is written when its batch is passed on.
+        aside = None if any(map(is_foreign, sinks)) else landing
+        # What the next block is meant to read has to be there.
+        apart = _reads_no_output(upstream)
+        made = _made(head, sinks, aside, _Asked(blocks, numbers, apart), service)
+        with closing(made):
+            yield from _written(made, landing, 1 if apart else 0)
+
+
+def _written(
+    made: Generator[Outcome, None, None], landing: Landing, most: int
+) -> Generator[Outcome, None, None]:
+    """Hand out blocks when they are written, so many of them while the next one is made."""
+    line: deque[tuple[int, Batch | Exception, list[Callable[[], None]]]] = deque()
+    left = 0  # until it is noted what the outputs are
+    try:
+        for number, outcome in made:
+            line.append((number, outcome, landing.take()))
+            del outcome
+            while len(line) > left:
+                yield _landed(*line.popleft())
+                left = most
+        while line:
+            yield _landed(*line.popleft())
+    finally:
+        for waiting in line:
+            _landed(*waiting)
+
+
+def _landed(number: int, outcome: Batch | Exception, begun: list[Callable[[], None]]) -> Outcome:
+    """Wait until a block is written, whatever else became of it."""
+    for wait in begun:
+        try:
+            wait()
+        except Exception as error:
+            outcome = outcome if isinstance(outcome, Exception) else error
+    return number, outcome
+
+
+def _made(
+    head: Any, sinks: list[Sink], landing: Landing | None, asked: _Asked, service: Service
+) -> Generator[Outcome, None, None]:
+    """Make blocks, and begin to write them."""
     threads = service.method == "thread"
     serving = Serving(head, made=threads)
     several = available_cpus() > 1
     if threads and (serving.foreign or (service.num_workers == 1 and not (sinks and several))):
-        if sinks and several and not any(map(is_foreign, sinks)):
-            yield from _written_aside(upstream, serving, sinks, blocks, numbers, service)
-        else:
-            yield from _one_by_one(upstream, blocks, numbers)
+        top = [*sinks, head][0] if landing is None else _over(head, sinks, landing)
+        for number, block in asked.in_line(asked.apart, serving):
+            yield number, _outcome(top.request_batch, block)
         return
     pool = WorkerPool(
         serving,
@@ -109,10 +151,9 @@ def served(
     )
     with pool:
         delivered = _Delivered(head, pool.result)
-        top = _over(delivered, sinks)
+        top = _over(delivered, sinks, landing)
         # Several workers do not know which of them is next.
-        alone = threads and service.num_workers == 1 and _reads_no_output(upstream)
-        to_come = _in_line(blocks, numbers, alone)
+        to_come = asked.in_line(threads and service.num_workers == 1 and asked.apart)
         ordered: deque[tuple[int, BatchRequest]] = deque()
         while True:
             for number, block in itertools.islice(to_come, service.ahead - len(ordered)):
@@ -126,69 +167,26 @@ def served(
             yield number, outcome
 
 
-def _one_by_one(
-    upstream: Any, blocks: ScanBlocks, numbers: Iterable[int]
-) -> Generator[Outcome, None, None]:
-    told = _reads_no_output(upstream)
-    for number, block in _in_line(blocks, numbers, told, Serving(upstream)):
-        yield number, _outcome(upstream.request_batch, block)
+@dataclass(frozen=True)
+class _Asked:
+    """Which blocks are asked for, and whether none of them may be meant to read another one."""
 
+    blocks: ScanBlocks
+    numbers: Iterable[int]
+    apart: bool
 
-def _written_aside(
-    upstream: Any,
-    serving: Serving,
-    sinks: list[Sink],
-    blocks: ScanBlocks,
-    numbers: Iterable[int],
-    service: Service,
-) -> Generator[Outcome, None, None]:
-    """Make blocks here, while a thread writes those before."""
-    made: deque[Batch | Exception] = deque()
-    delivered = _Delivered(serving.provider, partial(_take, made))
-    top = _over(delivered, sinks)
-    writing: deque[tuple[int, Future[Batch | Exception]]] = deque()
-    told = _reads_no_output(upstream)
-    ahead = 1  # until it is noted what the outputs are
+    def in_line(
+        self, told: bool, serving: Serving | None = None
+    ) -> Iterator[tuple[int, BatchRequest]]:
+        """Blocks that are told, if they are to be, how far it is to the one that follows.
 
-    def write(block: BatchRequest) -> Batch | Exception:
-        outcome = _outcome(top.request_batch, block)
-        delivered.drop_rest()
-        return outcome
-
-    def written() -> Outcome:
-        number, future = writing.popleft()
-        return number, future.result()
-
-    with ThreadPoolExecutor(1, "voxflow-scan") as thread:
-        for number, block in _in_line(blocks, numbers, told, serving):
-            made.append(_outcome(serving, _seen_by(serving.provider, top, block)))
-            writing.append((number, thread.submit(write, block)))
-            while len(writing) >= ahead or (writing and writing[0][1].done()):
-                yield written()
-                ahead = service.ahead
-        while writing:
-            yield written()
-
-
-def _take(made: deque[Batch | Exception]) -> Batch:
-    taken = made.popleft()
-    if isinstance(taken, Exception):
-        raise taken
-    return taken
-
-
-def _in_line(
-    blocks: ScanBlocks, numbers: Iterable[int], told: bool, serving: Serving | None = None
-) -> Iterator[tuple[int, BatchRequest]]:
-    """Blocks that are told, if they are to be, how far it is to the one that follows.
-
-    To who serves them one by one, that one is announced where that is of use.
-    """
-    line: Iterator[Any] = itertools.chain(numbers, [None])
-    for number, following in itertools.pairwise(line):
-        if serving is not None and following is not None and serving.prefetches:
-            serving.announce(blocks.request(following))
-        yield number, blocks.request(number, following if told else None)
+        To who serves them one by one, that one is announced where that is of use.
+        """
+        line: Iterator[Any] = itertools.chain(self.numbers, [None])
+        for number, following in itertools.pairwise(line):
+            if serving is not None and following is not None and serving.prefetches:
+                serving.announce(self.blocks.request(following))
+            yield number, self.blocks.request(number, following if told else None)
 
 
 def _reads_no_output(upstream: Any) -> bool:
@@ -286,12 +284,13 @@ class _Delivered(BatchProvider):
         self._taken = False
 
 
-def _over(bottom: Any, sinks: list[Sink]) -> Any:
+def _over(bottom: Any, sinks: list[Sink], landing: Landing | None = None) -> Any:
     """The sinks on top of another node; copies, so that the pipeline stays as it is."""
     top = bottom
     for sink in reversed(sinks):
         double = copy.copy(sink)
         double._upstream = [top]
+        double.landing = landing
         top = double
     return top
 

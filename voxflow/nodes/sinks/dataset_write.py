@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -21,9 +21,18 @@ from voxflow.nodes.sinks.layout import (
 )
 from voxflow.nodes.sinks.places import Output, describe, output, written_in_parallel
 from voxflow.nodes.sinks.sink import Sink
-from voxflow.nodes.sinks.target import Target, claim, existing_target, release, unbounded
+from voxflow.nodes.sinks.target import (
+    Piece,
+    Target,
+    Targets,
+    claim,
+    existing_target,
+    release,
+    unbounded,
+)
 from voxflow.pipeline.data import Array, ArrayKey, Batch, BatchRequest
 from voxflow.pipeline.data.kinds import attrs_of_kind
+from voxflow.pipeline.engine.notes import note_visit
 from voxflow.pipeline.geometry import Coordinate, Roi
 from voxflow.stores import (
     Geometry,
@@ -204,7 +213,7 @@ class DatasetWrite(Sink):
         """Check that there is a place for everything."""
         self._check_placed()
         self._check_format()
-        self._output = _Output()
+        self._output = Targets()
         for key, name in self.dataset_names.items():
             self._claim(name)
             target = self._existing(name)
@@ -274,22 +283,24 @@ class DatasetWrite(Sink):
         arrays = {key: _part(batch[key], rois.get(key)) for key in self.dataset_names}
         arrays = {key: array for key, array in arrays.items() if array.data.size}
         output = self._output
-        # One at a time: blocks may share chunks, which are read, changed and written.
-        with output.lock:
+        with output.opening:
             if not arrays.keys() <= output.targets.keys():
                 output.targets.update(self._open(arrays, stride_of(request, self.spec)))
-            targets = output.targets
-            scanned = request.write_rois is not None
-            inside = {key: targets[key].inside(array, scanned) for key, array in arrays.items()}
-            ready = [
-                (targets[key], targets[key].cast(array, self.scale.get(key)), array.spec.region)
-                for key, array in inside.items()
-                if array is not None
-            ]
-            for target, data, region in ready:
-                target.write(data, region)
-            for target, _, _ in ready:
-                target.dataset.flush()
+        targets = output.targets
+        scanned = request.write_rois is not None
+        inside = {key: targets[key].inside(array, scanned) for key, array in arrays.items()}
+        ready = [
+            Piece(targets[key], targets[key].cast(array, self.scale.get(key)), array.spec.region)
+            for key, array in inside.items()
+            if array is not None
+        ]
+        if self.landing is None:
+            output.write(ready)
+        else:
+            self.landing.begin(ready, output.write, partial(self._note, request))
+
+    def _note(self, request: BatchRequest, error: Exception) -> None:
+        note_visit(error, self._who(), request, self._spec)
 
     def _open(
         self, arrays: Mapping[ArrayKey, Array], stride: Coordinate | None
@@ -344,26 +355,6 @@ class DatasetWrite(Sink):
     def _dtype(self, key: ArrayKey, array: Array) -> np.dtype[Any]:
         dtype: np.dtype[Any] = self.dataset_dtypes.get(key, array.data.dtype)
         return dtype
-
-
-class _Output:
-    """The open datasets of a writer; copies of the node share them, other processes do not."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.targets: dict[ArrayKey, Target] = {}
-
-    def close(self, kind: Format | None) -> None:
-        with self.lock:
-            self.targets.clear()
-        if kind != "zarr":
-            from voxflow.stores import close_all
-
-            # Whatever else still holds a dataset: the file is complete now.
-            close_all()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _Output, ()
 
 
 def _part(array: Array, roi: Roi | None) -> Array:

@@ -9,6 +9,8 @@ from voxflow.pipeline.engine import BatchFilter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from voxflow.nodes.sinks.landing import Landing
+
 
 class Sink(BatchFilter):
     """A filter that passes batches on as they are, and writes or shows something of them.
@@ -21,9 +23,13 @@ class Sink(BatchFilter):
     ----------
     writes
         Whether batches are lost or doubled if several workers run the node, each for itself.
+    landing
+        Where to put what is begun to be written, of who waits for it; None: nobody does, so that
+        it has to be written before a batch is passed on.
     """
 
     writes: ClassVar[bool] = True
+    landing: Landing | None = None
 
 
 def writers_upstream(node: Any) -> Iterator[Any]:

@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import weakref
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from voxflow.nodes.sinks.casts import becomes_zero, cast_for_output
@@ -22,10 +23,13 @@ from voxflow.stores import (
 from voxflow.stores.place import locate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     import numpy as np
 
-    from voxflow.pipeline.data import Array, ArraySpec
+    from voxflow.pipeline.data import Array, ArrayKey, ArraySpec
     from voxflow.stores import Geometry, StoredDataset
+    from voxflow.stores.place import Format
 
 logger = logging.getLogger(__name__)
 
@@ -148,9 +152,66 @@ class Target:
         OutOfBounds
             If the region is not inside the dataset.
         """
+        self.dataset.write(self._place(data, roi), data)
+
+    def begin(self, data: np.ndarray[Any, Any], roi: Roi) -> Callable[[], None] | None:
+        """Begin to write voxels to their place; see `StoredDataset.begin_write`."""
+        return self.dataset.begin_write(self._place(data, roi), data)
+
+    def _place(self, data: np.ndarray[Any, Any], roi: Roi) -> tuple[slice, ...]:
         region = ((roi - self._roi.offset) / self._voxel_size).to_slices()
-        lead = [slice(0, n) for n in data.shape[: data.ndim - len(region)]]
-        self.dataset.write((*lead, *region), data)
+        lead = (slice(0, n) for n in data.shape[: data.ndim - len(region)])
+        return (*lead, *region)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Voxels that are to be written to a dataset.
+
+    Parameters
+    ----------
+    target
+        The dataset.
+    data
+        The voxels, as it holds them.
+    region
+        Where, in world units.
+    """
+
+    target: Target
+    data: np.ndarray[Any, Any]
+    region: Roi
+
+
+class Targets:
+    """The open datasets of a writer; copies of the node share them, other processes do not."""
+
+    def __init__(self) -> None:
+        self.opening = threading.Lock()
+        self.targets: dict[ArrayKey, Target] = {}
+        self._writing = threading.Lock()
+
+    def write(self, pieces: Sequence[Piece]) -> None:
+        """Write pieces, and hand them to the operating system."""
+        # One at a time: blocks may share chunks, which are read, changed and written.
+        with self._writing:
+            for piece in pieces:
+                piece.target.write(piece.data, piece.region)
+            for piece in pieces:
+                piece.target.dataset.flush()
+
+    def close(self, kind: Format | None) -> None:
+        """Let go of them."""
+        with self.opening, self._writing:
+            self.targets.clear()
+        if kind != "zarr":
+            from voxflow.stores import close_all
+
+            # Whatever else still holds a dataset: the file is complete now.
+            close_all()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Targets, ()
 
 
 def unbounded(spec: ArraySpec) -> bool:

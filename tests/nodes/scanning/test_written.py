@@ -1,0 +1,123 @@
+"""A block is written while the next one is made, and is done when it is written."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import voxflow as gp
+from tests.helpers import asking, source
+from voxflow.stores import DiskFull, open_dataset
+from voxflow.stores.base import StoredDataset
+
+RAW = gp.ArrayKey("RAW")
+BLOCKS = 5
+PATIENCE = 10.0
+BOTH = pytest.mark.parametrize("name", ["out.zarr", "out.hdf"])
+
+
+class Made(gp.BatchFilter):
+    """Counts the blocks that were begun to be made."""
+
+    def __init__(self):
+        self.blocks = 0
+        self.more = threading.Condition()
+
+    def process(self, batch, request):
+        with self.more:
+            self.blocks += 1
+            self.more.notify_all()
+        batch[RAW].data = batch[RAW].data + 1
+
+    def reached(self, count):
+        with self.more:
+            return self.more.wait_for(lambda: self.blocks >= count, PATIENCE)
+
+
+class Done(gp.ScanCallback):
+    def __init__(self):
+        self.blocks = 0
+
+    def update(self, num_processed):
+        self.blocks = num_processed
+
+
+def scan(folder, name, made, done=None, policy=None):
+    data = np.arange(4 * BLOCKS, dtype=np.uint8)
+    writer = gp.Hdf5Write if name.endswith("hdf") else gp.ZarrWrite
+    nodes = source(RAW, data, (1,)) + made + writer({RAW: "raw"}, folder, name)
+    reference = asking(RAW=((0,), (4,)))
+    gp.scan(nodes, reference, progress=done or gp.ScanCallback(), policy=policy)
+    np.testing.assert_array_equal(open_dataset(folder / name, "raw").read(), data + 1)
+
+
+@pytest.fixture
+def writes(monkeypatch):
+    """Have a function called with the first voxel of what is written, before it is."""
+    looks = []
+    write, finish = StoredDataset.write, StoredDataset._finish
+
+    def written(self, region, data):
+        looks[0](region[0].start)
+        write(self, region, data)
+
+    def finished(self, begun, bounds):
+        looks[0](bounds[0][0])
+        finish(self, begun, bounds)
+
+    monkeypatch.setattr(StoredDataset, "write", written)
+    monkeypatch.setattr(StoredDataset, "_finish", finished)
+    return looks.append
+
+
+@BOTH
+def test_the_next_block_is_made_before_a_block_is_written(tmp_path, writes, name):
+    made, begun = Made(), []
+
+    def look(place):
+        # The first one is written before there is another one: it makes the dataset.
+        wanted = min(place // 4 + 1 + (place > 0), BLOCKS)
+        begun.append(made.reached(wanted))
+        assert place or made.blocks == 1
+
+    writes(look)
+    scan(tmp_path, name, made)
+    assert begun == [True] * BLOCKS
+
+
+@BOTH
+def test_a_block_is_done_when_it_is_written(tmp_path, writes, name):
+    done, seen = Done(), []
+    writes(lambda place: seen.append((place // 4, done.blocks)))
+    scan(tmp_path, name, Made(), done)
+    assert sorted(number for number, _ in seen) == list(range(BLOCKS))
+    assert all(before <= number for number, before in seen)
+    assert done.blocks == BLOCKS
+
+
+@BOTH
+def test_a_block_that_could_not_be_written_is_tried_again(tmp_path, writes, name):
+    failed = []
+
+    def look(place):
+        if place == 8 and not failed:
+            failed.append(place)
+            raise ValueError("the disk hiccups")
+
+    writes(look)
+    scan(tmp_path, name, Made())
+    assert failed
+
+
+@BOTH
+def test_an_error_says_who_wrote_what(tmp_path, writes, name):
+    def look(place):
+        if place == 8:
+            raise DiskFull("no room")
+
+    writes(look)
+    with pytest.raises(DiskFull) as info:
+        scan(tmp_path, name, Made())
+    notes = "\n".join(info.value.__notes__)
+    assert "Write, asked for" in notes
+    assert "RAW [8:12]" in notes

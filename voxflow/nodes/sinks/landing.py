@@ -1,0 +1,77 @@
+"""What writers have begun to write, while somebody else waits for it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from voxflow.nodes.sinks.target import Piece
+
+__all__ = ["Landing"]
+
+
+class Landing:
+    """What is being written: by whoever reads and writes a format beside us, else by a thread.
+
+    A context; at its end all is written.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "voxflow-scan")
+        self._begun: list[Callable[[], None]] = []
+
+    def begin(
+        self,
+        pieces: Sequence[Piece],
+        write: Callable[[Sequence[Piece]], None],
+        note: Callable[[Exception], None],
+    ) -> None:
+        """Begin to write.
+
+        Parameters
+        ----------
+        pieces
+            What is to be written. Voxels must not change until it is.
+        write
+            Writes what nobody writes beside us.
+        note
+            Told of an error, to add to it who wrote.
+        """
+        left = []
+        for piece in pieces:
+            wait = piece.target.begin(piece.data, piece.region)
+            if wait is None:
+                left.append(piece)
+            else:
+                self._begun.append(_noted(wait, note))
+        if left:
+            self._begun.append(_noted(self._thread.submit(write, left).result, note))
+
+    def take(self) -> list[Callable[[], None]]:
+        """Give what waits for what was begun since this was asked last."""
+        begun, self._begun = self._begun, []
+        return begun
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        for wait in self.take():  # nobody asked for it any more
+            with suppress(Exception):
+                wait()
+        self._thread.shutdown()
+
+
+def _noted(wait: Callable[[], Any], note: Callable[[Exception], None]) -> Callable[[], None]:
+    def noted() -> None:
+        try:
+            wait()
+        except Exception as error:
+            note(error)
+            raise
+
+    return noted
