@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 
 from voxflow.pipeline.compiled import kernel
 
+from .pointers import unlocked
+
 __all__ = ["add_weighted", "tile_weights", "whole_weight"]
 
 _BITS = 29  # of float64's 53, float32 takes 24
@@ -111,7 +113,7 @@ def add_weighted(
     missing = 3 - len(weights)
     added = (slice(None), *(None,) * missing)
     ones = [np.ones(1)] * missing
-    _add(total[added], values[added], *ones, *weights)
+    _add(total[added], unlocked(values[added]), *ones, *weights)
 
 
 @kernel

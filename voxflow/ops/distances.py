@@ -89,7 +89,8 @@ def distances(
     if out.size == 0:
         return out
     last = labels.ndim - 1
-    _along_rows(ids.reshape(-1, labels.shape[last]), out, size[last], value, face, signed, border)
+    rows = ids.reshape(-1, labels.shape[last])
+    _along_rows(rows, out.reshape(rows.shape), size[last], value, face, signed, border)
     for axis in range(last - 1, last - 2 if sections else -1, -1):
         around = (math.prod(labels.shape[:axis]), labels.shape[axis], -1)
         lines, found = ids.reshape(around), out.reshape(around)
@@ -129,11 +130,10 @@ def _voxel_size(labels: npt.NDArray[Any], voxel_size: Sequence[float] | None) ->
 
 @kernel
 def _along_rows(
-    labels: Any, out: Any, size: Any, background: Any, face: Any, signed: Any, border: Any
+    labels: Any, squared: Any, size: Any, background: Any, face: Any, signed: Any, border: Any
 ) -> None:
     """Squared distances along the last axis, where no others are known."""
     rows, along = labels.shape
-    squared = out.reshape(labels.shape)
     nearer = 0.5 if face else 0.0
     for r in range(rows):
         begin = 0

@@ -11,6 +11,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from voxflow.pipeline.compiled import kernel
 
+from .pointers import unlocked
+
 __all__ = ["Health", "can_be_counted", "health", "repeated_sections"]
 
 _PIECE = 4096  # voxels that stay in the nearest cache while they are counted
@@ -112,7 +114,7 @@ def repeated_sections(data: NDArray[Any], axis: int) -> list[int]:
     """
     if data.size == 0:
         return []
-    bits = np.ascontiguousarray(data).view(f"u{data.dtype.itemsize}")
+    bits = unlocked(np.ascontiguousarray(data)).view(f"u{data.dtype.itemsize}")
     channels = math.prod(data.shape[:axis])
     sections = bits.reshape(channels, data.shape[axis], -1)
     return [i for i in range(data.shape[axis] - 1) if _is_repeated(sections, i)]
@@ -125,7 +127,7 @@ def _native(data: NDArray[Any]) -> NDArray[Any]:
         kind = np.dtype(np.uint8)
     elif kind == np.float16:
         kind = np.dtype(np.float32)
-    return np.ascontiguousarray(data, dtype=kind).reshape(-1)
+    return unlocked(np.ascontiguousarray(data, dtype=kind).reshape(-1))
 
 
 def _whole_limits(

@@ -95,7 +95,7 @@ def _with_field(kernel: Any, field: Field, positions: Floats, out: Floats | None
     ndim = positions.shape[1]
     stage = Stage(np.eye(ndim), np.zeros(ndim), field).lifted(NDIM)
     packed = pack([stage, linear(np.eye(NDIM), np.zeros(NDIM))])
-    lifted = np.pad(np.asarray(positions, np.float64), ((0, 0), (NDIM - ndim, 0)))
+    lifted = np.pad(np.asarray(positions, np.float64, order="C"), ((0, 0), (NDIM - ndim, 0)))
     out = np.empty_like(lifted) if out is None else out
     kernel(*packed, lifted, out)
     return np.ascontiguousarray(out[:, NDIM - ndim :])
