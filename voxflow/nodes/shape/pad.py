@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from voxflow.nodes.shape.padded import Padded
 from voxflow.pipeline.data import Array, ArrayKey, Batch, BatchRequest
 from voxflow.pipeline.engine import BatchFilter
 from voxflow.pipeline.geometry import Coordinate, Roi
@@ -133,9 +134,11 @@ class Pad(BatchFilter):
         roi = request[self.key].region
         if isinstance(self.key, ArrayKey):
             array = batch[self.key]
-            spec = array.spec.copy()
-            spec.roi = roi
-            made[self.key] = Array(self._filled(array, roi), spec, dict(array.attrs))
+            if array.spec.roi != roi:
+                spec = array.spec.copy()
+                spec.roi = roi
+                array = Array(self._filled(array, roi), spec, dict(array.attrs))
+            made[self.key] = array
         else:
             graph = batch[self.key].copy()
             graph.spec.roi = roi
@@ -176,27 +179,21 @@ class Pad(BatchFilter):
                 indices.append(np.clip(wanted, low, low + extent - 1))
         return indices, voxel_size
 
-    def _filled(self, array: Array, roi: Roi) -> np.ndarray[Any, Any]:
-        if array.spec.roi == roi:
-            return array.data
+    def _filled(self, array: Array, roi: Roi) -> np.ndarray[Any, Any] | Padded:
         if self.mode in ("reflect", "symmetric", "edge"):
             return self._taken(array, roi)
         spec: Any = array.spec
-        lead = array.shape[: len(array.shape) - roi.dims]
-        shape = (*lead, *(roi.shape / spec.voxel_size))
-        data = np.empty(shape, array.dtype)
+        shape = (*array.shape[: len(array.shape) - roi.dims], *(roi.shape / spec.voxel_size))
         fill: Any = self.value
         if self.mode == "border-mean":
             fill = border_mean(array.view, roi.dims)[(..., *(None,) * roi.dims)]
         inside = roi.intersect(spec.roi)
         if inside.empty:
+            data = np.empty(shape, array.dtype)
             data[...] = fill
             return data
-        to = ((inside - roi.offset) / spec.voxel_size).to_slices()
-        of = ((inside - spec.roi.offset) / spec.voxel_size).to_slices()
-        data[(..., *to)] = array.view[(..., *of)]
-        _fill_around(data, to, fill)
-        return data
+        place = ((inside - roi.offset) / spec.voxel_size).to_slices()
+        return Padded(array.crop(inside, copy=False), shape, place, fill)
 
     def _taken(self, array: Array, roi: Roi) -> np.ndarray[Any, Any]:
         indices, voxel_size = self._indices(roi)
@@ -213,15 +210,6 @@ def _part(asked: Roi, there: Roi) -> Roi:
         return overlap
     at = (a if b is None else b for a, b in zip(asked.begin, there.begin, strict=True))
     return Roi(at, (0,) * there.dims)
-
-
-def _fill_around(data: np.ndarray[Any, Any], inside: tuple[slice, ...], fill: Any) -> None:
-    """Fill what lies outside of a box along the last axes."""
-    for axis, cut in enumerate(inside):
-        # What lies beside it along an axis, as far as the axes before did not fill it.
-        rest = (slice(None),) * (len(inside) - axis - 1)
-        for side in (slice(0, cut.start), slice(cut.stop, None)):
-            data[(..., *inside[:axis], side, *rest)] = fill
 
 
 def _voxels(roi: Roi, voxel_size: Coordinate) -> list[np.ndarray[Any, Any]]:

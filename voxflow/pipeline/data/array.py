@@ -149,8 +149,11 @@ class Array:
         spec.roi = roi
         return self._with(self._part(_slices(roi, own.offset, voxel_size), copy), spec)
 
-    def _part(self, where: tuple[Any, ...], copy: bool) -> np.ndarray[Any, Any] | Deferred:
-        seen: np.ndarray[Any, Any] = self.view[where]
+    def _part(self, where: tuple[slice, ...], copy: bool) -> np.ndarray[Any, Any] | Deferred:
+        data = self._data
+        seen = data.view_of(where) if isinstance(data, Deferred) else None
+        if seen is None:
+            seen = self.view[(..., *where)]
         if copy:
             return seen.copy()
         return seen if self.deferred is None else Borrowed(seen)
@@ -251,9 +254,9 @@ def _nearly(numbers: Coordinate, others: Coordinate, voxel_size: Coordinate) -> 
     )
 
 
-def _slices(roi: Roi, origin: Coordinate, voxel_size: Coordinate) -> tuple[Any, ...]:
-    """The index of a region in an array, leading axes included."""
+def _slices(roi: Roi, origin: Coordinate, voxel_size: Coordinate) -> tuple[slice, ...]:
+    """The index of a region in an array, of its last axes."""
     voxels = (roi - origin) / voxel_size
     if not (voxels.offset.is_whole and voxels.shape.is_whole):
         raise ValueError(off_grid(roi, voxel_size))
-    return (..., *voxels.to_slices())
+    return voxels.to_slices()

@@ -54,6 +54,16 @@ class Deferred:
         """The voxels for reading only, where there are some that need not be made; or None."""
         return None
 
+    def view_of(self, where: tuple[slice, ...]) -> np.ndarray[Any, Any] | None:
+        """A part for reading only, where it can be had without making the rest; or None.
+
+        Parameters
+        ----------
+        where
+            Along the last axes, in voxels.
+        """
+        return None
+
     def __reduce__(self) -> tuple[Any, ...]:
         # What is sent or kept are the voxels.
         return np.asarray, (self.make(),)
