@@ -194,9 +194,10 @@ def nothing():
     return None
 
 
-def test_a_worker_can_be_killed_at_any_time(pools):
+@pytest.mark.parametrize("times", [4, pytest.param(12, marks=pytest.mark.slow)])
+def test_a_worker_can_be_killed_at_any_time(pools, times):
     # It does nothing but look whether to go on, and must not hold anything then.
-    for _ in range(12):
+    for _ in range(times):
         pool = pools(nothing, nothing)
         time.sleep(0.05)
         os.kill(pool._workers[0].pid, signal.SIGKILL)
