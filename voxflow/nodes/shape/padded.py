@@ -38,7 +38,7 @@ class Padded(Deferred):
     ) -> None:
         self._middle = middle
         self._shape = shape
-        self._inside = inside
+        self._inside: tuple[Any, ...] = inside
         self._fill = fill
 
     @property
@@ -69,7 +69,7 @@ class Padded(Deferred):
 
     def view_of(self, where: tuple[slice, ...]) -> np.ndarray[Any, Any] | None:
         """A part of the middle, or None."""
-        cuts = []
+        cuts = list[Any]()
         for cut, inside in zip(where, self._inside, strict=True):
             if cut.start < inside.start or cut.stop > inside.stop:
                 return None

@@ -149,7 +149,7 @@ class Array:
         spec.roi = roi
         return self._with(self._part(_slices(roi, own.offset, voxel_size), copy), spec)
 
-    def _part(self, where: tuple[slice, ...], copy: bool) -> np.ndarray[Any, Any] | Deferred:
+    def _part(self, where: tuple[Any, ...], copy: bool) -> np.ndarray[Any, Any] | Deferred:
         data = self._data
         seen = data.view_of(where) if isinstance(data, Deferred) else None
         if seen is None:
