@@ -32,9 +32,11 @@ class ChunkPool:
     def keeping(self, dataset: StoredDataset) -> StoredDataset | None:
         """The same dataset, whose chunks are kept here; None if it does not know how."""
         with self._lock:
-            if dataset not in self._kept:
-                self._kept[dataset] = dataset.keeping(self)
-            return self._kept[dataset]
+            try:
+                return self._kept[dataset]
+            except KeyError:
+                self._kept[dataset] = kept = dataset.keeping(self)
+                return kept
 
     @property
     def context(self) -> Any:

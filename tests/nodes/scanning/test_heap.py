@@ -47,6 +47,7 @@ def test_what_the_environment_says_of_heaps_counts(monkeypatch, calls, environme
 def test_it_is_trimmed_when_it_is_too_large(monkeypatch, calls):
     sizes = iter(size * MIB for size in (100, 240, 241, 220, 241, 250, 270, 271, 255))
     monkeypatch.setattr(heap, "_resident", lambda: next(sizes))
+    monkeypatch.setattr(heap, "_peak", lambda: 1000 * MIB)
     ceiling = Ceiling(bound(160))  # 320 MiB more than 100, less one block and 20: 240 at a look
     trimmed = []
     for _ in range(5):
@@ -54,6 +55,23 @@ def test_it_is_trimmed_when_it_is_too_large(monkeypatch, calls):
         trimmed.append(len(calls))
     # It falls to 220, and then to no less than 250: 270 is the limit from there.
     assert trimmed == [0, 1, 2, 2, 3]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it is not known")
+def test_the_peak_is_no_less_than_what_there_is():
+    held = np.ones(64 * MIB, np.uint8)
+    assert heap._peak() + MIB >= heap._resident() > held.nbytes
+
+
+def test_it_is_not_looked_at_before_there_was_as_much(monkeypatch, calls):
+    looked = []
+    monkeypatch.setattr(heap, "_resident", lambda: looked.append(1) or 100 * MIB)
+    ceiling = Ceiling(bound(160))
+    for peak in (100, 240, 241):
+        monkeypatch.setattr(heap, "_peak", lambda peak=peak: peak * MIB)
+        ceiling.look()
+    assert len(looked) == 2  # at the begin, and at last
+    assert calls == []
 
 
 @on_glibc

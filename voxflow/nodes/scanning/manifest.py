@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import secrets
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from voxflow.nodes.flow.serving import upstream_of
@@ -138,7 +139,14 @@ def other_versions(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[st
 def _versions() -> Iterable[tuple[str, str]]:
     yield "python", ".".join(map(str, sys.version_info[:3]))
     for name in _PACKAGES:
-        try:
-            yield name, importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
+        version = _version(name)
+        if version is not None:
+            yield name, version
+
+
+@cache  # each takes a millisecond to look up
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
