@@ -82,14 +82,9 @@ def axes(
 ) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64]]:
     """The first element of an array; its three spatial axes in `order`, then its leading one."""
     shape, strides, size = array.shape, array.strides, array.itemsize
-    a, b, c = order
-    counts = shape[1 + a], shape[1 + b], shape[1 + c], shape[0]
-    steps = (
-        strides[1 + a] // size,
-        strides[1 + b] // size,
-        strides[1 + c] // size,
-        strides[0] // size,
-    )
+    a, b, c = (1 + axis for axis in order)
+    counts = shape[a], shape[b], shape[c], shape[0]
+    steps = strides[a] // size, strides[b] // size, strides[c] // size, strides[0] // size
     first = unlocked(array[:1, :1, :1, :1].reshape(1))
     return first, np.array(counts, np.int64), np.array(steps, np.int64)
 

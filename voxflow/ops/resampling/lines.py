@@ -13,6 +13,7 @@ import numpy as np
 from voxflow.pipeline.compiled import kernel
 
 from .borders import folded
+from .rows import BLOCK
 
 
 @kernel
@@ -22,20 +23,37 @@ def is_line(scratch: Any, used: int, at: int) -> bool:
 
 
 @kernel
-def lies_within(scratch: Any, n: int, at: int, low: float, high: float) -> bool:
-    """Whether a line of `n` voxels is at least at `low`, and below `high`."""
-    first, last = scratch[at], scratch[at + 1] * (n - 1.0) + scratch[at]
-    return bool(min(first, last) >= low and max(first, last) < high)
+def inner(scratch: Any, n: int, at: int, low: float, high: float) -> tuple[int, int]:
+    """Which voxels of a line of `n` are at least at `low`, and below `high`.
+
+    Begin and end of what is found, in whole blocks from the first voxel; the end may be `n`.
+    """
+    b0, b1 = scratch[at], scratch[at + 1]
+    if _between(b0, b1 * (n - 1.0) + b0, low, high):
+        return 0, n
+    if b1 == 0.0:
+        return 0, 0
+    ends = (low - b0) / b1, (high - b0) / b1
+    first, last = max(min(ends[0], ends[1]), 0.0), min(max(ends[0], ends[1]), 1.0 * n)
+    begin = int(min(np.ceil(first / BLOCK), 1.0 * n)) * BLOCK
+    end = n if last >= n else int(max(np.floor(last / BLOCK), 0.0)) * BLOCK
+    found = begin < end and _between(b1 * begin + b0, b1 * (end - 1.0) + b0, low, high)
+    return (begin, end) if found else (0, 0)
+
+
+@kernel
+def _between(one: float, other: float, low: float, high: float) -> bool:
+    return bool(min(one, other) >= low and max(one, other) < high)
 
 
 @kernel
 def split_line(
-    scratch: Any, at: int, ramp: int, count: int, step: Any, more: bool, index: Any, work: Any,
-    to: int,
+    scratch: Any, at: int, ramp: int, first: int, end: int, step: Any, more: bool, index: Any,
+    work: Any, to: int,
 ) -> None:  # fmt: skip
-    """What `lookup.split` writes for a line inside of the data."""
+    """What `lookup.split` writes for voxels of a line that are inside of the data."""
     b0, b1 = scratch[at], scratch[at + 1]
-    for i in range(count):
+    for i in range(first, end):
         u = b1 * scratch[ramp + i] + b0
         k = np.int32(u)
         work[to + i] = u - k
@@ -44,13 +62,13 @@ def split_line(
 
 @kernel
 def split_folded(
-    scratch: Any, at: int, ramp: int, count: int, size: int, step: Any, half: float, period: float,
-    more: bool, index: Any, work: Any, to: int,
+    scratch: Any, at: int, ramp: int, first: int, end: int, size: int, step: Any, half: float,
+    period: float, more: bool, index: Any, work: Any, to: int,
 ) -> None:  # fmt: skip
-    """What `lookup.split` writes for a line that leaves data that are mirrored."""
+    """What `lookup.split` writes for voxels of a line that leaves data that are mirrored."""
     b0, b1, inverse = scratch[at], scratch[at + 1], 1.0 / period
     last, top = size - 1.0, np.int32(max(size - 2, 0))
-    for i in range(count):
+    for i in range(first, end):
         u = folded(b1 * scratch[ramp + i] + b0, half, period, inverse)
         inside = min(max(u, 0.0), last)
         k = min(np.int32(inside), top)
@@ -60,28 +78,28 @@ def split_folded(
 
 @kernel
 def nearest_line(
-    scratch: Any, at: int, ramp: int, count: int, step: Any, more: bool, index: Any
+    scratch: Any, at: int, ramp: int, first: int, end: int, step: Any, more: bool, index: Any
 ) -> None:
-    """What `lookup.nearest` writes for a line inside of the data."""
+    """What `lookup.nearest` writes for voxels of a line that are inside of the data."""
     b0, b1 = scratch[at], scratch[at + 1]
     if b1 == 0.0:  # as along an axis that the data do not really have
         only = np.uint32(np.int32(b0 + 0.5) * step)
-        for i in range(count):
+        for i in range(first, end):
             index[i] = only + (index[i] if more else np.uint32(0))
         return
-    for i in range(count):
+    for i in range(first, end):
         u = b1 * scratch[ramp + i] + b0
         index[i] = np.uint32(np.int32(u + 0.5) * step) + (index[i] if more else np.uint32(0))
 
 
 @kernel
 def nearest_folded(
-    scratch: Any, at: int, ramp: int, count: int, size: int, step: Any, half: float, period: float,
-    more: bool, index: Any,
+    scratch: Any, at: int, ramp: int, first: int, end: int, size: int, step: Any, half: float,
+    period: float, more: bool, index: Any,
 ) -> None:  # fmt: skip
-    """What `lookup.nearest` writes for a line that leaves data that are mirrored."""
+    """What `lookup.nearest` writes for voxels of a line that leaves data that are mirrored."""
     b0, b1, last, inverse = scratch[at], scratch[at + 1], size - 1.0, 1.0 / period
-    for i in range(count):
+    for i in range(first, end):
         # Which voxel comes first: also what is mirrored has an upper one.
         u = np.floor(b1 * scratch[ramp + i] + b0 + 0.5)
         k = np.int32(min(max(folded(u, half, period, inverse), 0.0), last))

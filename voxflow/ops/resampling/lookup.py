@@ -129,13 +129,14 @@ def split(
     last, step, ramp, to, outside = size - 1.0, np.int32(stride), x + 3 * room, axis * room, 0
     at = PIECES + COEFFICIENTS + 4 * axis
     if lines.is_line(scratch, used, at):
-        if lines.lies_within(scratch, n, at, 0.0, last):
-            lines.split_line(scratch, at, ramp, _whole(n), step, more, index, work, to)
-            return 0
+        begin, end = lines.inner(scratch, n, at, 0.0, last)
         if period != 0.0:
-            lines.split_folded(
-                scratch, at, ramp, _whole(n), size, step, half, period, more, index, work, to
-            )
+            folds = size, step, half, period, more, index, work, to
+            lines.split_folded(scratch, at, ramp, 0, begin, *folds)
+            if end < n:
+                lines.split_folded(scratch, at, ramp, end, _whole(n), *folds)
+        if period != 0.0 or end - begin == n:
+            lines.split_line(scratch, at, ramp, begin, _whole(end), step, more, index, work, to)
             return 0
     if used == 0:
         outside = _split_any(scratch, x + to, n, size, step, half, period, index, room, work, to)
@@ -217,13 +218,14 @@ def nearest(
     step, ramp, to, outside = np.int32(stride), x + 3 * room, axis * room, 0
     at = PIECES + COEFFICIENTS + 4 * axis
     if lines.is_line(scratch, used, at):
-        if lines.lies_within(scratch, n, at, -0.5, size - 0.5 - _EDGE):
-            lines.nearest_line(scratch, at, ramp, _whole(n), step, more, index)
-            return 0
+        begin, end = lines.inner(scratch, n, at, -0.5, size - 0.5 - _EDGE)
         if period != 0.0:
-            lines.nearest_folded(
-                scratch, at, ramp, _whole(n), size, step, half, period, more, index
-            )
+            folds = size, step, half, period, more, index
+            lines.nearest_folded(scratch, at, ramp, 0, begin, *folds)
+            if end < n:
+                lines.nearest_folded(scratch, at, ramp, end, _whole(n), *folds)
+        if period != 0.0 or end - begin == n:
+            lines.nearest_line(scratch, at, ramp, begin, _whole(end), step, more, index)
             return 0
     if used == 0:
         outside = _nearest_any(scratch, x + to, n, size, step, half, period, index, room)
