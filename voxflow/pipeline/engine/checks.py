@@ -181,7 +181,7 @@ def _compare(asked: Roi | None, offered: Roi | None, voxel_size: Coordinate | No
     if asked is None:
         return offered is None
     if voxel_size is not None and (
-        asked.dims != len(voxel_size) or asked.unbounded or is_off_grid(asked, voxel_size)
+        len(asked.shape) != len(voxel_size) or None in asked.shape or is_off_grid(asked, voxel_size)
     ):
         return False
     return offered is None or offered.contains(asked)

@@ -197,6 +197,8 @@ class Roi(Frozen, _FunlibRoi):
             return unbounded.contains_point(self, other.offset)
         if len(self.shape) != len(other.shape):
             return False
+        if None in self.shape:
+            return unbounded.contains(self, other)
         try:
             return all(map(operator.le, self.offset, other.offset)) and all(
                 map(operator.le, other.end, self.end)
