@@ -11,7 +11,7 @@ So nothing that is done for an edge takes longer where clusters have many partne
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,19 @@ from voxflow.ops.components import root
 from voxflow.pipeline.compiled import kernel
 from voxflow.segmentation.hashing import mixed
 
-__all__ = ["Clusters", "is_full", "is_open", "new_clusters", "root_of", "take", "with_room"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "Clusters",
+    "is_full",
+    "is_open",
+    "new_clusters",
+    "root_of",
+    "take",
+    "with_pairs",
+    "with_room",
+]
 
 _OPEN = 1
 _EXCLUDES_UNSEEN = 2
@@ -50,22 +62,41 @@ class Clusters(NamedTuple):
         return self.nodes[:, _PARENT]
 
 
-def new_clusters(outside: npt.NDArray[np.bool_], repulsive: int) -> Clusters:
+def new_clusters(
+    outside: npt.NDArray[np.bool_],
+    repulsive: int,
+    empty: Callable[..., npt.NDArray[Any]] = np.empty,
+) -> Clusters:
     """A cluster for each node; of those outside it is only seen that there are edges to them.
 
     There is room for so many repulsive edges, which only takes memory where it is used.
+
+    Parameters
+    ----------
+    outside
+        Which nodes are.
+    repulsive
+        How many edges there are that repel, at most.
+    empty
+        Makes arrays, of a shape and a dtype.
     """
     room = min(2 * repulsive, _MOST)
-    nodes = np.zeros((len(outside), 4), np.int32)
-    nodes[:, _PARENT], nodes[:, _FIRST] = np.arange(len(outside)), -1
-    nodes[:, _FLAGS] = outside * np.int32(_OUTSIDE)
+    nodes = empty((len(outside), 4), np.int32)
+    _set_up(nodes, outside)
     return Clusters(
         nodes,
-        np.empty(room, np.int32),
-        np.empty(room, np.int32),
+        empty(room, np.int32),
+        empty(room, np.int32),
         np.zeros(_ROOM, np.uint64),
         np.zeros(2, np.int64),
     )
+
+
+@kernel
+def _set_up(nodes: Any, outside: Any) -> None:
+    for node in range(len(nodes)):
+        nodes[node, _PARENT], nodes[node, _FIRST], nodes[node, _LENGTH] = node, -1, 0
+        nodes[node, _FLAGS] = _OUTSIDE if outside[node] else 0
 
 
 @kernel
@@ -90,9 +121,14 @@ def is_full(clusters: Any) -> bool:
 @kernel
 def with_room(clusters: Any) -> Any:
     """The same clusters, with room for more pairs."""
+    return with_pairs(clusters, np.zeros(2 * clusters.pairs.size, np.uint64))
+
+
+@kernel
+def with_pairs(clusters: Any, pairs: Any) -> Any:
+    """The same clusters, with their pairs in a larger table, which is empty: a power of two."""
     if clusters.counters[0] + 2 > _MOST:
         raise ValueError("there are more than 2^30 pairs of clusters that are kept apart")
-    pairs = np.zeros(2 * clusters.pairs.size, np.uint64)
     for key in clusters.pairs:
         if key:
             _add(pairs, key)

@@ -35,15 +35,24 @@ class Part(NamedTuple):
 
 
 class _Edges(NamedTuple):
+    """Edges of one of two parts, and what their ends are in both."""
+
     ends: npt.NDArray[np.int32]
     weights: npt.NDArray[np.float32]
     places: npt.NDArray[np.uint64]
+    first: int
+    """The number of its first cluster."""
+    own: int
+    """How many clusters it has."""
+    numbers: npt.NDArray[np.int32]
+    """Of each one outside; -1: it lies in the other part."""
 
 
 def merged(
     one: Part,
     two: Part,
     inside: Callable[[npt.NDArray[np.uint64]], npt.NDArray[np.bool_]],
+    empty: Callable[..., npt.NDArray[Any]] = np.empty,
 ) -> Part:
     """Put two parts together.
 
@@ -56,42 +65,73 @@ def merged(
         Parts that share no fragment.
     inside
         Which fragments lie in one of them.
+    empty
+        Makes arrays, of a shape and a dtype.
     """
     own = len(one.fragments), len(two.fragments)
-    beyond = [part.outside[~inside(part.outside)] for part in (one, two)]
-    outside = np.unique(np.concatenate(beyond))
+    numbers = tuple(empty(len(part.outside), np.int32) for part in (one, two))
+    outside = empty(len(one.outside) + len(two.outside), np.uint64)
+    known = inside(one.outside), inside(two.outside)
+    beyond = _unite((one.outside, two.outside), known, numbers, sum(own), outside)
     edges, others = (
-        _Edges(_numbers(part, first, sum(own), outside)[part.ends], part.weights, part.places)
-        for part, first in ((one, 0), (two, own[0]))
+        _Edges(part.ends, part.weights, part.places, first, len(part.fragments), of_outside)
+        for part, first, of_outside in zip((one, two), (0, own[0]), numbers, strict=True)
     )
     count = len(one.weights) + len(two.weights)
-    out = _Edges(
-        np.empty((count, 2), np.int32), np.empty(count, np.float32), np.empty(count, np.uint64)
-    )
-    count = _merge(edges, others, out)
+    ends, weights = empty((count, 2), np.int32), empty(count, np.float32)
+    places = empty(count, np.uint64)
+    count = _merge(edges, others, ends, weights, places)
     return Part(
-        np.concatenate([one.fragments, two.fragments]),
-        np.concatenate([one.sizes, two.sizes]),
-        outside,
-        out.ends[:count],
-        out.weights[:count],
-        out.places[:count],
+        _both(one.fragments, two.fragments, empty),
+        _both(one.sizes, two.sizes, empty),
+        outside[:beyond],
+        ends[:count],
+        weights[:count],
+        places[:count],
     )
 
 
-def _numbers(
-    part: Part, first: int, own: int, outside: npt.NDArray[np.uint64]
-) -> npt.NDArray[np.int32]:
-    """What the ends of a part become; -1: what lies in the other one."""
-    at = np.searchsorted(outside, part.outside)
-    at[at == len(outside)] = 0
-    known = outside[at] == part.outside if len(outside) else np.zeros(len(at), bool)
-    clusters = np.arange(first, first + len(part.fragments))
-    return np.concatenate([clusters, np.where(known, own + at, -1)]).astype(np.int32)
+def _both(
+    one: npt.NDArray[Any], two: npt.NDArray[Any], empty: Callable[..., npt.NDArray[Any]]
+) -> npt.NDArray[Any]:
+    out = empty(len(one) + len(two), one.dtype)
+    out[: len(one)], out[len(one) :] = one, two
+    return out
 
 
 @kernel
-def _merge(one: Any, two: Any, out: Any) -> int:
+def _unite(ids: Any, known: Any, numbers: Any, first: int, out: Any) -> int:
+    """All ids of two rising lists that are not known, and their numbers; how many they are."""
+    one, two = ids
+    i, j, count = 0, 0, 0
+    while i < one.size or j < two.size:
+        if i < one.size and known[0][i]:
+            numbers[0][i] = -1
+            i += 1
+        elif j < two.size and known[1][j]:
+            numbers[1][j] = -1
+            j += 1
+        else:
+            from_one = j == two.size or (i < one.size and one[i] <= two[j])
+            from_two = i == one.size or (j < two.size and two[j] <= one[i])
+            if from_one:
+                out[count], numbers[0][i] = one[i], first + count
+            if from_two:
+                out[count], numbers[1][j] = two[j], first + count
+            i += from_one
+            j += from_two
+            count += 1
+    return count
+
+
+@kernel
+def _end(edges: Any, at: int, side: int) -> int:
+    end = edges.ends[at, side]
+    return int(edges.first + end if end < edges.own else edges.numbers[end - edges.own])
+
+
+@kernel
+def _merge(one: Any, two: Any, ends: Any, weights: Any, places: Any) -> int:
     i, j, count = 0, 0, 0
     while i < one.weights.size or j < two.weights.size:
         first, same = j == two.weights.size, False
@@ -100,14 +140,14 @@ def _merge(one: Any, two: Any, out: Any) -> int:
             same = a == b and one.places[i] == two.places[j]
             first = same or a > b or (a == b and one.places[i] < two.places[j])
         edges, at = (one, i) if first else (two, j)
-        low, high = edges.ends[at, 0], edges.ends[at, 1]
+        low, high = _end(edges, at, 0), _end(edges, at, 1)
         if same:
             low = max(low, high)
-            high = max(two.ends[j, 0], two.ends[j, 1])
+            high = max(_end(two, j, 0), _end(two, j, 1))
         i += first
         j += same or not first
         if min(low, high) >= 0:
-            out.ends[count, 0], out.ends[count, 1] = low, high
-            out.weights[count], out.places[count] = edges.weights[at], edges.places[at]
+            ends[count, 0], ends[count, 1] = low, high
+            weights[count], places[count] = edges.weights[at], edges.places[at]
             count += 1
     return count

@@ -1,12 +1,13 @@
-"""The numbers of segments, by their names, which are in a file."""
+"""The numbers of segments, by their names."""
 
 from __future__ import annotations
 
-import tempfile
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+from voxflow.segmentation.scratch import Scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +26,7 @@ class SegmentNumbers:
     min_size
         Segments of fewer voxels become 0.
     folder
-        Where there is room for a file, which is gone with this. None: where temporary files are.
+        Where there is room for a file, which is gone with this. None: all is in memory.
 
     Examples
     --------
@@ -41,12 +42,8 @@ class SegmentNumbers:
         min_size: int,
         folder: Path | None = None,
     ) -> None:
-        self._names = np.empty(0, np.uint64)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            for names, sizes in segments:
-                names[sizes >= min_size].tofile(file)
-            if file.tell():
-                self._names = np.memmap(file, np.uint64, "r+")
+        large = (names[sizes >= min_size] for names, sizes in segments)
+        self._names = Scratch(folder).collected(large, np.uint64)
         self._names.sort()  # in the file
 
     def __len__(self) -> int:

@@ -8,7 +8,9 @@ from array import array
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.lib import format as npy
 
+from voxflow.segmentation.scratch import Scratch
 from voxflow.stores.disk import disk_errors
 
 if TYPE_CHECKING:
@@ -40,8 +42,9 @@ class Stack:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._where = str(folder or tempfile.gettempdir())
+        self._scratch = Scratch(folder)
         with disk_errors(self._where, "written"):
-            # Without a buffer, numpy reads and writes the memory of arrays themselves.
+            # Without a buffer, the memory of arrays itself is read and written.
             file = tempfile.TemporaryFile(buffering=0, dir=folder)  # noqa: SIM115
         self._file = file
         weakref.finalize(self, file.close)
@@ -58,8 +61,18 @@ class Stack:
         """Take arrays from the top, in the order in which they were pushed."""
         begin = self._begins[-count]
         self._file.seek(begin)
-        found = [np.load(self._file) for _ in range(count)]
+        found = [self._read() for _ in range(count)]
         del self._begins[-count:]
         self._file.seek(begin)
         self._file.truncate()
         return found
+
+    def _read(self) -> npt.NDArray[Any]:
+        """The array that lies in the file where it is read now."""
+        npy.read_magic(self._file)
+        shape, _, dtype = npy.read_array_header_1_0(self._file)
+        out = self._scratch.empty(shape, dtype)
+        left = out.reshape(-1).view(np.uint8)
+        while left.size:
+            left = left[self._file.readinto(left.data) :]
+        return out

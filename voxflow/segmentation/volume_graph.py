@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from voxflow.pipeline.compiled import kernel
+from voxflow.segmentation.scratch import Scratch
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from voxflow.segmentation.block import Block
     from voxflow.segmentation.region_graph import RegionGraph
 
-__all__ = ["Graphs", "Joined", "Place"]
+__all__ = ["Graphs", "Joined", "Place", "in_runs"]
+
+_RUN = 1 << 14
+"""Segments that are told of at a time."""
 
 Place = tuple[int, ...]
 """The how-manieth a block is along each axis."""
@@ -30,7 +36,7 @@ class Graphs(NamedTuple):
     read: Callable[[Place, str], npt.NDArray[Any]]
     """Reads a part of a `RegionGraph`: the place of the block, and the name of the part."""
     folder: Path | None = None
-    """Where there is room for what does not have to be in memory; None: for temporary files."""
+    """Where there is room for what does not have to be in memory."""
 
     @classmethod
     def of_one(cls, block: Block, graph: RegionGraph) -> Graphs:
@@ -42,15 +48,28 @@ class Graphs(NamedTuple):
         """How many blocks there are along each axis."""
         return tuple(-(-n // side) for n, side in zip(self.volume, self.block, strict=True))
 
+    @property
+    def scratch(self) -> Scratch:
+        """Makes arrays that do not have to be in memory."""
+        return Scratch(self.folder)
+
     def within(
         self, fragments: npt.NDArray[np.uint64], box: tuple[range, ...]
     ) -> npt.NDArray[np.bool_]:
         """Which fragments lie in a box of blocks: a fragment is named after its first voxel."""
-        voxels = np.unravel_index((fragments - np.uint64(1)).astype(np.int64), self.volume)
-        found = np.ones(len(fragments), bool)
-        for at, side, axis in zip(voxels, self.block, box, strict=True):
-            found &= (at >= axis.start * side) & (at < axis.stop * side)
+        ends = np.multiply([(axis.start, axis.stop) for axis in box], np.array([self.block]).T)
+        found = self.scratch.empty(len(fragments), bool)
+        _within(fragments, np.array(self.volume), ends, found)
         return found
+
+
+@kernel
+def _within(fragments: Any, volume: Any, ends: Any, found: Any) -> None:
+    for i in range(fragments.size):
+        voxel, found[i] = np.int64(fragments[i] - np.uint64(1)), True
+        for axis in range(volume.size - 1, -1, -1):
+            voxel, at = voxel // volume[axis], voxel % volume[axis]
+            found[i] &= ends[axis, 0] <= at < ends[axis, 1]
 
 
 class Joined(NamedTuple):
@@ -61,3 +80,9 @@ class Joined(NamedTuple):
     after its first voxel, as the fragment is that has it."""
     blocks: Iterable[tuple[Place, npt.NDArray[np.uint64]]]
     """Of each block, the name of the segment of each of its fragments."""
+
+
+def in_runs(*arrays: npt.NDArray[Any]) -> Iterator[Any]:
+    """Arrays of equal lengths, some entries at a time."""
+    for begin in range(0, len(arrays[0]), _RUN):
+        yield tuple(values[begin : begin + _RUN] for values in arrays)

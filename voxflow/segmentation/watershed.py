@@ -11,8 +11,8 @@ import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt, maximum_filter
 
 from voxflow.ops.components import connected_components
-from voxflow.segmentation.agglomerate import join_by_mean
 from voxflow.segmentation.block import direct_channels
+from voxflow.segmentation.by_mean import join_by_mean
 from voxflow.segmentation.methods import Method
 from voxflow.segmentation.region_graph import FIXED, between_fragments
 
