@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from voxflow.ops.affinities import parse_neighborhood
+from voxflow.pipeline.compiled import kernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Block", "as_unit", "direct_channels", "whole_block"]
+__all__ = ["Block", "as_unit", "direct_channels", "span", "whole_block"]
 
 OUTSIDE, AROUND, OWN = 0, 1, 2
 
@@ -151,3 +152,9 @@ def direct_channels(neighborhood: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_
     """Which channels are of direct neighbours."""
     direct: npt.NDArray[np.bool_] = np.abs(neighborhood).sum(axis=1) == 1
     return direct
+
+
+@kernel
+def span(n: int, step: int) -> Any:
+    """From where to where a place and its neighbour, a step further, both lie inside."""
+    return max(0, -step), min(n, n - step)

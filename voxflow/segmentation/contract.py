@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from voxflow.ops.components import root
 from voxflow.pipeline.compiled import kernel
-from voxflow.segmentation.block import OUTSIDE, OWN
+from voxflow.segmentation.block import OUTSIDE, OWN, span
 from voxflow.segmentation.clusters import is_full, new_clusters, take, with_room
 from voxflow.segmentation.order import GROUPS, MAGNITUDE, group_of, strongest_first
 
@@ -74,12 +74,6 @@ def name_by_first(parent: npt.NDArray[np.int32], block: Block) -> npt.NDArray[np
 
 
 @kernel
-def _span(n: int, step: int) -> Any:
-    """From where to where a place and its neighbour both lie inside."""
-    return max(0, -step), min(n, n - step)
-
-
-@kernel
 def _joined(one: int, two: int) -> bool:
     """Whether an edge between voxels of these states counts for a block."""
     return one != OUTSIDE and two != OUTSIDE and (one == OWN or two == OWN)
@@ -92,10 +86,10 @@ def _count_edges(bits: Any, state: Any, vectors: Any) -> Any:
     n0, n1, n2 = state.shape
     for c in range(len(vectors)):
         d0, d1, d2 = vectors[c]
-        for i in range(*_span(n0, d0)):
-            for j in range(*_span(n1, d1)):
+        for i in range(*span(n0, d0)):
+            for j in range(*span(n1, d1)):
                 row = ((c * n0 + i) * n1 + j) * n2
-                for k in range(*_span(n2, d2)):
+                for k in range(*span(n2, d2)):
                     weight = bits[row + k]
                     if weight & MAGNITUDE and _joined(
                         state[i, j, k], state[i + d0, j + d1, k + d2]
@@ -111,10 +105,10 @@ def _find_edges(bits: Any, state: Any, vectors: Any, begins: Any, edges: Any) ->
     n0, n1, n2 = state.shape
     for c in range(len(vectors)):
         d0, d1, d2 = vectors[c]
-        for i in range(*_span(n0, d0)):
-            for j in range(*_span(n1, d1)):
+        for i in range(*span(n0, d0)):
+            for j in range(*span(n1, d1)):
                 row = ((c * n0 + i) * n1 + j) * n2
-                for k in range(*_span(n2, d2)):
+                for k in range(*span(n2, d2)):
                     weight = bits[row + k]
                     if weight & MAGNITUDE and _joined(
                         state[i, j, k], state[i + d0, j + d1, k + d2]

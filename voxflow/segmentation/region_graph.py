@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voxflow.pipeline.compiled import kernel
-from voxflow.segmentation.block import OWN, in_three
+from voxflow.segmentation.block import OWN, in_three, span
 from voxflow.segmentation.hashing import number_ids, pair_slots
 from voxflow.segmentation.order import strongest_first
 
@@ -80,10 +80,10 @@ def between_fragments(
         raise ValueError("a block has more than 2^31 fragments")
     sizes = np.bincount(numbers[state.reshape(-1) == OWN], minlength=len(ids) + 1)[1:]
     numbers = in_three(numbers.reshape(fragments.shape))
-    count = _count(weights.reshape(-1), numbers, state, block.vectors, ending)
-    edges = np.empty(count, np.int64)
-    keys = np.empty(count, np.uint64)
-    _find(weights.reshape(-1), numbers, state, block.vectors, ending, ids, edges, keys)
+    seen = weights.reshape(-1), numbers, state, block.vectors, ending, ids
+    count = _find(*seen, np.empty(0, np.int64), np.empty(0, np.uint64))
+    edges, keys = np.empty(count, np.int64), np.empty(count, np.uint64)
+    _find(*seen, edges, keys)
     slots, pairs = pair_slots(keys)
     strongest = np.full(len(pairs), -1, np.int64)
     # Where sums say nothing, they take no room.
@@ -134,36 +134,6 @@ def _places(block: Block, edges: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64
 
 
 @kernel
-def _between(
-    numbers: Any, state: Any, vectors: Any, ending: bool, weight: Any, c: int, place: Any
-) -> Any:
-    """The numbers of the fragments that an edge lies between; 0, 0 if it does not count."""
-    i, j, k = place
-    x, y, z = i + vectors[c, 0], j + vectors[c, 1], k + vectors[c, 2]
-    inside = 0 <= x < state.shape[0] and 0 <= y < state.shape[1] and 0 <= z < state.shape[2]
-    if weight == 0 or not inside:
-        return 0, 0
-    if state[i, j, k] != OWN and not (ending and state[x, y, z] == OWN):
-        return 0, 0
-    one, two = numbers[i, j, k], numbers[x, y, z]
-    return (one, two) if one != two and one and two else (0, 0)
-
-
-@kernel
-def _count(weights: Any, numbers: Any, state: Any, vectors: Any, ending: bool) -> int:
-    n0, n1, n2 = state.shape
-    count, edge = 0, 0
-    for c in range(len(vectors)):
-        for i in range(n0):
-            for j in range(n1):
-                for k in range(n2):
-                    one, _ = _between(numbers, state, vectors, ending, weights[edge], c, (i, j, k))
-                    count += one > 0
-                    edge += 1
-    return count
-
-
-@kernel
 def _find(
     weights: Any,
     numbers: Any,
@@ -173,23 +143,29 @@ def _find(
     ids: Any,
     edges: Any,
     keys: Any,
-) -> None:
+) -> int:
+    """Find edges between fragments; how many they are. Where there is no room, none is written."""
     n0, n1, n2 = state.shape
-    count, edge = 0, 0
+    count = 0
     for c in range(len(vectors)):
-        for i in range(n0):
-            for j in range(n1):
-                for k in range(n2):
-                    one, two = _between(
-                        numbers, state, vectors, ending, weights[edge], c, (i, j, k)
-                    )
-                    if one:
+        d0, d1, d2 = vectors[c]
+        for i in range(*span(n0, d0)):
+            for j in range(*span(n1, d1)):
+                row = ((c * n0 + i) * n1 + j) * n2
+                for k in range(*span(n2, d2)):
+                    one, two = numbers[i, j, k], numbers[i + d0, j + d1, k + d2]
+                    if one == two or one == 0 or two == 0 or weights[row + k] == 0:
+                        continue
+                    begins, ends = state[i, j, k] == OWN, state[i + d0, j + d1, k + d2] == OWN
+                    if not (begins or (ending and ends)):
+                        continue
+                    if edges.size:
                         if ids[one - 1] > ids[two - 1]:
                             one, two = two, one
-                        edges[count] = edge
+                        edges[count] = row + k
                         keys[count] = (np.uint64(one) << np.uint64(32)) | np.uint64(two)
-                        count += 1
-                    edge += 1
+                    count += 1
+    return count
 
 
 @kernel
