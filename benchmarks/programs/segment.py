@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from serve import serve
+from watch import Watch, memory
 
 THRESHOLD = 0.7
 
@@ -81,11 +82,14 @@ class Segmented:
 
 
 def peaks_of_steps(voxflow):
-    """What listens to scans, and notes the most memory of each and of what lies between them."""
+    """What listens to scans, and notes the most memory of each and of what lies between them.
+
+    Of all memory, and of that which is not of files.
+    """
 
     class Peaks(voxflow.ScanCallback):
         def __init__(self):
-            self.found = []
+            self.found, self.watch = [], Watch()
             self.clear()
 
         def start(self, _):
@@ -97,13 +101,12 @@ def peaks_of_steps(voxflow):
                 self.note()
 
         def note(self):
-            status = Path("/proc/self/status").read_text().splitlines()
-            line = next(line for line in status if line.startswith("VmHWM"))
-            self.found.append(1024 * int(line.split()[1]))
+            self.found.append((memory("VmHWM"), self.watch.most))
             self.clear()
 
         def clear(self):
             Path("/proc/self/clear_refs").write_text("5")
+            self.watch.clear()
 
     return Peaks()
 
