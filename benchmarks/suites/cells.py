@@ -24,7 +24,8 @@ def run(rounds: int) -> tuple[list[Row], dict[str, dict[str, str]]]:
             other = stack.enter_context(
                 Side("albumentations", "cells", workers=workers, home="albumentations-torch")
             )
-            shapes = [side.call("run", count=10)["value"] for side in (ours, other)]
+            # An epoch: then all images are in memory on our side as well.
+            shapes = [side.call("run", count=25)["value"] for side in (ours, other)]
             if shapes[0] != shapes[1]:
                 raise RuntimeError(f"the two sides make other batches: {shapes}")
             found = take_turns(ours, {"albumentations": other}, rounds, counts=(25, 25))
