@@ -25,9 +25,7 @@ def test_linear_agrees_with_the_reference(case, lead, dtype):
     np.testing.assert_allclose(got, want, atol=1e-5, rtol=0)
 
 
-@settings(max_examples=40, deadline=None)
-@given(cases(), st.sampled_from(["u1", "i1", "i2", "u2", "i4", ">u2"]))
-def test_linear_keeps_integers_and_rounds(case, dtype):
+def check_integers(case, dtype):
     spatial_map, offset, size, shape, rng = case
     begin, end = spatial_map.source(Region(offset, tuple(np.multiply(shape, size))), size)
     limits = np.iinfo(dtype)
@@ -38,6 +36,19 @@ def test_linear_keeps_integers_and_rounds(case, dtype):
     assert got.dtype == data.dtype
     tolerance = 0.5 + 1e-6 * (float(limits.max) - float(limits.min))
     assert np.abs(got.astype(float) - want).max() <= tolerance
+
+
+@settings(max_examples=30, deadline=None)
+@given(cases(), st.sampled_from(["u1", "i4", ">u2"]))
+def test_linear_keeps_integers_and_rounds(case, dtype):
+    check_integers(case, dtype)
+
+
+@pytest.mark.slow  # each type is compiled
+@settings(max_examples=40, deadline=None)
+@given(cases(), st.sampled_from(["i1", "i2", "u2", "u1", "i4"]))
+def test_linear_keeps_integers_of_all_types(case, dtype):
+    check_integers(case, dtype)
 
 
 @settings(max_examples=60, deadline=None)
