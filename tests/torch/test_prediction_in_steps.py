@@ -1,5 +1,7 @@
 """Blocks have the values of the whole also where they lie off the poolings of a network."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -33,13 +35,17 @@ CASES = {
     "2-D": (((2, 2), (2, 2)), (4, 9.8), (16, 24), (4, 4)),
     "3-D": (((1, 3, 2),), (40, 4, 4), (3, 12, 8), (1, 3, 2)),
 }
-NETS = {name: Pooled(case[0]) for name, case in CASES.items()}
+
+
+@cache  # not made where tests are only collected
+def net_of(name):
+    return Pooled(CASES[name][0])
 
 
 def predicting(name, shape, *nodes, stepping=True):
     """A prediction of all of a volume, its region, and what the network makes of it in one pass."""
     _, size, _, period = CASES[name]
-    size, net = gp.Coordinate(size), NETS[name]
+    size, net = gp.Coordinate(size), net_of(name)
     geometry = net.geometry
     assert geometry.output_step == period
     context, step = geometry.context * size, geometry.output_step * size
@@ -99,7 +105,9 @@ def test_any_part_is_that_of_the_whole(data):
 
 
 def test_outputs_are_provided_in_whole_steps():
-    predict = Predict(NETS["2-D"], {0: RAW}, {0: OUT}, device="cpu", context=(20, 20), step=(4, 4))
+    predict = Predict(
+        net_of("2-D"), {0: RAW}, {0: OUT}, device="cpu", context=(20, 20), step=(4, 4)
+    )
     with gp.build(volume((53, 54)) + predict) as built:
         assert built.spec[OUT].roi == gp.Roi((20, 20), (12, 12))
 
@@ -117,7 +125,7 @@ def test_a_step_that_cannot_be_is_said(step, text):
         pytest.raises(ValueError, match=text),
         gp.build(
             volume((60, 60), (2, 2))
-            + Predict(NETS["2-D"], {0: RAW}, {0: OUT}, context=(40, 40), step=step)
+            + Predict(net_of("2-D"), {0: RAW}, {0: OUT}, context=(40, 40), step=step)
         ),
     ):
         pass
@@ -125,4 +133,4 @@ def test_a_step_that_cannot_be_is_said(step, text):
 
 def test_a_step_needs_a_context():
     with pytest.raises(ValueError, match="give context="):
-        Predict(NETS["2-D"], {0: RAW}, {0: OUT}, step=(4, 4))
+        Predict(net_of("2-D"), {0: RAW}, {0: OUT}, step=(4, 4))

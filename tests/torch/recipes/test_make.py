@@ -181,7 +181,7 @@ def contrasts(rng, shape):
     return Contrast(pieces, rng.uniform(0.5, 2, counts), rng.uniform(-0.5, 0.5, counts))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     cases(),
     LEADS,
