@@ -92,9 +92,9 @@ def test_a_join_takes_no_more_memory_for_a_larger_volume(method, tmp_path, monke
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert count == np.prod(shape)
-    # Of eight times the fragments. What is left is of blocks, and Python's; with all arrays in
-    # memory it is 6 times as much.
-    assert peaks[2] < 2 * peaks[1]
+    # Of eight times the fragments. What is left is of blocks, and Python's, which is twice as much;
+    # with all arrays in memory it is 6 times as much.
+    assert peaks[2] < 3 * peaks[1]
 
 
 def test_arrays_in_files_change_nothing(tmp_path, monkeypatch):
