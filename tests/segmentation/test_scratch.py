@@ -15,6 +15,7 @@ from voxflow.segmentation.segment_numbers import SegmentNumbers
 from voxflow.segmentation.spill import Stack
 from voxflow.segmentation.volume_graph import Graphs
 from voxflow.stores import DiskFull
+from voxflow.stores.disk import disk_errors
 
 
 def is_in_a_file(values):
@@ -31,6 +32,7 @@ def test_what_is_large_is_in_a_file_that_goes_with_the_array(tmp_path):
     assert small.all()
     assert [is_in_a_file(large), is_in_a_file(small)] == [True, False]
     assert not list(tmp_path.iterdir()), "files have no names"
+    gc.collect()  # whatever others have left open
     files = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
     del large
     gc.collect()
@@ -44,6 +46,12 @@ def test_a_full_disk_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
     with pytest.raises(DiskFull, match="the disk is full"):
         Scratch(tmp_path).empty(10**6, np.int64)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="has no /dev/full")
+def test_a_disk_that_takes_a_part_is_full():
+    with pytest.raises(DiskFull), disk_errors("x", "written"), open("/dev/full", "wb") as file:
+        np.zeros(10**5).tofile(file)
 
 
 def test_where_room_cannot_be_reserved_files_are_as_large(tmp_path, monkeypatch):

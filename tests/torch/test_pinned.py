@@ -125,7 +125,9 @@ def test_what_is_sent(dtype):
     assert tensor.data_ptr() == array.ctypes.data
     fixed = array.view()
     fixed.flags.writeable = False
-    for view in (array[::-1], array[:, ::2], array.T, array[..., 5], fixed, data, data[::-1]):
+    record = np.zeros((4, 5), [("flag", "u1"), ("voxel", dtype)])["voxel"]
+    views = array[::-1], array[:, ::2], array.T, array[..., 5], fixed, data, data[::-1], record
+    for view in views:
         tensor, itself = sendable(view, registered, pin=False)
         assert not itself
         assert tensor.is_contiguous()

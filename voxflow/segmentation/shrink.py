@@ -56,7 +56,7 @@ def shrunk(part: Part, scratch: Scratch) -> Shrunk:
     names, voxels = scratch.empty(own, np.uint64), scratch.empty(own, np.int64)
     going_on, done = _settle(clusters, fragments, sizes, way, names, voxels)
     left = scratch.empty(edges, bool)
-    begin, by_node = scratch.full(nodes + 1, np.int64, 0), scratch.empty(edges, np.int32)
+    begin, by_node = scratch.full(nodes + 1, np.int64, 0), scratch.empty(edges, np.int64)
     _find_left(clusters, ends, left, begin, by_node, scratch.full(nodes, np.int32, -1))
     number = scratch.full(nodes, np.int32, -1)
     beyond = _number(ends, left, way, going_on, number, outside)

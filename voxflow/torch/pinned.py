@@ -129,8 +129,11 @@ def sendable(
 
 
 def is_shared(data: NDArray[Any]) -> bool:
-    """Whether a tensor may share the memory of an array: it may be written to, nothing mirrored."""
-    return data.flags.writeable and (not data.strides or min(data.strides) >= 0)
+    """Whether a tensor may share the memory of an array: it may be written to, nothing mirrored.
+
+    Nor is it the field of a record, whose steps are not those of whole numbers of voxels.
+    """
+    return data.flags.writeable and all(s >= 0 and s % data.itemsize == 0 for s in data.strides)
 
 
 class Sender:

@@ -89,3 +89,27 @@ def test_pad_puts_nothing_around_what_is_cropped():
     with gp.build(source + gp.Pad(RAW, 4) + Crops()) as pipeline:
         pipeline.request_batch(gp.BatchRequest({RAW: gp.Roi((-4, -4), (12, 12))}))
     assert seen == [(np.eye(4).tolist(), True)]
+
+
+def test_who_writes_into_what_is_shared_does_not_change_what_is_padded():
+    other = gp.ArrayKey("OTHER")
+
+    class Shares(gp.BatchProvider):
+        def setup(self):
+            for key in (RAW, other):
+                self.provides(key, gp.ArraySpec(gp.Roi((0,), (4,)), (1,)))
+
+        def provide(self, request):
+            batch, data = gp.Batch(), np.ones(4, np.uint8)
+            for key in (RAW, other):
+                batch[key] = gp.Array(data, gp.ArraySpec(gp.Roi((0,), (4,)), (1,)))
+            return batch
+
+    class Writes(gp.BatchFilter):
+        def process(self, batch, request):
+            batch[other].data[...] *= 7
+
+    with gp.build(Shares() + gp.Pad(RAW, 1) + Writes()) as pipeline:
+        asked = gp.BatchRequest({RAW: gp.Roi((-1,), (6,)), other: gp.Roi((0,), (4,))})
+        batch = pipeline.request_batch(asked)
+    assert batch[RAW].data.tolist() == [0, 1, 1, 1, 1, 0]

@@ -193,7 +193,14 @@ class Pad(BatchFilter):
             data[...] = fill
             return data
         place = ((inside - roi.offset) / spec.voxel_size).to_slices()
-        return Padded(array.crop(inside, copy=False), shape, place, fill)
+        padded = Padded(array.crop(inside, copy=False), shape, place, fill)
+        if array.deferred is None:
+            # Voxels that are there already may be others' too, who may change them.
+            return padded.make()
+        known = spec.copy()  # a provider need not say its dtype before
+        known.dtype = array.dtype
+        check_fill(self, self.key, known, self.mode, self.value)
+        return padded
 
     def _taken(self, array: Array, roi: Roi) -> np.ndarray[Any, Any]:
         indices, voxel_size = self._indices(roi)
