@@ -7,6 +7,9 @@ import pytest
 
 import voxflow as gp
 from tests.helpers import asking, source
+from voxflow.nodes.scanning.serve import _written
+from voxflow.nodes.sinks.landing import Landing
+from voxflow.pipeline.engine.workers import WorkerDied
 from voxflow.stores import DiskFull, open_dataset
 from voxflow.stores.base import StoredDataset
 
@@ -121,3 +124,33 @@ def test_an_error_says_who_wrote_what(tmp_path, writes, name):
     notes = "\n".join(info.value.__notes__)
     assert "Write, asked for" in notes
     assert "RAW [8:12]" in notes
+
+
+def test_what_nobody_writes_any_more_is_done_at_once(tmp_path):
+    class Mine(gp.ZarrWrite):
+        """Of a user, who may count on it that all is written when a batch is passed on."""
+
+    class Told(gp.ScanCallback):
+        def update(self, num_processed):
+            told.append((num_processed, made.blocks))
+
+    made, told = Made(), []
+    data = np.arange(4 * BLOCKS, dtype=np.uint8)
+    nodes = source(RAW, data, (1,)) + made + Mine({RAW: "raw"}, tmp_path, "out.zarr")
+    gp.scan(nodes, asking(RAW=((0,), (4,))), progress=Told())
+    assert told[-1] == (BLOCKS, BLOCKS)
+    assert all(done == begun for done, begun in told if done)
+
+
+def test_what_was_made_before_a_worker_died_is_told_of():
+    def made():
+        for number in range(2):
+            landing._begun.append(lambda number=number: waited.append(number))
+            yield number, gp.Batch()
+        raise WorkerDied("gone")
+
+    waited, found = [], []
+    with Landing() as landing, pytest.raises(WorkerDied):
+        for number, _ in _written(made(), landing, 1):
+            found.append((number, list(waited)))
+    assert found == [(0, [0]), (1, [0, 1])]

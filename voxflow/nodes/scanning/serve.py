@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 Outcome = tuple[int, "Batch | Exception"]
 """The number of a block, and what came of it."""
+_Waiting = tuple[int, "Batch | Exception", "list[Callable[[], None]]"]
+"""The same, and what waits until it is written."""
 
 
 @dataclass(frozen=True)
@@ -103,20 +105,29 @@ def _written(
     made: Generator[Outcome, None, None], landing: Landing, most: int
 ) -> Generator[Outcome, None, None]:
     """Hand out blocks when they are written, so many of them while the next one is made."""
-    line: deque[tuple[int, Batch | Exception, list[Callable[[], None]]]] = deque()
+    line: deque[_Waiting] = deque()
     left = 0  # until it is noted what the outputs are
     try:
         for number, outcome in made:
             line.append((number, outcome, landing.take()))
             del outcome
-            while len(line) > left:
+            # Where nothing is being written any more, there is nothing to wait for.
+            while line and (len(line) > left or not line[0][2]):
                 yield _landed(*line.popleft())
                 left = most
-        while line:
-            yield _landed(*line.popleft())
+    except Exception:
+        yield from _rest(line)  # which was made before
+        raise
+    else:
+        yield from _rest(line)
     finally:
         for waiting in line:
             _landed(*waiting)
+
+
+def _rest(line: deque[_Waiting]) -> Generator[Outcome, None, None]:
+    while line:
+        yield _landed(*line.popleft())
 
 
 def _landed(number: int, outcome: Batch | Exception, begun: list[Callable[[], None]]) -> Outcome:
