@@ -11,7 +11,8 @@ import pytest
 import tensorstore
 import zarr
 
-from voxflow.stores import MissingChunk, list_datasets, open_dataset
+from voxflow.stores import DiskFull, MissingChunk, list_datasets, open_dataset
+from voxflow.stores.errors import StoreUnreachable
 from voxflow.stores.zarr_fast import quick_array
 from voxflow.testing.stores import ramp, random_region, run_forked
 
@@ -235,3 +236,25 @@ def test_what_a_kill_left_is_not_in_the_way(tmp_path):
     dataset.write((), data + 1)
     np.testing.assert_array_equal(dataset.read(), data + 1)
     np.testing.assert_array_equal(zarr.open_array(str(tmp_path / "a.zarr"))[:], data + 1)
+
+
+@pytest.mark.parametrize("way", ["write", "begin_write"])
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [("RESOURCE_EXHAUSTED: no quota", DiskFull), ("UNAVAILABLE: timed out", StoreUnreachable)],
+)
+def test_what_goes_wrong_at_the_begin_of_a_write(tmp_path, monkeypatch, way, said, error):
+    class Refuses:
+        def __getitem__(self, region):
+            return self
+
+        def write(self, *_, **__):
+            raise ValueError(said)
+
+    make(tmp_path / "a.zarr")
+    dataset = open_dataset(tmp_path / "a.zarr", mode="r+")
+    monkeypatch.setattr(dataset._quick, "_store", Refuses)
+    with pytest.raises(error, match="cannot be written") as info:
+        getattr(dataset, way)(ONE, np.zeros(CHUNKS, "u8"))
+    if error is StoreUnreachable:
+        assert "It was asked for voxels" in info.value.__notes__[0]

@@ -216,7 +216,7 @@ class StoredDataset(ABC):
             If there is no room.
         """
         bounds, data = self._to_write(region, data)
-        with disk_errors(self.uri, "written"), _naming_region(bounds):
+        with self._writing_to(bounds):
             self._write(slices_of(bounds), bounds, data)
 
     def begin_write(self, region: Sequence[slice], data: NDArray[Any]) -> Callable[[], None] | None:
@@ -241,12 +241,18 @@ class StoredDataset(ABC):
             As `write` does.
         """
         bounds, data = self._to_write(region, data)
-        begun = self._begin_write(slices_of(bounds), bounds, data)
+        with self._writing_to(bounds):
+            begun = self._begin_write(slices_of(bounds), bounds, data)
         return None if begun is None else partial(self._finish, begun, bounds)
 
     def _finish(self, begun: Callable[[], None], bounds: Bounds) -> None:
-        with disk_errors(self.uri, "written"), _naming_region(bounds):
+        with self._writing_to(bounds):
             begun()
+
+    @contextlib.contextmanager
+    def _writing_to(self, bounds: Bounds) -> Iterator[None]:
+        with disk_errors(self.uri, "written"), _naming_region(bounds):
+            yield
 
     def _to_write(self, region: Sequence[slice], data: NDArray[Any]) -> tuple[Bounds, NDArray[Any]]:
         if self.mode == "r":
