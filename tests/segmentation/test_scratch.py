@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.segmentation.volumes import NEIGHBORHOODS, blocks_of, noise
-from voxflow.segmentation import MutexWatershed, Watershed, scratch, segment, volume_graph
+from voxflow.segmentation import MutexWatershed, Watershed, part, scratch, segment, volume_graph
 from voxflow.segmentation.scratch import Scratch
 from voxflow.segmentation.segment_numbers import SegmentNumbers
 from voxflow.segmentation.spill import Stack
@@ -67,6 +67,26 @@ def test_what_comes_back_from_a_stack_is_in_a_file(tmp_path):
     assert (found == large).all()
     assert none.shape == (0, 2)
     assert is_in_a_file(found)
+
+
+def test_arrays_of_any_layout_come_back_from_a_stack(tmp_path):
+    stack, values = Stack(tmp_path), np.arange(6).reshape(2, 3)
+    stack.push(np.asfortranarray(values), values.T)
+    np.testing.assert_array_equal(stack.pop(1)[0], values.T)
+    np.testing.assert_array_equal(stack.pop(1)[0], values)
+
+
+def test_more_clusters_than_can_be_numbered_are_refused(monkeypatch):
+    monkeypatch.setattr(part, "_MOST", 3)
+    one, two = (
+        part.Part(
+            np.uint64(ids), np.ones(2, np.int64), np.empty(0, np.uint64),
+            np.empty((0, 2), np.int32), np.empty(0, np.float32), np.empty(0, np.uint64),
+        )
+        for ids in ([1, 2], [3, 4])
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=r"more than 2\^31 clusters"):
+        part.merged(one, two, lambda ids: np.zeros(len(ids), bool))
 
 
 def graphs_of(shape, size, method, folder):

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Part", "merged"]
 
+_MOST = 2**31 - 1
+
 
 class Part(NamedTuple):
     """Clusters of a part of a volume, and edges, as a `RegionGraph` has them.
@@ -69,6 +71,8 @@ def merged(
         Makes arrays, of a shape and a dtype.
     """
     own = len(one.fragments), len(two.fragments)
+    if sum(own) + len(one.outside) + len(two.outside) > _MOST:
+        raise ValueError("two parts have more than 2^31 clusters at once: make larger fragments")
     numbers = tuple(empty(len(part.outside), np.int32) for part in (one, two))
     outside = empty(len(one.outside) + len(two.outside), np.uint64)
     known = inside(one.outside), inside(two.outside)

@@ -55,7 +55,7 @@ class Stack:
         with disk_errors(self._where, "written"):
             for values in arrays:
                 self._begins.append(self._file.tell())
-                np.save(self._file, values)
+                np.save(self._file, np.asarray(values, order="C"))
 
     def pop(self, count: int) -> list[npt.NDArray[Any]]:
         """Take arrays from the top, in the order in which they were pushed."""
