@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from voxflow.nodes.shape.padded import Padded
+from voxflow.ops.holds import holds
 from voxflow.pipeline.data import Array, ArrayKey, Batch, BatchRequest
 from voxflow.pipeline.engine import BatchFilter
 from voxflow.pipeline.geometry import Coordinate, Roi
@@ -261,16 +262,8 @@ def check_fill(node: BatchFilter, key: Key, spec: ArraySpec, mode: str, value: f
     """Raise if an array cannot be filled by its mean, or its dtype cannot hold the value."""
     if mode == "border-mean" and spec.interpolatable is False:
         raise ValueError(f"{node.name()}: {key} holds labels, which have no mean")
-    if spec.dtype is not None and not _holds(spec.dtype, value):
+    if spec.dtype is not None and not holds(spec.dtype, value):
         raise ValueError(
             f"{node.name()} is to fill {key} with {value}, which {spec.dtype} cannot "
             "hold; give another value, or put AsType or Normalize upstream"
         )
-
-
-def _holds(dtype: np.dtype[Any], value: float) -> bool:
-    if dtype.kind == "b":
-        return value in (0, 1)
-    if dtype.kind not in "ui":
-        return True
-    return bool(np.iinfo(dtype).min <= value <= np.iinfo(dtype).max and value == int(value))

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from ..holds import holds
 from ..mirrored import mirrored
 from ..values.changes import Pointwise, packed
 from ..values.make import KNOWN, changed, work_type
@@ -72,7 +73,7 @@ def resample(
     data = np.asarray(data)
     target = data.dtype if dtype is None else np.dtype(dtype)
     check(data, target, in_offset, voxel_size, out_offset, out_shape, ndim, order, bool(changes))
-    if not _fits(fill, target):
+    if not holds(target, fill):
         raise ValueError(f"fill {fill!r} is not a value of type {target}")
     where = in_offset, voxel_size, out_offset, out_shape
     volume, program, shape, whole = prepared(stages, ndim, data, *where, mirror)
@@ -211,15 +212,6 @@ def _check_values(data: Array, order: str, target: np.dtype[Any], changed: bool)
             f"data of type {data.dtype} were asked for as {target}: only linear interpolation "
             "changes the type, and only to floats; leave dtype out and convert the result"
         )
-
-
-def _fits(value: float, dtype: np.dtype[Any]) -> bool:
-    if dtype.kind in "fc" or value == 0:
-        return True
-    if dtype.kind == "b":
-        return value == 1
-    limits = np.iinfo(dtype) if dtype.kind in "ui" else None
-    return limits is None or (limits.min <= value <= limits.max and value == int(value))
 
 
 def _crop_passive(
