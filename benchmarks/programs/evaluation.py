@@ -2,10 +2,10 @@
 
 import contextlib
 import time
-from pathlib import Path
 
 import numpy as np
 from serve import serve
+from watch import memory
 
 BLOCK = (64, 256, 256)
 
@@ -82,9 +82,7 @@ class Evaluation:
         start, cpu = time.perf_counter(), time.process_time()
         self.voxflow.evaluation.evaluate(*(Tiled(block, blocks) for block in ours))
         seconds = time.perf_counter() - start, time.process_time() - cpu
-        status = Path("/proc/self/status").read_text().splitlines()
-        peak = 1024 * next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
-        return {"wall": seconds[0], "cpu": seconds[1], "memory": peak}
+        return {"wall": seconds[0], "cpu": seconds[1], "memory": memory("VmHWM")}
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from serve import serve
+from watch import memory
 
 
 class Silent:
@@ -46,8 +47,7 @@ class Scanned:
         """Scan once; the most bytes that this process had in memory (Linux)."""
         self.run()
         # Not what `resource` says, which counts what the process was forked from.
-        status = Path("/proc/self/status").read_text().splitlines()
-        return 1024 * next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+        return memory("VmHWM")
 
     def pipeline(self):
         """Source, context, copy, writer, scan."""

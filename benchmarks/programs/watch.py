@@ -1,4 +1,4 @@
-"""The memory of this process that the system cannot take back."""
+"""The memory of this process, and the most that the system cannot take back."""
 
 import threading
 import time
