@@ -74,6 +74,16 @@ def test_it_is_not_looked_at_before_there_was_as_much(monkeypatch, calls):
     assert calls == []
 
 
+def test_it_is_not_looked_at_while_so_few_blocks_cannot_make_it_too_large(monkeypatch, calls):
+    monkeypatch.setattr(heap, "_resident", lambda: 100 * MIB)
+    ceiling = Ceiling(MemoryBound(Memory(16 * MIB, "Source"), in_flight=8))  # 204 MiB at a look
+    looked = []
+    for peak in (100, *range(116, 212, 16), 205):
+        monkeypatch.setattr(heap, "_peak", lambda peak=peak: looked.append(peak) or peak * MIB)
+        ceiling.look()
+    assert looked == [100, 205]
+
+
 @on_glibc
 def test_what_is_free_is_given_back():
     ceiling = Ceiling(bound(16))

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+import zarr
 
 import voxflow as gp
 from tests.pipeline.data.test_deferred import Counted
@@ -113,3 +114,27 @@ def test_who_writes_into_what_is_shared_does_not_change_what_is_padded():
         asked = gp.BatchRequest({RAW: gp.Roi((-1,), (6,)), other: gp.Roi((0,), (4,))})
         batch = pipeline.request_batch(asked)
     assert batch[RAW].data.tolist() == [0, 1, 1, 1, 1, 0]
+
+
+@pytest.mark.parametrize("source", ["file", "volume"])
+def test_what_was_just_read_is_padded_when_somebody_looks(tmp_path, source):
+    class Keeps(gp.BatchFilter):
+        def process(self, batch, request):
+            kept.append(batch[RAW])
+
+    class Writes(gp.BatchFilter):
+        def process(self, batch, request):
+            seen.append(batch[RAW].deferred is not None)
+            kept[0].data[...] = 7
+
+    kept, seen, spec = [], [], gp.ArraySpec(voxel_size=(1, 1))
+    data = zarr.create_array(tmp_path / "a.zarr", name="raw", data=np.eye(4, dtype="u1"))
+    if source == "file":
+        read = gp.ZarrSource(tmp_path / "a.zarr", {RAW: "raw"}, {RAW: spec})
+    else:
+        read = gp.ArraySource(RAW, data, spec=spec)
+    with gp.build(read + Keeps() + gp.Pad(RAW, 2) + Writes()) as pipeline:
+        batch = pipeline.request_batch(gp.BatchRequest({RAW: gp.Roi((-2, 0), (6, 4))}))
+    assert seen == [True]
+    assert batch[RAW].data.tolist() == [[0] * 4, [0] * 4, *np.eye(4).tolist()]
+    assert (kept[0].data == 7).all()

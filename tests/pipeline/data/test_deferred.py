@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import voxflow as gp
-from voxflow.pipeline.data.deferred import Borrowed, Deferred
+from voxflow.pipeline.data.deferred import Borrowed, Deferred, Fresh
 
 SPEC = gp.ArraySpec(gp.Roi((0, 0), (6, 4)), (1, 1))
 
@@ -107,6 +107,43 @@ def test_what_is_borrowed_is_copied_for_whoever_may_change_it():
     array.data[:] = -1
     np.testing.assert_array_equal(volume, RAMP)
     assert volume.flags.writeable
+
+
+def test_what_is_fresh_is_handed_out_as_it_is():
+    volume = RAMP.copy()
+    array = gp.Array(Fresh(volume), SPEC)
+    assert np.shares_memory(array.view, volume)
+    assert array.deferred is not None
+    assert array.data is volume
+    assert not array.settle()
+    out = np.empty_like(RAMP)
+    gp.Array(Fresh(volume), SPEC).write_to(out)
+    np.testing.assert_array_equal(out, RAMP)
+
+
+def test_what_is_settled_is_copied_for_whoever_may_change_it():
+    for given in (Fresh(RAMP.copy()), Borrowed(RAMP.copy())):
+        array = gp.Array(given, SPEC)
+        assert array.settle()
+        kept = array.view
+        array.data[...] = 7
+        np.testing.assert_array_equal(kept, RAMP)
+    assert not gp.Array(RAMP, SPEC).settle()
+
+
+@pytest.mark.parametrize(
+    "share",
+    [
+        lambda array: array.placed(SPEC),
+        lambda array: array.crop(gp.Roi((2, 1), (2, 2)), copy=False),
+        copy.copy,
+    ],
+)
+def test_what_two_arrays_have_is_not_fresh(share):
+    array = gp.Array(Fresh(RAMP.copy()), SPEC)
+    other = share(array)
+    assert not array.settle()
+    assert not other.settle()
 
 
 def test_pipelines_hand_out_voxels():

@@ -49,13 +49,20 @@ class Ceiling:
     def __init__(self, bound: MemoryBound) -> None:
         self._slack = bound.bytes // 16
         # Between two looks, one block is made, and another one is read ahead.
-        between = bound.block.bytes + bound.ahead_bytes
-        self._most = _resident() + bound.bytes - between - self._slack
+        self._between = max(1, bound.block.bytes + bound.ahead_bytes)
+        self._most = _resident() + bound.bytes - self._between - self._slack
+        self._left = 0
 
     def look(self) -> None:
         """Look whether it is too large now."""
+        if self._left:  # so few blocks cannot have made it too large
+            self._left -= 1
+            return
         # The peak, which takes a quarter of the time, mostly says that there is nothing to see.
-        if _peak() > self._most and _resident() > self._most:
+        peak = _peak()
+        if peak <= self._most:
+            self._left = (self._most - peak) // self._between
+        elif _resident() > self._most:
             _glibc("malloc_trim", 0)
             self._most = max(self._most, _resident() + self._slack)
 

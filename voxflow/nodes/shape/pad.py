@@ -194,9 +194,10 @@ class Pad(BatchFilter):
             data[...] = fill
             return data
         place = ((inside - roi.offset) / spec.voxel_size).to_slices()
-        padded = Padded(array.crop(inside, copy=False), shape, place, fill)
-        if array.deferred is None:
-            # Voxels that are there already may be others' too, who may change them.
+        settled = array.settle()
+        middle = array.placed(spec).crop(inside, copy=False)
+        padded = Padded(middle, shape, place, fill)
+        if not settled:
             return padded.make()
         known = spec.copy()  # a provider need not say its dtype before
         known.dtype = array.dtype

@@ -11,7 +11,7 @@ import numpy as np
 from voxflow.nodes.sources.kinds import guess_interpolatable, stated_kind
 from voxflow.pipeline.data import Array, ArrayKey, ArraySpec, Batch, BatchRequest
 from voxflow.pipeline.data.array import off_grid
-from voxflow.pipeline.data.deferred import Borrowed
+from voxflow.pipeline.data.deferred import Borrowed, Fresh
 from voxflow.pipeline.data.kinds import kind_of_attrs
 from voxflow.pipeline.engine import BatchProvider
 from voxflow.pipeline.geometry import Coordinate, Roi
@@ -132,7 +132,7 @@ class _Reader(Protocol):
     @property
     def shape(self) -> tuple[int, ...] | None: ...
 
-    def read(self, roi: Roi | None) -> np.ndarray[Any, Any] | Borrowed: ...
+    def read(self, roi: Roi | None) -> Borrowed | Fresh: ...
 
 
 def _reader(array: Any, spec: ArraySpec | None, missing_chunks: MissingChunks) -> _Reader:
@@ -178,9 +178,9 @@ class _ByRegions:
         self.spec = ArraySpec(array.roi, array.voxel_size, dtype=np.dtype(array.dtype))
         _check_grid(self.spec)
 
-    def read(self, roi: Roi | None) -> np.ndarray[Any, Any]:
+    def read(self, roi: Roi | None) -> Fresh:
         part = self._array[roi]
-        return np.array(part.to_ndarray() if hasattr(part, "to_ndarray") else part)
+        return Fresh(np.array(part.to_ndarray() if hasattr(part, "to_ndarray") else part))
 
 
 class _ByVoxels:
@@ -206,13 +206,13 @@ class _ByVoxels:
     def in_memory(self) -> bool:
         return self._dataset.look((slice(0, 0),) * len(self._dataset.shape)) is not None
 
-    def read(self, roi: Roi | None) -> np.ndarray[Any, Any] | Borrowed:
+    def read(self, roi: Roi | None) -> Borrowed | Fresh:
         region: tuple[slice, ...] = ()
         if roi is not None:
             own = ((roi - self.spec.region.offset) / self.spec.grid).to_slices()
             region = (*(slice(0, n) for n in self._dataset.shape[: -len(own)]), *own)
         seen = self._dataset.look(region)
-        return self._dataset.read(region) if seen is None else Borrowed(seen)
+        return Fresh(self._dataset.read(region)) if seen is None else Borrowed(seen)
 
 
 def _placed(shape: tuple[int, ...], spec: ArraySpec) -> Roi:

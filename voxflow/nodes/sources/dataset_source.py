@@ -12,7 +12,7 @@ import numpy as np
 from voxflow.nodes.sources.kinds import guess_interpolatable, stated_kind
 from voxflow.pipeline.data import Array, ArrayKey, ArraySpec, Batch, BatchRequest
 from voxflow.pipeline.data.array import is_off_grid, off_grid
-from voxflow.pipeline.data.deferred import Borrowed
+from voxflow.pipeline.data.deferred import Borrowed, Fresh
 from voxflow.pipeline.engine import BatchProvider
 from voxflow.pipeline.geometry import Coordinate, Roi
 from voxflow.stores import MetadataConflict, MetadataMissing, open_dataset, read_geometry
@@ -280,13 +280,13 @@ class _Opened:
         """How many values a voxel has."""
         return prod(self.dataset.shape[axis] for axis in self._leading)
 
-    def read(self, roi: Roi | None) -> np.ndarray[Any, Any] | Borrowed:
+    def read(self, roi: Roi | None) -> Borrowed | Fresh:
         """The voxels of a region: leading axes first, then the spatial ones."""
         where, axes = self.where(roi), [*self._leading, *self._spatial]
         seen = self.dataset.look(where)
         if seen is not None:
             return Borrowed(seen.transpose(axes))
-        return self.dataset.read(where).transpose(axes)
+        return Fresh(self.dataset.read(where).transpose(axes))
 
     def read_ahead(self, asked: Roi, way: Coordinate) -> None:
         """Begin to read what may be asked for next, so far away from what was asked for."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from voxflow.pipeline.data.deferred import Borrowed, Deferred
+from voxflow.pipeline.data.deferred import Borrowed, Deferred, Fresh
 from voxflow.pipeline.data.spec import ArraySpec
 from voxflow.pipeline.geometry import Coordinate, Roi, describe, nearest_on_grid
 
@@ -104,6 +104,16 @@ class Array:
         """The type of the voxels, of deferred ones too."""
         return self._data.dtype
 
+    def settle(self) -> bool:
+        """Whether the voxels will be later what they are now; who writes to them gets a copy.
+
+        That cannot be said of voxels that somebody else may have.
+        """
+        data = self._data
+        if isinstance(data, Fresh):
+            data = self._data = Borrowed(data.make())
+        return isinstance(data, Deferred)
+
     def fills(self, roi: Roi, voxel_size: Coordinate) -> bool:
         """Whether the shape is that of a region in voxels of a size."""
         filled = self._filled
@@ -117,7 +127,7 @@ class Array:
 
     def placed(self, spec: ArraySpec) -> Array:
         """The same voxels and attributes under another spec, which is copied."""
-        return self._with(self._data, spec)
+        return self._with(self._shared(), spec)
 
     def crop(self, roi: Roi, copy: bool = True) -> Array:
         """The part of the array in a region.
@@ -150,7 +160,7 @@ class Array:
         return self._with(self._part(_slices(roi, own.offset, voxel_size), copy), spec)
 
     def _part(self, where: tuple[Any, ...], copy: bool) -> np.ndarray[Any, Any] | Deferred:
-        data = self._data
+        data = self._shared()
         seen = data.view_of(where) if isinstance(data, Deferred) else None
         if seen is None:
             seen = self.view[(..., *where)]
@@ -166,6 +176,11 @@ class Array:
         """Not available: arrays are replaced, not merged."""
         raise NotImplementedError("arrays of one key cannot be merged; replace the array instead")
 
+    def _shared(self) -> np.ndarray[Any, Any] | Deferred:
+        """What another array is to have as well."""
+        data = self._data
+        return self.data if isinstance(data, Fresh) else data
+
     def _with(self, data: np.ndarray[Any, Any] | Deferred, spec: ArraySpec) -> Array:
         new = object.__new__(Array)
         new.data = data
@@ -174,7 +189,7 @@ class Array:
         return new
 
     def __getstate__(self) -> tuple[Any, ...]:
-        return self._data, self.spec, self.attrs
+        return self._shared(), self.spec, self.attrs
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.data, self.spec, self.attrs = state

@@ -114,3 +114,49 @@ class Borrowed(Deferred):
     def view(self) -> np.ndarray[Any, Any]:
         """The voxels, read-only."""
         return self._array
+
+
+@final
+class Fresh(Deferred):
+    """Voxels that were just read, and that nobody else has.
+
+    They are there already, and are handed out as they are. Until then an `Array` can still
+    promise that they will not change: see `Array.settle`.
+
+    Parameters
+    ----------
+    array
+        The voxels. Whoever made them lets go of them.
+
+    Examples
+    --------
+    >>> voxels = np.arange(3)
+    >>> Fresh(voxels).make() is voxels
+    True
+    """
+
+    def __init__(self, array: np.ndarray[Any, Any]) -> None:
+        self._array = array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the voxels."""
+        shape: tuple[int, ...] = self._array.shape
+        return shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Their type."""
+        dtype: np.dtype[Any] = self._array.dtype
+        return dtype
+
+    def make(self, out: np.ndarray[Any, Any] | None = None) -> np.ndarray[Any, Any]:
+        """The voxels themselves."""
+        if out is None:
+            return self._array
+        np.copyto(out, self._array)
+        return out
+
+    def view(self) -> np.ndarray[Any, Any]:
+        """The voxels."""
+        return self._array
