@@ -38,6 +38,7 @@ from voxflow.segmentation.volume_graph import Graphs
 from voxflow.stores import OutputMismatch, open_dataset, read_geometry
 from voxflow.stores.base import parse_choice
 from voxflow.stores.disk import disk_errors
+from voxflow.stores.whole_arrays import save_array
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -331,7 +332,8 @@ class _Job:
             for place, names in joined.blocks:
                 fragments += len(names)
                 number = int(np.ravel_multi_index(place, counts))
-                np.save(segments_path(self.folder / "graph", number), numbers(names))
+                with segments_path(self.folder / "graph", number).open("wb") as file:
+                    save_array(file, numbers(names))
             with part.open("wb") as file:
                 np.savez(
                     file,

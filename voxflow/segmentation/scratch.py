@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from voxflow.stores.disk import disk_errors
+from voxflow.stores.whole_arrays import write_bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,10 +74,13 @@ class Scratch:
             disk_errors(str(self._folder), "written"),
             tempfile.TemporaryFile(dir=self._folder) as file,
         ):
+            count = 0
             for values in arrays:
-                values.tofile(file)
-            if file.tell():
-                return np.memmap(file, dtype, "r+").view(np.ndarray)
+                write_bytes_of(file, values)
+                count += values.size
+            file.flush()
+            if count:
+                return np.memmap(file, dtype, "r+", shape=count).view(np.ndarray)
         return np.empty(0, dtype)
 
 

@@ -12,6 +12,7 @@ from numpy.lib import format as npy
 
 from voxflow.segmentation.scratch import Scratch
 from voxflow.stores.disk import disk_errors
+from voxflow.stores.whole_arrays import save_array
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +56,7 @@ class Stack:
         with disk_errors(self._where, "written"):
             for values in arrays:
                 self._begins.append(self._file.tell())
-                np.save(self._file, np.asarray(values, order="C"))
+                save_array(self._file, values)
 
     def pop(self, count: int) -> list[npt.NDArray[Any]]:
         """Take arrays from the top, in the order in which they were pushed."""
@@ -74,5 +75,8 @@ class Stack:
         out = self._scratch.empty(shape, dtype)
         left = out.reshape(-1).view(np.uint8)
         while left.size:
-            left = left[self._file.readinto(left.data) :]
+            count = self._file.readinto(left.data)
+            if not count:
+                raise OSError(f"a file of arrays that were put aside, in {self._where}, is cut off")
+            left = left[count:]
         return out

@@ -47,8 +47,7 @@ def disk_errors(uri: str, doing: str) -> Iterator[None]:
     except StoreError:
         raise
     except OSError as error:
-        # Of a file that took only a part, numpy tells without a number.
-        if error.errno in _FULL or (error.errno is None and " requested and " in str(error)):
+        if error.errno in _FULL:
             raise DiskFull(
                 f"{uri} cannot be {doing}: the disk is full. Make room, and run it again ({error})"
             ) from error

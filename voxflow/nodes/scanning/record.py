@@ -229,8 +229,9 @@ class Record:
             return
         whole = self.folder / f"done-{self._own}.log"
         partial = whole.with_suffix(".partial")
-        np.flatnonzero(self.done).astype(_NUMBER).tofile(partial)
-        partial.replace(whole)
+        with disk_errors(str(self.folder), "written"):
+            partial.write_bytes(np.flatnonzero(self.done).astype(_NUMBER).tobytes())
+            partial.replace(whole)
         self._read[whole.name] = int(self._count)
         for path in logs:
             path.unlink(missing_ok=True)
