@@ -79,3 +79,25 @@ def test_errors_are_noted(beside):
         with pytest.raises(ValueError, match="no room") as info:
             wait()
     assert noted == [info.value]
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_all_is_settled_and_errors_are_kept_for_who_took_them(beside):
+    def fail(*_):
+        done.append("failed")
+        raise ValueError("no room")
+
+    done, noted = [], []
+    with Landing() as landing:
+        landing.begin([piece(lambda: done.append("written"))], nobody, nobody)
+        landing.begin([piece(fail if beside else None)], fail, noted.append)
+        landing.settle()
+        assert sorted(done) == ["failed", "written"]
+        landing.settle()
+        first, second = landing.take()
+        first()
+        for _ in range(2):
+            with pytest.raises(ValueError, match="no room"):
+                second()
+    assert len(done) == 2
+    assert len(noted) == 1

@@ -18,6 +18,7 @@ from voxflow.nodes.sinks.sink import Sink, writers_upstream
 from voxflow.nodes.sources.dataset_source import DatasetSource
 from voxflow.pipeline.engine import BatchProvider
 from voxflow.pipeline.engine.legacy_random import is_foreign
+from voxflow.pipeline.engine.outside import finished_first
 from voxflow.pipeline.engine.workers import (
     WorkerDied,
     WorkerPool,
@@ -150,7 +151,7 @@ def _made(
     if threads and (serving.foreign or (service.num_workers == 1 and not (sinks and several))):
         top = [*sinks, head][0] if landing is None else _over(head, sinks, landing)
         for number, block in asked.in_line(asked.apart, serving):
-            yield number, _outcome(top.request_batch, block)
+            yield number, _outcome(top.request_batch, block, landing)
         return
     pool = WorkerPool(
         serving,
@@ -212,9 +213,13 @@ def _store(node: DatasetSource | DatasetWrite) -> Any:
     return os.path.realpath(node.store) if is_path else id(node.store)
 
 
-def _outcome(serve: Callable[[BatchRequest], Batch], block: BatchRequest) -> Batch | Exception:
+def _outcome(
+    serve: Callable[[BatchRequest], Batch], block: BatchRequest, landing: Landing | None = None
+) -> Batch | Exception:
+    """A block, or what went wrong; nodes from outside find all others written."""
     try:
-        return serve(block)
+        with finished_first(None if landing is None else landing.settle):
+            return serve(block)
     except (WorkerDied, WorkerStalled):
         raise
     except Exception as error:

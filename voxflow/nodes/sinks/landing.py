@@ -23,6 +23,7 @@ class Landing:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "voxflow-scan")
         self._begun: list[Callable[[], None]] = []
+        self._flying: set[_Write] = set()
 
     def begin(
         self,
@@ -47,14 +48,25 @@ class Landing:
             if wait is None:
                 left.append(piece)
             else:
-                self._begun.append(_noted(wait, note))
+                self._add(wait, note)
         if left:
-            self._begun.append(_noted(self._thread.submit(write, left).result, note))
+            self._add(self._thread.submit(write, left).result, note)
+
+    def _add(self, wait: Callable[[], Any], note: Callable[[Exception], None]) -> None:
+        write = _Write(wait, note, self._flying)
+        self._flying.add(write)
+        self._begun.append(write)
 
     def take(self) -> list[Callable[[], None]]:
         """Give what waits for what was begun since this was asked last."""
         begun, self._begun = self._begun, []
         return begun
+
+    def settle(self) -> None:
+        """Wait until nothing is being written; what went wrong is told to who took it."""
+        while self._flying:
+            with suppress(Exception):
+                next(iter(self._flying))()
 
     def __enter__(self) -> Self:
         return self
@@ -66,12 +78,25 @@ class Landing:
         self._thread.shutdown()
 
 
-def _noted(wait: Callable[[], Any], note: Callable[[Exception], None]) -> Callable[[], None]:
-    def noted() -> None:
-        try:
-            wait()
-        except Exception as error:
-            note(error)
-            raise
+class _Write:
+    """Waits for what was begun, once; an error is told each time."""
 
-    return noted
+    def __init__(
+        self, wait: Callable[[], Any], note: Callable[[Exception], None], flying: set[_Write]
+    ) -> None:
+        self._wait: Callable[[], Any] | None = wait
+        self._note = note
+        self._flying = flying
+        self._error: Exception | None = None
+
+    def __call__(self) -> None:
+        wait, self._wait = self._wait, None  # which holds the voxels
+        self._flying.discard(self)
+        if wait is not None:
+            try:
+                wait()
+            except Exception as error:
+                self._note(error)
+                self._error = error
+        if self._error is not None:
+            raise self._error

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from voxflow.pipeline.data import Batch, BatchRequest, ProviderSpec
 from voxflow.pipeline.engine.errors import BatchFilterError, BatchMismatch
+from voxflow.pipeline.engine.outside import finish_before
 from voxflow.pipeline.engine.own_time import OwnTime, is_told
 from voxflow.pipeline.engine.provider import BatchProvider, drop_unrequested
 
@@ -168,6 +169,7 @@ class BatchFilter(BatchProvider):
             return self._filtered(visit, request)
         if not self.looks_at_nothing:
             visit.shown = None
+        finish_before(self._engine_foreign)
         with OwnTime() as own:
             batch = self.provide(visit)
         if not isinstance(batch, Batch):
@@ -191,6 +193,7 @@ class BatchFilter(BatchProvider):
         if downstream is None:
             drop_unrequested(batch, asked)
             return batch
+        finish_before(self._engine_foreign)
         resumed = time.time()
         seen = batch if needed is None else batch.crop(needed)
         made = self.process(seen, downstream)

@@ -20,6 +20,7 @@ from voxflow.pipeline.engine.errors import (
 )
 from voxflow.pipeline.engine.legacy_random import is_foreign, seed_globals
 from voxflow.pipeline.engine.notes import note_visit
+from voxflow.pipeline.engine.outside import finish_before
 from voxflow.pipeline.engine.own_time import OwnTime, enter, leave
 from voxflow.pipeline.engine.pipeline import Chainable
 from voxflow.pipeline.engine.trace import here as tracing
@@ -358,6 +359,7 @@ class BatchProvider(Chainable):
         """What `provide` makes of a request that is its own, stripped to what was asked for."""
         if not self.looks_at_nothing:
             visit.shown = None
+        finish_before(self._engine_foreign)
         with OwnTime() as own:
             batch = self.provide(visit)
         if not isinstance(batch, Batch):

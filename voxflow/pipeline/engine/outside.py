@@ -1,0 +1,53 @@
+"""What has to be over before a node from outside does its work.
+
+voxflow's own nodes make new arrays and read nothing but datasets, so whoever drives a pipeline may
+still be busy with one batch while they make the next one. Nodes that were written elsewhere may
+count on it that one batch is done with before the next one comes to them: they use a buffer again,
+or look into the file that the batch before was written to.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["finish_before", "finished_first"]
+
+
+class _Thread(threading.local):
+    finish: Callable[[], None] | None = None
+
+
+_thread = _Thread()
+
+
+@contextmanager
+def finished_first(finish: Callable[[], None] | None) -> Iterator[None]:
+    """Have something called before any node from outside does its work in this thread.
+
+    Parameters
+    ----------
+    finish
+        It raises nothing; None: nothing is called.
+
+    Examples
+    --------
+    >>> with finished_first(lambda: print("it is over")):
+    ...     finish_before(True)
+    it is over
+    """
+    before, _thread.finish = _thread.finish, finish
+    try:
+        yield
+    finally:
+        _thread.finish = before
+
+
+def finish_before(foreign: bool) -> None:
+    """Call what has to be called before a node does its work, if it is `foreign`."""
+    if foreign and _thread.finish is not None:
+        _thread.finish()
