@@ -72,6 +72,8 @@ class Recipe(Deferred):
     mirror
         How the data are mirrored at their borders, where the result shows more than there is of
         them; None: it shows 0.
+    fixed
+        Whether nobody can write to `data`.
 
     Examples
     --------
@@ -93,6 +95,7 @@ class Recipe(Deferred):
     before: int = 0
     partial: bool = False
     mirror: Mirror | None = None
+    fixed: bool = False
 
     @classmethod
     def of(cls, array: Array) -> Recipe:
@@ -100,13 +103,16 @@ class Recipe(Deferred):
         deferred = array.deferred
         if isinstance(deferred, Recipe):
             return deferred
-        owned = not isinstance(deferred, Borrowed)
+        fixed = isinstance(deferred, Borrowed)
+        owned = not fixed
         data = array.data if owned else array.view
         roi, voxel_size = array.spec.roi, array.spec.voxel_size
         if roi is None or voxel_size is None:
-            return cls(data, owned)
+            return cls(data, owned, fixed=fixed)
         extent, place = data.shape[data.ndim - roi.dims :], (roi.offset, voxel_size)
-        return _BARE._with(data=data, owned=owned, place=place, offset=roi.offset, extent=extent)
+        return _BARE._with(
+            data=data, owned=owned, fixed=fixed, place=place, offset=roi.offset, extent=extent
+        )
 
     @property
     def lead(self) -> tuple[int, ...]:

@@ -151,6 +151,31 @@ def test_what_does_not_fit_is_said_at_setup(pad, text):
         pass
 
 
+@pytest.mark.parametrize("deferred", [True, False])
+@pytest.mark.parametrize("begin", [(-20, 0), (0, -1), (1, 0)])
+def test_what_does_not_fit_is_said_of_any_block_if_the_dtype_is_not_known_before(begin, deferred):
+    class Untold(gp.BatchFilter):
+        def setup(self):
+            spec = self.spec[RAW].copy()
+            spec.dtype = None
+            self.updates(RAW, spec)
+
+        def process(self, batch, request):
+            if not deferred:
+                batch[RAW] = gp.Array(batch[RAW].data.copy(), batch[RAW].spec)
+
+    pipeline = volume(DATA.astype(np.uint8)) + Untold() + gp.Pad(RAW, None, value=0.5)
+    request = asking(RAW=voxels(begin, (3, 3)))
+    if begin == (1, 0):
+        assert served(pipeline, request)[RAW].data.shape == (2, 3, 3)
+    else:
+        with pytest.raises(gp.PipelineRequestError) as info:
+            served(pipeline, request)
+        assert "fill RAW with 0.5, which uint8 cannot hold" in str(
+            info.value.__cause__ or info.value
+        )
+
+
 def test_a_nonspatial_array_has_no_region():
     array = gp.Array(np.zeros(3), gp.ArraySpec(nonspatial=True))
     with (

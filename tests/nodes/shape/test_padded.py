@@ -92,6 +92,31 @@ def test_pad_puts_nothing_around_what_is_cropped():
     assert seen == [(np.eye(4).tolist(), True)]
 
 
+def test_who_writes_into_what_is_shared_does_not_change_what_is_deferred():
+    other = gp.ArrayKey("OTHER")
+
+    class Shares(gp.BatchProvider):
+        def setup(self):
+            for key in (RAW, other):
+                self.provides(key, gp.ArraySpec(gp.Roi((0,), (4,)), (1,)))
+
+        def provide(self, request):
+            batch, data = gp.Batch(), np.ones(4, np.float32)
+            for key in (RAW, other):
+                batch[key] = gp.Array(data, gp.ArraySpec(gp.Roi((0,), (4,)), (1,)))
+            return batch
+
+    class Writes(gp.BatchFilter):
+        def process(self, batch, request):
+            batch[other].data[...] *= 7
+
+    with gp.build(Shares() + gp.IntensityScaleShift(RAW, 2, 0) + Writes()) as pipeline:
+        asked = gp.BatchRequest({key: gp.Roi((0,), (4,)) for key in (RAW, other)})
+        batch = pipeline.request_batch(asked)
+    assert batch[RAW].data.tolist() == [2] * 4
+    assert batch[other].data.tolist() == [7] * 4
+
+
 def test_who_writes_into_what_is_shared_does_not_change_what_is_padded():
     other = gp.ArrayKey("OTHER")
 
@@ -114,6 +139,26 @@ def test_who_writes_into_what_is_shared_does_not_change_what_is_padded():
         asked = gp.BatchRequest({RAW: gp.Roi((-1,), (6,)), other: gp.Roi((0,), (4,))})
         batch = pipeline.request_batch(asked)
     assert batch[RAW].data.tolist() == [0, 1, 1, 1, 1, 0]
+
+
+@pytest.mark.parametrize("node", [None, gp.SimpleAugment(mirror_probs=[1, 1]), gp.Unsqueeze([RAW])])
+def test_who_writes_into_an_array_from_before_changes_nothing(tmp_path, node):
+    class Keeps(gp.BatchFilter):
+        def process(self, batch, request):
+            kept.append(batch[RAW])
+
+    class Writes(gp.BatchFilter):
+        def process(self, batch, request):
+            kept[0].data[...] = 7
+
+    kept = []
+    zarr.create_array(tmp_path / "a.zarr", name="raw", data=np.ones((4, 4), "u1"))
+    spec = {RAW: gp.ArraySpec(voxel_size=(1, 1))}
+    nodes = gp.ZarrSource(tmp_path / "a.zarr", {RAW: "raw"}, spec)
+    nodes = nodes if node is None else nodes + node
+    with gp.build(nodes + Keeps() + gp.Pad(RAW, 2) + Writes()) as pipeline:
+        batch = pipeline.request_batch(gp.BatchRequest({RAW: gp.Roi((-2, 0), (6, 4))}))
+    assert np.unique(batch[RAW].data).tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("source", ["file", "volume"])

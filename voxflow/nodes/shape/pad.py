@@ -183,7 +183,10 @@ class Pad(BatchFilter):
     def _filled(self, array: Array, roi: Roi) -> np.ndarray[Any, Any] | Padded:
         if self.mode in ("reflect", "symmetric", "edge"):
             return self._taken(array, roi)
-        spec: Any = array.spec
+        spec: Any = array.spec.copy()
+        if self.mode == "constant":
+            spec.dtype = array.dtype  # a provider need not say it before
+            check_fill(self, self.key, spec, self.mode, self.value)
         shape = (*array.shape[: len(array.shape) - roi.dims], *(roi.shape / spec.voxel_size))
         fill: Any = self.value
         if self.mode == "border-mean":
@@ -197,12 +200,7 @@ class Pad(BatchFilter):
         settled = array.settle()
         middle = array.placed(spec).crop(inside, copy=False)
         padded = Padded(middle, shape, place, fill)
-        if not settled:
-            return padded.make()
-        known = spec.copy()  # a provider need not say its dtype before
-        known.dtype = array.dtype
-        check_fill(self, self.key, known, self.mode, self.value)
-        return padded
+        return padded if settled else padded.make()
 
     def _taken(self, array: Array, roi: Roi) -> np.ndarray[Any, Any]:
         indices, voxel_size = self._indices(roi)

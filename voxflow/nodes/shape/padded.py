@@ -33,6 +33,8 @@ class Padded(Deferred):
         What is around it; a number, or an array that is broadcast.
     """
 
+    fixed = True
+
     def __init__(
         self, middle: Array, shape: tuple[int, ...], inside: tuple[slice, ...], fill: Any
     ) -> None:

@@ -112,7 +112,7 @@ class Array:
         data = self._data
         if isinstance(data, Fresh):
             data = self._data = Borrowed(data.make())
-        return isinstance(data, Deferred)
+        return isinstance(data, Deferred) and data.fixed
 
     def fills(self, roi: Roi, voxel_size: Coordinate) -> bool:
         """Whether the shape is that of a region in voxels of a size."""

@@ -138,6 +138,16 @@ class Batch:
                 found = True
         return found
 
+    def fix(self) -> None:
+        """Make voxels that are deferred and would change with what somebody writes elsewhere.
+
+        A node from outside may write into any array that it finds.
+        """
+        for array in self.arrays.values():
+            deferred = array.deferred
+            if deferred is not None and not (deferred.fixed or deferred.elsewhere):
+                array.data  # noqa: B018 - made where it is read
+
     def get_total_roi(self) -> Roi | None:
         """The union of the regions of everything that has one, in world units; None if nothing."""
         total: Roi | None = None

@@ -18,6 +18,9 @@ class Deferred:
     elsewhere: ClassVar[bool] = False
     """Whether they are made already, where numpy does not reach, and only have to be fetched."""
 
+    fixed: bool = False
+    """Whether the voxels will be the same, whoever writes to which array in the meantime."""
+
     # No ABC: whether an array is deferred is asked so often that asking one would be felt.
 
     @property
@@ -88,6 +91,8 @@ class Borrowed(Deferred):
     (array([2, 3]), False)
     """
 
+    fixed = True
+
     def __init__(self, array: np.ndarray[Any, Any]) -> None:
         self._array: np.ndarray[Any, Any] = array.view()
         self._array.flags.writeable = False
@@ -134,6 +139,8 @@ class Fresh(Deferred):
     >>> Fresh(voxels).make() is voxels
     True
     """
+
+    fixed = True
 
     def __init__(self, array: np.ndarray[Any, Any]) -> None:
         self._array = array

@@ -195,6 +195,8 @@ class BatchFilter(BatchProvider):
             return batch
         finish_before(self._engine_foreign)
         resumed = time.time()
+        if self._engine_foreign and not self.looks_at_nothing:
+            batch.fix()
         seen = batch if needed is None else batch.crop(needed)
         made = self.process(seen, downstream)
         if made is not None and not isinstance(made, Batch):
