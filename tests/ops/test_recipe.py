@@ -4,6 +4,7 @@ import copy
 import pickle
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 import spatial_reference as reference
@@ -315,3 +316,23 @@ def test_what_cannot_be_done_is_said_at_once():
     recipe = Recipe.of(array(np.zeros((1, 2, 2), complex)))
     with pytest.raises(ValueError, match="cannot be interpolated linearly"):
         recipe.seen_through(rotation(0.1, (0, 0, 0)), (0, 0, 0), (0, 0, 0), (1, 2, 2), "linear")
+
+
+@pytest.mark.parametrize("looks", [False, True])
+def test_a_node_from_outside_leaves_what_a_file_holds_to_one_pass(tmp_path, looks):
+    class Passes(gp.BatchFilter):
+        def process(self, batch, request):
+            deferred.append(batch[raw].deferred)
+            if looks:
+                batch[raw].data[...] = 2
+
+    deferred, raw = [], gp.ArrayKey("RAW")
+    with h5py.File(tmp_path / "a.hdf", "w") as file:
+        file["raw"] = np.ones((4, 4), np.float32)
+    spec = {raw: gp.ArraySpec(voxel_size=(1, 1))}
+    nodes = gp.Hdf5Source(tmp_path / "a.hdf", {raw: "raw"}, spec)
+    nodes = nodes + gp.Normalize(raw, 0.5) + Passes() + gp.Normalize(raw, 3)
+    with gp.build(nodes) as pipeline:
+        batch = pipeline.request_batch(gp.BatchRequest({raw: gp.Roi((0, 0), (4, 4))}))
+    assert isinstance(deferred[0], Recipe)
+    assert batch[raw].data[0, 0] == (6 if looks else 1.5)

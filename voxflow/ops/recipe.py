@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from voxflow.pipeline.data import Array
-from voxflow.pipeline.data.deferred import Borrowed, Deferred
+from voxflow.pipeline.data.deferred import Deferred
 from voxflow.pipeline.geometry import Coordinate, Roi
 
 from .maps import Affine, Compose, Map
@@ -103,9 +103,9 @@ class Recipe(Deferred):
         deferred = array.deferred
         if isinstance(deferred, Recipe):
             return deferred
-        fixed = isinstance(deferred, Borrowed)
-        owned = not fixed
-        data = array.data if owned else array.view
+        lent = array.lent()
+        fixed = lent is not None
+        data, owned = array.data if lent is None else lent, not fixed
         roi, voxel_size = array.spec.roi, array.spec.voxel_size
         if roi is None or voxel_size is None:
             return cls(data, owned, fixed=fixed)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from voxflow.ops.maps import rotation
@@ -13,6 +13,9 @@ NUMBERS = st.floats(-300, 300)
 
 
 @settings(max_examples=300, deadline=None)
+@example(0.5, 0.6875, 145)
+@example(-249.0, 2.171875, 161)
+@example(-5e-324, 2.0, 17)
 @given(NUMBERS, st.floats(-3, 3) | st.sampled_from([0.0, 1.0, -1.0, 1e-300]), st.integers(1, 200))
 def test_the_inner_part_is_all_that_is_inside_in_whole_blocks(start, step, n):
     low, high = 0.0, 99.0

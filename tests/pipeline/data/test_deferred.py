@@ -131,6 +131,36 @@ def test_what_is_settled_is_copied_for_whoever_may_change_it():
     assert not gp.Array(RAMP, SPEC).settle()
 
 
+def test_what_is_lent_stays_as_it_is():
+    class Fixed(Counted):
+        fixed = True
+
+    for given in (Fresh(RAMP.copy()), Borrowed(RAMP.copy()), Fixed()):
+        array = gp.Array(given, SPEC)
+        lent = array.lent()
+        assert not lent.flags.writeable
+        assert array.lent() is not None
+        array.data[...] = 7
+        np.testing.assert_array_equal(lent, RAMP)
+        assert array.lent() is None
+    for unknown in (RAMP, Counted()):
+        assert gp.Array(unknown, SPEC).lent() is None
+
+
+def test_what_would_change_is_made_when_a_batch_is_fixed():
+    class Fixed(Counted):
+        fixed = True
+
+    class Elsewhere(Counted):
+        elsewhere = True
+
+    batch, made = gp.Batch(), [Counted(), Fixed(), Elsewhere()]
+    for name, given in zip("ABC", made, strict=True):
+        batch[gp.ArrayKey(name)] = gp.Array(given, SPEC)
+    batch.fix()
+    assert [given.made for given in made] == [1, 0, 0]
+
+
 @pytest.mark.parametrize(
     "share",
     [

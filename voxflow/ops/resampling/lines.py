@@ -34,9 +34,15 @@ def inner(scratch: Any, n: int, at: int, low: float, high: float) -> tuple[int, 
     if b1 == 0.0:
         return 0, 0
     ends = (low - b0) / b1, (high - b0) / b1
-    first, last = max(min(ends[0], ends[1]), 0.0), min(max(ends[0], ends[1]), 1.0 * n)
+    first, last = np.ceil(min(ends[0], ends[1])), np.ceil(max(ends[0], ends[1]))
+    first, last = max(first, 0.0), min(last, 1.0 * n)
     begin = int(min(np.ceil(first / BLOCK), 1.0 * n)) * BLOCK
     end = n if last >= n else int(max(np.floor(last / BLOCK), 0.0)) * BLOCK
+    # Rounding may have put them too far out.
+    if not _between(b1 * begin + b0, b1 * begin + b0, low, high):
+        begin += BLOCK
+    if not _between(b1 * (end - 1.0) + b0, b1 * (end - 1.0) + b0, low, high):
+        end = (end - 1) // BLOCK * BLOCK
     found = begin < end and _between(b1 * begin + b0, b1 * (end - 1.0) + b0, low, high)
     return (begin, end) if found else (0, 0)
 

@@ -114,6 +114,18 @@ class Array:
             data = self._data = Borrowed(data.make())
         return isinstance(data, Deferred) and data.fixed
 
+    def lent(self) -> np.ndarray[Any, Any] | None:
+        """The voxels for reading only, and such that they do not change; see `settle`.
+
+        None: that cannot be said of them.
+        """
+        if not self.settle():
+            return None
+        data = self._data
+        if not isinstance(data, Borrowed):
+            data = self._data = Borrowed(self.data)
+        return data.view()
+
     def fills(self, roi: Roi, voxel_size: Coordinate) -> bool:
         """Whether the shape is that of a region in voxels of a size."""
         filled = self._filled
