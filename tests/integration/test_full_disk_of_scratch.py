@@ -15,13 +15,11 @@ PAGE = 4096
 
 @pytest.fixture
 def full(small_disk):
-    """Fill the disk but for some pages; give what makes room."""
+    """Fill the disk; give what makes room."""
     ballast = small_disk / "ballast"
 
-    def fill(pages=0):
-        free = os.statvfs(small_disk).f_bavail * PAGE
-        with ballast.open("ab") as file:
-            file.write(bytes(free - pages * PAGE))
+    def fill():
+        ballast.write_bytes(bytes(os.statvfs(small_disk).f_bavail * PAGE))
         return ballast.unlink
 
     return fill

@@ -94,6 +94,15 @@ def test_the_next_block_is_made_before_a_block_is_written(tmp_path, writes, name
 
 
 @BOTH
+def test_the_first_block_is_written_before_another_one_is_made(tmp_path, writes, name):
+    # It makes the dataset. Nodes of ours work ahead.
+    made, seen = Made(), []
+    writes(lambda place: seen.append((place, made.blocks)))
+    scan(tmp_path, name, made)
+    assert seen[0] == (0, 1)
+
+
+@BOTH
 def test_nodes_from_outside_find_blocks_written(tmp_path, monkeypatch, writes, name):
     class Reads(Made):
         """Writes to one buffer, and looks at what came of it before."""

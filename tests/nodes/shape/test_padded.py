@@ -92,94 +92,79 @@ def test_pad_puts_nothing_around_what_is_cropped():
     assert seen == [(np.eye(4).tolist(), True)]
 
 
-def test_who_writes_into_what_is_shared_does_not_change_what_is_deferred():
-    other = gp.ArrayKey("OTHER")
+@pytest.mark.parametrize(
+    ("node", "region", "wanted"),
+    [
+        (gp.IntensityScaleShift(RAW, 2, 0), ((0,), (4,)), [2, 2, 2, 2]),
+        (gp.Pad(RAW, 1), ((-1,), (6,)), [0, 1, 1, 1, 1, 0]),
+    ],
+)
+def test_who_writes_into_what_is_shared_does_not_change_what_is_deferred(node, region, wanted):
+    other, spec = gp.ArrayKey("OTHER"), gp.ArraySpec(gp.Roi((0,), (4,)), (1,))
 
     class Shares(gp.BatchProvider):
         def setup(self):
             for key in (RAW, other):
-                self.provides(key, gp.ArraySpec(gp.Roi((0,), (4,)), (1,)))
+                self.provides(key, spec)
 
         def provide(self, request):
             batch, data = gp.Batch(), np.ones(4, np.float32)
             for key in (RAW, other):
-                batch[key] = gp.Array(data, gp.ArraySpec(gp.Roi((0,), (4,)), (1,)))
+                batch[key] = gp.Array(data, spec)
             return batch
 
     class Writes(gp.BatchFilter):
         def process(self, batch, request):
             batch[other].data[...] *= 7
 
-    with gp.build(Shares() + gp.IntensityScaleShift(RAW, 2, 0) + Writes()) as pipeline:
-        asked = gp.BatchRequest({key: gp.Roi((0,), (4,)) for key in (RAW, other)})
+    with gp.build(Shares() + node + Writes()) as pipeline:
+        asked = gp.BatchRequest({RAW: gp.Roi(*region), other: spec.roi})
         batch = pipeline.request_batch(asked)
-    assert batch[RAW].data.tolist() == [2] * 4
+    assert batch[RAW].data.tolist() == wanted
     assert batch[other].data.tolist() == [7] * 4
 
 
-def test_who_writes_into_what_is_shared_does_not_change_what_is_padded():
-    other = gp.ArrayKey("OTHER")
+class Keeps(gp.BatchFilter):
+    """Keeps the arrays that come, for whoever writes to them later."""
 
-    class Shares(gp.BatchProvider):
-        def setup(self):
-            for key in (RAW, other):
-                self.provides(key, gp.ArraySpec(gp.Roi((0,), (4,)), (1,)))
+    def __init__(self):
+        self.kept = []
 
-        def provide(self, request):
-            batch, data = gp.Batch(), np.ones(4, np.uint8)
-            for key in (RAW, other):
-                batch[key] = gp.Array(data, gp.ArraySpec(gp.Roi((0,), (4,)), (1,)))
-            return batch
-
-    class Writes(gp.BatchFilter):
-        def process(self, batch, request):
-            batch[other].data[...] *= 7
-
-    with gp.build(Shares() + gp.Pad(RAW, 1) + Writes()) as pipeline:
-        asked = gp.BatchRequest({RAW: gp.Roi((-1,), (6,)), other: gp.Roi((0,), (4,))})
-        batch = pipeline.request_batch(asked)
-    assert batch[RAW].data.tolist() == [0, 1, 1, 1, 1, 0]
+    def process(self, batch, request):
+        self.kept.append(batch[RAW])
 
 
 @pytest.mark.parametrize("node", [None, gp.SimpleAugment(mirror_probs=[1, 1]), gp.Unsqueeze([RAW])])
 def test_who_writes_into_an_array_from_before_changes_nothing(tmp_path, node):
-    class Keeps(gp.BatchFilter):
-        def process(self, batch, request):
-            kept.append(batch[RAW])
-
     class Writes(gp.BatchFilter):
         def process(self, batch, request):
-            kept[0].data[...] = 7
+            keeps.kept[0].data[...] = 7
 
-    kept = []
+    keeps = Keeps()
     zarr.create_array(tmp_path / "a.zarr", name="raw", data=np.ones((4, 4), "u1"))
     spec = {RAW: gp.ArraySpec(voxel_size=(1, 1))}
     nodes = gp.ZarrSource(tmp_path / "a.zarr", {RAW: "raw"}, spec)
     nodes = nodes if node is None else nodes + node
-    with gp.build(nodes + Keeps() + gp.Pad(RAW, 2) + Writes()) as pipeline:
+    with gp.build(nodes + keeps + gp.Pad(RAW, 2) + Writes()) as pipeline:
         batch = pipeline.request_batch(gp.BatchRequest({RAW: gp.Roi((-2, 0), (6, 4))}))
     assert np.unique(batch[RAW].data).tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("source", ["file", "volume"])
 def test_what_was_just_read_is_padded_when_somebody_looks(tmp_path, source):
-    class Keeps(gp.BatchFilter):
-        def process(self, batch, request):
-            kept.append(batch[RAW])
-
     class Writes(gp.BatchFilter):
         def process(self, batch, request):
             seen.append(batch[RAW].deferred is not None)
-            kept[0].data[...] = 7
+            keeps.kept[0].data[...] = 7
 
-    kept, seen, spec = [], [], gp.ArraySpec(voxel_size=(1, 1))
+    keeps, seen, spec = Keeps(), [], gp.ArraySpec(voxel_size=(1, 1))
     data = zarr.create_array(tmp_path / "a.zarr", name="raw", data=np.eye(4, dtype="u1"))
     if source == "file":
         read = gp.ZarrSource(tmp_path / "a.zarr", {RAW: "raw"}, {RAW: spec})
     else:
         read = gp.ArraySource(RAW, data, spec=spec)
-    with gp.build(read + Keeps() + gp.Pad(RAW, 2) + Writes()) as pipeline:
+    with gp.build(read + keeps + gp.Pad(RAW, 2) + Writes()) as pipeline:
         batch = pipeline.request_batch(gp.BatchRequest({RAW: gp.Roi((-2, 0), (6, 4))}))
     assert seen == [True]
     assert batch[RAW].data.tolist() == [[0] * 4, [0] * 4, *np.eye(4).tolist()]
-    assert (kept[0].data == 7).all()
+    assert (keeps.kept[0].data == 7).all()

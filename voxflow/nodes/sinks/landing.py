@@ -23,7 +23,7 @@ class Landing:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "voxflow-scan")
         self._begun: list[Callable[[], None]] = []
-        self._flying: set[_Write] = set()
+        self._flying: list[_Write] = []
 
     def begin(
         self,
@@ -54,7 +54,7 @@ class Landing:
 
     def _add(self, wait: Callable[[], Any], note: Callable[[Exception], None]) -> None:
         write = _Write(wait, note, self._flying)
-        self._flying.add(write)
+        self._flying.append(write)
         self._begun.append(write)
 
     def take(self) -> list[Callable[[], None]]:
@@ -66,15 +66,13 @@ class Landing:
         """Wait until nothing is being written; what went wrong is told to who took it."""
         while self._flying:
             with suppress(Exception):
-                next(iter(self._flying))()
+                self._flying[0]()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        for wait in self.take():  # nobody asked for it any more
-            with suppress(Exception):
-                wait()
+        self.settle()
         self._thread.shutdown()
 
 
@@ -82,7 +80,7 @@ class _Write:
     """Waits for what was begun, once; an error is told each time."""
 
     def __init__(
-        self, wait: Callable[[], Any], note: Callable[[Exception], None], flying: set[_Write]
+        self, wait: Callable[[], Any], note: Callable[[Exception], None], flying: list[_Write]
     ) -> None:
         self._wait: Callable[[], Any] | None = wait
         self._note = note
@@ -91,8 +89,8 @@ class _Write:
 
     def __call__(self) -> None:
         wait, self._wait = self._wait, None  # which holds the voxels
-        self._flying.discard(self)
         if wait is not None:
+            self._flying.remove(self)
             try:
                 wait()
             except Exception as error:

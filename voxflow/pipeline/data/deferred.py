@@ -72,73 +72,8 @@ class Deferred:
         return np.asarray, (self.make(),)
 
 
-@final
-class Borrowed(Deferred):
-    """Voxels of somebody else, such as a part of a volume in memory.
-
-    They are copied for whoever may change them, and lie where they are for whoever only reads.
-
-    Parameters
-    ----------
-    array
-        The voxels. They must not change.
-
-    Examples
-    --------
-    >>> volume = np.arange(6)
-    >>> part = Borrowed(volume[2:4])
-    >>> part.view(), np.shares_memory(part.make(), volume)
-    (array([2, 3]), False)
-    """
-
-    fixed = True
-
-    def __init__(self, array: np.ndarray[Any, Any]) -> None:
-        self._array: np.ndarray[Any, Any] = array.view()
-        self._array.flags.writeable = False
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the voxels."""
-        shape: tuple[int, ...] = self._array.shape
-        return shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Their type."""
-        dtype: np.dtype[Any] = self._array.dtype
-        return dtype
-
-    def make(self, out: np.ndarray[Any, Any] | None = None) -> np.ndarray[Any, Any]:
-        """A copy."""
-        if out is None:
-            return self._array.copy()
-        np.copyto(out, self._array)
-        return out
-
-    def view(self) -> np.ndarray[Any, Any]:
-        """The voxels, read-only."""
-        return self._array
-
-
-@final
-class Fresh(Deferred):
-    """Voxels that were just read, and that nobody else has.
-
-    They are there already, and are handed out as they are. Until then an `Array` can still
-    promise that they will not change: see `Array.settle`.
-
-    Parameters
-    ----------
-    array
-        The voxels. Whoever made them lets go of them.
-
-    Examples
-    --------
-    >>> voxels = np.arange(3)
-    >>> Fresh(voxels).make() is voxels
-    True
-    """
+class _Held(Deferred):
+    """Voxels that are there, and that nobody changes."""
 
     fixed = True
 
@@ -157,13 +92,64 @@ class Fresh(Deferred):
         dtype: np.dtype[Any] = self._array.dtype
         return dtype
 
+    def view(self) -> np.ndarray[Any, Any]:
+        """The voxels, for reading only."""
+        return self._array
+
+
+@final
+class Borrowed(_Held):
+    """Voxels of somebody else, such as a part of a volume in memory.
+
+    They are copied for whoever may change them, and lie where they are for whoever only reads.
+
+    Parameters
+    ----------
+    array
+        The voxels. They must not change.
+
+    Examples
+    --------
+    >>> volume = np.arange(6)
+    >>> part = Borrowed(volume[2:4])
+    >>> part.view(), np.shares_memory(part.make(), volume)
+    (array([2, 3]), False)
+    """
+
+    def __init__(self, array: np.ndarray[Any, Any]) -> None:
+        super().__init__(array.view())
+        self._array.flags.writeable = False
+
+    def make(self, out: np.ndarray[Any, Any] | None = None) -> np.ndarray[Any, Any]:
+        """A copy."""
+        if out is None:
+            return self._array.copy()
+        np.copyto(out, self._array)
+        return out
+
+
+@final
+class Fresh(_Held):
+    """Voxels that were just read, and that nobody else has.
+
+    They are there already, and are handed out as they are. Until then an `Array` can still
+    promise that they will not change: see `Array.settle`.
+
+    Parameters
+    ----------
+    array
+        The voxels. Whoever made them lets go of them.
+
+    Examples
+    --------
+    >>> voxels = np.arange(3)
+    >>> Fresh(voxels).make() is voxels
+    True
+    """
+
     def make(self, out: np.ndarray[Any, Any] | None = None) -> np.ndarray[Any, Any]:
         """The voxels themselves."""
         if out is None:
             return self._array
         np.copyto(out, self._array)
         return out
-
-    def view(self) -> np.ndarray[Any, Any]:
-        """The voxels."""
-        return self._array
