@@ -262,7 +262,8 @@ class Scan(BatchFilter):
         # Blocks that share a pass of a model are made at once, and one is read meanwhile.
         passes = [getattr(node, "blocks_per_pass", 0) for node in upstream_of(self)]
         threads = 1 + max(passes) if any(passes) else 1
-        return Service(self.label, threads, "thread", threads + 1, self.stall_timeout)
+        in_turn = self.num_workers == 1 and self.worker_command is None
+        return Service(self.label, threads, "thread", threads + 1, self.stall_timeout, in_turn)
 
     def _warn_of_gaps(self, blocks: ScanBlocks) -> None:
         for key, covered in blocks.covered.items():

@@ -58,6 +58,9 @@ class Service:
         How many blocks may be on their way at once.
     stall_timeout
         After how many seconds without an answer a worker counts as stalled.
+    in_turn
+        Whether nodes from outside find the block before written when they do their work. If not,
+        they find that what they made of it is their own again.
     """
 
     label: str
@@ -65,6 +68,7 @@ class Service:
     method: Literal["forkserver", "spawn", "thread"] = "thread"
     ahead: int = 2
     stall_timeout: float = 600.0
+    in_turn: bool = True
 
 
 def served(
@@ -92,7 +96,8 @@ def served(
         If a worker did; errors of blocks are handed out, and the rest goes on.
     """
     head, sinks = split_sinks(upstream)
-    with Landing() as landing:
+    foreign = any(map(is_foreign, upstream_of(head)))
+    with Landing(keeps=foreign and not service.in_turn) as landing:
         # Who made a sink may count on it that all is written when its batch is passed on.
         aside = None if any(map(is_foreign, sinks)) else landing
         # What the next block is meant to read has to be there.
@@ -150,8 +155,9 @@ def _made(
     several = available_cpus() > 1
     if threads and (serving.foreign or (service.num_workers == 1 and not (sinks and several))):
         top = [*sinks, head][0] if landing is None else _over(head, sinks, landing)
+        settle = landing.settle if landing is not None and service.in_turn else None
         for number, block in asked.in_line(asked.apart, serving):
-            yield number, _outcome(top.request_batch, block, landing)
+            yield number, _outcome(top.request_batch, block, settle)
         return
     pool = WorkerPool(
         serving,
@@ -214,11 +220,13 @@ def _store(node: DatasetSource | DatasetWrite) -> Any:
 
 
 def _outcome(
-    serve: Callable[[BatchRequest], Batch], block: BatchRequest, landing: Landing | None = None
+    serve: Callable[[BatchRequest], Batch],
+    block: BatchRequest,
+    before_outside: Callable[[], None] | None = None,
 ) -> Batch | Exception:
-    """A block, or what went wrong; nodes from outside find all others written."""
+    """A block, or what went wrong; with what is called before nodes from outside do their work."""
     try:
-        with finished_first(None if landing is None else landing.settle):
+        with finished_first(before_outside):
             return serve(block)
     except (WorkerDied, WorkerStalled):
         raise

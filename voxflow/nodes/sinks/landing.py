@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -18,9 +19,15 @@ class Landing:
     """What is being written: by whoever reads and writes a format beside us, else by a thread.
 
     A context; at its end all is written.
+
+    Parameters
+    ----------
+    keeps
+        Whether what is written is copied, as who made it may write to it again before it is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keeps: bool = False) -> None:
+        self._keeps = keeps
         self._thread = ThreadPoolExecutor(1, "voxflow-scan")
         self._begun: list[Callable[[], None]] = []
         self._flying: list[_Write] = []
@@ -36,14 +43,14 @@ class Landing:
         Parameters
         ----------
         pieces
-            What is to be written. Voxels must not change until it is.
+            What is to be written. Voxels that are not kept must not change until it is.
         write
             Writes what nobody writes beside us.
         note
             Told of an error, to add to it who wrote.
         """
         left = []
-        for piece in pieces:
+        for piece in map(_kept, pieces) if self._keeps else pieces:
             wait = piece.target.begin(piece.data, piece.region)
             if wait is None:
                 left.append(piece)
@@ -74,6 +81,10 @@ class Landing:
     def __exit__(self, *raised: object) -> None:
         self.settle()
         self._thread.shutdown()
+
+
+def _kept(piece: Piece) -> Piece:
+    return replace(piece, data=piece.data.copy())
 
 
 class _Write:
