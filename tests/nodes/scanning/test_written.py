@@ -9,6 +9,7 @@ import pytest
 
 import voxflow as gp
 from tests.helpers import asking, source
+from voxflow.nodes.scanning import worth
 from voxflow.nodes.scanning.serve import _written
 from voxflow.nodes.sinks.landing import Landing
 from voxflow.pipeline.engine.workers import WorkerDied
@@ -17,7 +18,7 @@ from voxflow.stores.base import StoredDataset
 
 RAW = gp.ArrayKey("RAW")
 BLOCKS = 5
-PATIENCE = 10.0
+PATIENCE = 5.0
 BOTH = pytest.mark.parametrize("name", ["out.zarr", "out.hdf"])
 
 
@@ -53,12 +54,13 @@ class Done(gp.ScanCallback):
         self.blocks = num_processed
 
 
-def scan(folder, name, made, done=None, policy=None):
+def scan(folder, name, made, done=None, policy=None, num_workers=1):
     data = np.arange(4 * BLOCKS, dtype=np.uint8)
     writer = gp.Hdf5Write if name.endswith("hdf") else gp.ZarrWrite
     nodes = source(RAW, data, (1,)) + made + writer({RAW: "raw"}, folder, name)
     reference = asking(RAW=((0,), (4,)))
-    gp.scan(nodes, reference, progress=done or gp.ScanCallback(), policy=policy)
+    progress = done or gp.ScanCallback()
+    gp.scan(nodes, reference, num_workers=num_workers, progress=progress, policy=policy)
     np.testing.assert_array_equal(open_dataset(folder / name, "raw").read(), data + 1)
 
 
@@ -102,27 +104,26 @@ def test_the_first_block_is_written_before_another_one_is_made(tmp_path, writes,
     assert seen[0] == (0, 1)
 
 
-@BOTH
-def test_nodes_from_outside_find_blocks_written(tmp_path, monkeypatch, writes, name):
-    class Reads(Made):
-        """Writes to one buffer, and looks at what came of it before."""
+class Buffers(Made):
+    """Writes to one buffer."""
 
-        def setup(self):
-            self.updates(RAW, self.spec[RAW])
-            self.buffer = np.empty(4, np.uint8)
+    def setup(self):
+        self.updates(RAW, self.spec[RAW])
+        self.buffer = np.empty(4, np.uint8)
 
-        def process(self, batch, request):
-            begin = int(batch[RAW].spec.roi.begin[0])
-            if begin:
-                there = open_dataset(tmp_path / name, "raw").read((slice(0, begin),))
-                found.append((there == np.arange(begin) + 1).all())
-            np.add(batch[RAW].data, 1, out=self.buffer)
-            batch[RAW] = gp.Array(self.buffer, batch[RAW].spec)
+    def process(self, batch, request):
+        super().process(batch, request)
+        self.buffer[:] = batch[RAW].data
+        batch[RAW] = gp.Array(self.buffer, batch[RAW].spec)
 
-    begin_write, found = StoredDataset.begin_write, []
+
+@pytest.fixture
+def late(monkeypatch, writes):
+    """Have blocks written after so long that the next one could be made."""
+    begin_write = StoredDataset.begin_write
 
     def begin_late(self, region, data):
-        if name.endswith("hdf"):
+        if type(self).__name__.startswith("Hdf5"):
             return begin_write(self, region, data)
         pool = ThreadPoolExecutor(1)
         begun = pool.submit(lambda: (time.sleep(0.02), begin_write(self, region, data)())[0])
@@ -130,9 +131,45 @@ def test_nodes_from_outside_find_blocks_written(tmp_path, monkeypatch, writes, n
         return begun.result
 
     monkeypatch.setattr(StoredDataset, "begin_write", begin_late)
-    writes(lambda place: time.sleep(0.02))  # long enough for the next block
+    writes(lambda place: time.sleep(0.02))
+
+
+@BOTH
+def test_nodes_from_outside_find_blocks_written(tmp_path, late, name):
+    class Reads(Buffers):
+        """Looks also at what came of it before."""
+
+        def process(self, batch, request):
+            begin = int(batch[RAW].spec.roi.begin[0])
+            if begin:
+                there = open_dataset(tmp_path / name, "raw").read((slice(0, begin),))
+                found.append((there == np.arange(begin) + 1).all())
+            super().process(batch, request)
+
+    found = []
     scan(tmp_path, name, Reads(), policy=gp.ScanPolicy(retries=0))
     assert found == [True] * (BLOCKS - 1)
+
+
+@pytest.mark.parametrize("saved", [0.0, float("inf")])
+def test_beside_other_workers_their_buffers_are_their_own_again(tmp_path, monkeypatch, late, saved):
+    monkeypatch.setattr(worth, "_WORTH", saved)  # processes are started, or none
+    scan(tmp_path, "out.zarr", Buffers(), num_workers=2)
+
+
+def test_beside_other_workers_they_do_not_wait_until_a_block_is_written(
+    tmp_path, monkeypatch, writes
+):
+    monkeypatch.setattr(worth, "_WORTH", float("inf"))
+    made, begun = Buffers(), []
+
+    def look(place):
+        # The first one makes the dataset, and the next one shows how long they take.
+        begun.append(place <= 4 or made.reached(min(place // 4 + 2, BLOCKS)))
+
+    writes(look)
+    scan(tmp_path, "out.zarr", made, num_workers=2)
+    assert begun == [True] * BLOCKS
 
 
 @BOTH

@@ -60,7 +60,9 @@ class Scan(BatchFilter):
         What one block asks for; only sizes and relative positions matter.
     num_workers
         How many processes serve blocks; 1: none, blocks are served one by one here. Nodes directly
-        upstream that only let data out (writers, snapshots) stay in this process.
+        upstream that only let data out (writers, snapshots) stay in this process. With several,
+        blocks lie side by side: nodes of your own may not count on it that the one before is
+        written, also where so little is to be done that no process is started.
     cache_size
         How many blocks may be on their way at once.
     progress_callback
@@ -262,7 +264,7 @@ class Scan(BatchFilter):
         # Blocks that share a pass of a model are made at once, and one is read meanwhile.
         passes = [getattr(node, "blocks_per_pass", 0) for node in upstream_of(self)]
         threads = 1 + max(passes) if any(passes) else 1
-        in_turn = self.num_workers == 1 and self.worker_command is None
+        in_turn = self.num_workers == 1
         return Service(self.label, threads, "thread", threads + 1, self.stall_timeout, in_turn)
 
     def _warn_of_gaps(self, blocks: ScanBlocks) -> None:

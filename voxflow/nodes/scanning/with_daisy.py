@@ -241,7 +241,8 @@ def _do_one(scan: Scan, job: Job) -> None:
 def _write_work(scan: Scan, job: Job, cache_bytes: int, folder: Path, groups: Groups) -> None:
     from voxflow.nodes.scanning.worker import Work
 
-    service = Service(scan.label, stall_timeout=scan.stall_timeout)
+    in_turn = scan.num_workers == 1
+    service = Service(scan.label, stall_timeout=scan.stall_timeout, in_turn=in_turn)
     upstream = scan.get_upstream_provider()
     work = Work(upstream, job.blocks, groups, job.policy, service, cache_bytes)
     with disk_errors(str(folder), "written"):

@@ -1,7 +1,10 @@
 """Pickling by reference, by value, and with arrays apart."""
 
+import contextlib
 import pickle
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 
 import dill
@@ -142,3 +145,17 @@ def test_several_arrays_of_no_voxels_come_back():
     ):
         for found, array in zip(held.arrays, arrays, strict=True):
             assert (found.shape, found.dtype) == (array.shape, array.dtype)
+
+
+@pytest.mark.parametrize("kind", [threading.Lock, threading.RLock, threading.Condition])
+@pytest.mark.parametrize("held", [False, True])
+def test_nobody_holds_a_lock_where_it_arrives(kind, held):
+    lock = kind()
+    with lock if held else contextlib.nullcontext():
+        stream = packing.pack_by_value({"lock": lock, "same": lock}).stream
+    found = dill.loads(stream)
+    assert found["lock"] is found["same"]
+    # Also for a thread that did not unpickle it.
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(found["lock"].acquire, timeout=5).result()
+        other.submit(found["lock"].release).result()

@@ -138,17 +138,23 @@ def pack_task(task: Any) -> tuple[bytes | None, bytes | None]:
 
 
 def _reduce(obj: Any) -> Any:
-    """Reduce an imported module to its name, and an array of no voxels to its shape.
+    """Reduce a module to its name, an array of no voxels to its shape, and a lock to a new one.
 
     dill would copy the whole content of a module that lies outside site-packages, as this one does
     where it is installed for development. And as it is written in Python, it takes all empty
-    buffers for one object, and fails at the second.
+    buffers for one object, and fails at the second. A lock would be taken where it arrives: one
+    that was held here, as nobody there holds it; an RLock always, by a thread that there is not.
     """
     if isinstance(obj, ModuleType) and obj is sys.modules.get(obj.__name__):
         return importlib.import_module, (obj.__name__,)
     if type(obj) is np.ndarray and not obj.size:
         return np.empty, (obj.shape, obj.dtype)
+    if type(obj) in _LOCKS:
+        return _LOCKS[type(obj)], ()
     return NotImplemented
+
+
+_LOCKS: dict[type, Any] = {type(make()): make for make in (threading.Lock, threading.RLock)}
 
 
 @contextlib.contextmanager
