@@ -172,6 +172,21 @@ def test_beside_other_workers_they_do_not_wait_until_a_block_is_written(
     assert begun == [True] * BLOCKS
 
 
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_blocks_that_are_asked_for_are_looked_at_before_a_buffer_is_used_again(
+    tmp_path, num_workers
+):
+    data = np.arange(4 * BLOCKS, dtype=np.uint8)
+    nodes = source(RAW, data, (1,)) + Buffers() + gp.ZarrWrite({RAW: "raw"}, tmp_path, "out.zarr")
+    scanned = nodes + gp.Scan(
+        asking(RAW=((0,), (4,))), num_workers, progress_callback=gp.ScanCallback(), method="thread"
+    )
+    with gp.build(scanned) as pipeline:
+        batch = pipeline.request_batch(asking(RAW=((0,), (4 * BLOCKS,))))
+    np.testing.assert_array_equal(batch[RAW].data, data + 1)
+    np.testing.assert_array_equal(open_dataset(tmp_path / "out.zarr", "raw").read(), data + 1)
+
+
 @BOTH
 def test_a_block_is_done_when_it_is_written(tmp_path, writes, name):
     done, seen = Done(), []

@@ -175,7 +175,8 @@ class Scan(BatchFilter):
         result = ScanResult(request)
         self.progress_callback.start(len(blocks))
         try:
-            with closing(self._serve(blocks, self._service, blocks.numbers)) as outcomes:
+            made = self._serve(blocks, self._service, blocks.numbers, looked_at=True)
+            with closing(made) as outcomes:
                 for done, (number, outcome) in enumerate(outcomes, start=1):
                     if isinstance(outcome, Exception):
                         raise outcome
@@ -223,11 +224,17 @@ class Scan(BatchFilter):
         self.progress_callback.update(done)
 
     def _serve(
-        self, blocks: ScanBlocks, service: Service, numbers: Iterable[int]
+        self,
+        blocks: ScanBlocks,
+        service: Service,
+        numbers: Iterable[int],
+        *,
+        looked_at: bool = False,
     ) -> Generator[Outcome, None, None]:
         threads = service.method == "thread"
         with default_arena().alone() if threads else nullcontext():
-            yield from served(self.get_upstream_provider(), blocks, numbers, service)
+            upstream = self.get_upstream_provider()
+            yield from served(upstream, blocks, numbers, service, looked_at=looked_at)
 
     def _workers_write(self, job: Job) -> bool:
         """Whether workers write what they make."""

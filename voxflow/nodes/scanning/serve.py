@@ -72,7 +72,12 @@ class Service:
 
 
 def served(
-    upstream: Any, blocks: ScanBlocks, numbers: Iterable[int], service: Service
+    upstream: Any,
+    blocks: ScanBlocks,
+    numbers: Iterable[int],
+    service: Service,
+    *,
+    looked_at: bool = False,
 ) -> Generator[Outcome, None, None]:
     """Serve blocks, in order.
 
@@ -89,6 +94,9 @@ def served(
         Which of them to serve.
     service
         How.
+    looked_at
+        Whether somebody looks at the voxels that are handed out. Nodes from outside may write to
+        them as they make the next block.
 
     Raises
     ------
@@ -104,7 +112,7 @@ def served(
         apart = _reads_no_output(upstream)
         made = _made(head, sinks, aside, _Asked(blocks, numbers, apart), service)
         with closing(made):
-            yield from _written(made, landing, 1 if apart else 0)
+            yield from _written(made, landing, 1 if apart and not (foreign and looked_at) else 0)
 
 
 def _written(
