@@ -1,5 +1,7 @@
 """A block is written while the next one is made, and is done when it is written."""
 
+import contextlib
+import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +13,7 @@ import voxflow as gp
 from tests.helpers import asking, source
 from voxflow.nodes.scanning import worth
 from voxflow.nodes.scanning.serve import _written
+from voxflow.nodes.sinks import landing
 from voxflow.nodes.sinks.landing import Landing
 from voxflow.pipeline.engine.workers import WorkerDied
 from voxflow.stores import DiskFull, open_dataset
@@ -18,7 +21,7 @@ from voxflow.stores.base import StoredDataset
 
 RAW = gp.ArrayKey("RAW")
 BLOCKS = 5
-PATIENCE = 5.0
+PATIENCE = 10.0
 BOTH = pytest.mark.parametrize("name", ["out.zarr", "out.hdf"])
 
 
@@ -253,3 +256,75 @@ def test_what_was_made_before_a_worker_died_is_told_of():
         for number, _ in _written(made(), landing, 1):
             found.append((number, list(waited)))
     assert found == [(0, [0]), (1, [0, 1])]
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_what_is_noted_of_a_block_is_its_own(tmp_path, monkeypatch, num_workers):
+    monkeypatch.setattr(worth, "_WORTH", float("inf"))
+
+    class Again(Buffers):
+        """Gives the same array out again and again."""
+
+        array = None
+
+        def process(self, batch, request):
+            super().process(batch, request)
+            if self.array is None:
+                self.array = batch[RAW]
+            self.array.spec, self.array.attrs = batch[RAW].spec, {}
+            batch[RAW] = self.array
+
+    data = np.arange(4 * BLOCKS, dtype=np.uint8)
+    data[12:16] = 255  # and one more, which is 0
+    nodes = source(RAW, data, (1,)) + Again() + gp.CheckHealth(RAW, checks=("empty",))
+    writer = gp.ZarrWrite({RAW: "raw"}, tmp_path, "out.zarr")
+    gp.scan(
+        nodes + writer,
+        asking(RAW=((0,), (4,))),
+        num_workers=num_workers,
+        progress=gp.ScanCallback(),
+    )
+    (noted,) = tmp_path.rglob("health-*.jsonl")
+    entry = json.loads(noted.read_text())
+    assert (entry["block"], entry["region"]) == (3, "[12:16] (4)")
+
+
+@pytest.mark.parametrize(("dtype", "copied"), [(np.uint8, True), (np.float64, False)])
+def test_only_what_a_node_may_write_to_again_is_copied(tmp_path, monkeypatch, dtype, copied):
+    monkeypatch.setattr(worth, "_WORTH", float("inf"))
+    kept, seen = landing._kept, []
+
+    def keep(piece):
+        piece_kept = kept(piece)
+        seen.append(not np.may_share_memory(piece_kept.data, piece.data))
+        return piece_kept
+
+    monkeypatch.setattr(landing, "_kept", keep)
+    data = np.arange(4 * BLOCKS, dtype=np.uint8)
+    writer = gp.ZarrWrite({RAW: "raw"}, tmp_path, "out.zarr", dataset_dtypes={RAW: dtype})
+    nodes = source(RAW, data, (1,)) + Buffers() + writer
+    gp.scan(nodes, asking(RAW=((0,), (4,))), num_workers=2, progress=gp.ScanCallback())
+    assert seen == [copied] * (BLOCKS - 1)  # the first one makes the dataset, alone
+    np.testing.assert_array_equal(open_dataset(tmp_path / "out.zarr", "raw").read(), data + 1)
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_scan_that_goes_on_removes_what_a_kill_left(tmp_path, writes, goes_on):
+    def look(place):
+        if place == 8 and fails:
+            raise ValueError("killed")
+
+    fails = goes_on
+    writes(look)
+    with pytest.raises(gp.ScanFailed) if goes_on else contextlib.nullcontext():
+        scan(tmp_path, "out.zarr", Made(), policy=gp.ScanPolicy(retries=0))
+    folder = tmp_path / "out.zarr" / "raw"
+    left = [folder / f"0.{'0123456789abcdef' * 2}.partial", folder / "1.__lock"]
+    mine = folder / "notes.partial"
+    for file in (*left, mine):
+        file.touch()
+    fails = False
+    scan(tmp_path, "out.zarr", Made())
+    # What is finished returns at once.
+    assert [file.exists() for file in left] == [not goes_on] * 2
+    assert mine.exists()

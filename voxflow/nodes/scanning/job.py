@@ -89,6 +89,11 @@ class Job:
         The folders in which that is written down: that of the record, and one for each output.
     outputs
         What is written.
+
+    Attributes
+    ----------
+    goes_on
+        Whether it was begun before, and not finished.
     """
 
     def __init__(
@@ -108,6 +113,7 @@ class Job:
         self.outputs = outputs
         self.failures: dict[int, dict[str, Any]] = {}
         self.done_before = 0
+        self.goes_on = False
         self.left_out: set[int] = set()
         self._streak = Streak(policy.budget)
         self._first: Exception | None = None
@@ -125,6 +131,7 @@ class Job:
         record.refresh()
         record.compact()
         self.done_before = record.count
+        self.goes_on = not self.finished
         failed = {e["block"]: e for e in record.notes("failed") if not self.is_done(e["block"])}
         if self.policy.retry_failed:
             record.forget("failed")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
 from typing import TYPE_CHECKING, Any, Literal
 
 from voxflow.nodes.scanning.record import remove_record
@@ -15,7 +18,10 @@ if TYPE_CHECKING:
 
     from voxflow.nodes.sinks.places import Output
 
-__all__ = ["Exist", "exists", "outputs_of", "settle", "writers_of"]
+__all__ = ["Exist", "exists", "outputs_of", "settle", "tidy", "writers_of"]
+
+# Under these names zarr and tensorstore begin to write a chunk.
+_BEGUN = re.compile(r"\.([0-9a-f]{32}\.partial|__lock)$")
 
 Exist = Literal["resume", "overwrite", "error"]
 """What to do where an output is there already: go on, if it was begun by the same job; replace it;
@@ -72,3 +78,16 @@ def settle(writers: Sequence[DatasetWrite], exist: Exist, record: Path | None = 
                 remove_record(output.record)
         if there:
             writer.remove()
+
+
+def tidy(outputs: Iterable[Output]) -> None:
+    """Remove what kills left of chunks that were being written, once they are written.
+
+    Nobody reads it, so that what cannot be removed may stay.
+    """
+    for output in outputs:
+        for folder, _, names in os.walk(output.location or ""):
+            for name in names:
+                if _BEGUN.search(name):
+                    with contextlib.suppress(OSError):
+                        os.unlink(os.path.join(folder, name))

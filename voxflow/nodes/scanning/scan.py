@@ -16,7 +16,7 @@ from voxflow.nodes.scanning.heap import Ceiling, share_heap
 from voxflow.nodes.scanning.job import Job, ScanPolicy, run_here
 from voxflow.nodes.scanning.launch import FIELD
 from voxflow.nodes.scanning.opening import open_job
-from voxflow.nodes.scanning.outputs import outputs_of, writers_of
+from voxflow.nodes.scanning.outputs import outputs_of, tidy, writers_of
 from voxflow.nodes.scanning.result import ScanResult
 from voxflow.nodes.scanning.serve import Service, check_workers, served
 from voxflow.nodes.scanning.with_daisy import obstacle, run_with_daisy
@@ -191,6 +191,8 @@ class Scan(BatchFilter):
         with closing(job):
             self._do(job, block)
             job.conclude()
+            if job.goes_on:
+                tidy(job.outputs)
             for writer in writers_of(upstream_of(self)):
                 writer.finish()
 
@@ -262,7 +264,7 @@ class Scan(BatchFilter):
         if self.num_workers == 1:
             return self._alone
         return Service(
-            self.label, self.num_workers, self.method, self.cache_size, self.stall_timeout
+            self.label, self.num_workers, self.method, self.cache_size, self.stall_timeout, False
         )
 
     @property

@@ -104,15 +104,18 @@ def served(
         If a worker did; errors of blocks are handed out, and the rest goes on.
     """
     head, sinks = split_sinks(upstream)
-    foreign = any(map(is_foreign, upstream_of(head)))
-    with Landing(keeps=foreign and not service.in_turn) as landing:
+    threads = service.method == "thread"
+    serving = Serving(head, made=threads)
+    # Their nodes work here, and may write again to what they made before.
+    outside = threads and serving.foreign
+    with Landing(keeps=outside and not service.in_turn) as landing:
         # Who made a sink may count on it that all is written when its batch is passed on.
         aside = None if any(map(is_foreign, sinks)) else landing
         # What the next block is meant to read has to be there.
         apart = _reads_no_output(upstream)
-        made = _made(head, sinks, aside, _Asked(blocks, numbers, apart), service)
+        made = _made(serving, sinks, aside, _Asked(blocks, numbers, apart), service)
         with closing(made):
-            yield from _written(made, landing, 1 if apart and not (foreign and looked_at) else 0)
+            yield from _written(made, landing, 1 if apart and not (outside and looked_at) else 0)
 
 
 def _written(
@@ -155,17 +158,17 @@ def _landed(number: int, outcome: Batch | Exception, begun: list[Callable[[], No
 
 
 def _made(
-    head: Any, sinks: list[Sink], landing: Landing | None, asked: _Asked, service: Service
+    serving: Serving, sinks: list[Sink], landing: Landing | None, asked: _Asked, service: Service
 ) -> Generator[Outcome, None, None]:
     """Make blocks, and begin to write them."""
-    threads = service.method == "thread"
-    serving = Serving(head, made=threads)
+    head, threads = serving.provider, service.method == "thread"
     several = available_cpus() > 1
     if threads and (serving.foreign or (service.num_workers == 1 and not (sinks and several))):
         top = [*sinks, head][0] if landing is None else _over(head, sinks, landing)
         settle = landing.settle if landing is not None and service.in_turn else None
         for number, block in asked.in_line(asked.apart, serving):
-            yield number, _outcome(top.request_batch, block, settle)
+            outcome = _outcome(top.request_batch, block, settle)
+            yield number, _apart(outcome) if serving.foreign else outcome
         return
     pool = WorkerPool(
         serving,
@@ -240,6 +243,13 @@ def _outcome(
         raise
     except Exception as error:
         return error
+
+
+def _apart(outcome: Batch | Exception) -> Batch | Exception:
+    """The same with arrays of its own, as a node from outside may use one again, voxels aside."""
+    if not isinstance(outcome, Exception):
+        outcome.arrays = {key: array.placed(array.spec) for key, array in outcome.arrays.items()}
+    return outcome
 
 
 def check_workers(scan: Scan) -> None:

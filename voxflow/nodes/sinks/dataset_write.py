@@ -290,7 +290,7 @@ class DatasetWrite(Sink):
         scanned = request.write_rois is not None
         inside = {key: targets[key].inside(array, scanned) for key, array in arrays.items()}
         ready = [
-            Piece(targets[key], targets[key].cast(array, self.scale.get(key)), array.spec.region)
+            self._piece(key, targets[key], array)
             for key, array in inside.items()
             if array is not None
         ]
@@ -298,6 +298,10 @@ class DatasetWrite(Sink):
             output.write(ready)
         else:
             self.landing.begin(ready, output.write, partial(self._note, request))
+
+    def _piece(self, key: ArrayKey, target: Target, array: Array) -> Piece:
+        data = target.cast(array, self.scale.get(key))
+        return Piece(target, data, array.spec.region, np.may_share_memory(data, array.data))
 
     def _note(self, request: BatchRequest, error: Exception) -> None:
         note_visit(error, self._who(), request, self._spec)

@@ -84,7 +84,7 @@ class Landing:
 
 
 def _kept(piece: Piece) -> Piece:
-    return replace(piece, data=piece.data.copy())
+    return replace(piece, data=piece.data.copy()) if piece.shared else piece
 
 
 class _Write:

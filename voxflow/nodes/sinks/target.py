@@ -176,11 +176,14 @@ class Piece:
         The voxels, as it holds them.
     region
         Where, in world units.
+    shared
+        Whether somebody else may have the voxels.
     """
 
     target: Target
     data: np.ndarray[Any, Any]
     region: Roi
+    shared: bool = True
 
 
 class Targets:
