@@ -357,3 +357,26 @@ def test_nothing_is_kept_of_blocks_after_one_that_failed():
     with pytest.raises(RuntimeError, match="out of memory"):
         shared([{0: block} for block in blocks(3, (8, 8))], (0,))
     assert shared._waiting == []
+
+
+class OneOutput(torch.nn.Module):
+    """Answers each time in the same memory."""
+
+    def __init__(self):
+        super().__init__()
+        self.out = torch.empty(1, 2, 8, 8)
+
+    def forward(self, x):
+        return torch.add(x, 1, out=self.out)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_model_may_answer_in_the_same_memory_again(size):
+    model = OneOutput()
+    if size > 1:
+        model.out = torch.empty(size, 2, 8, 8)
+    given = blocks(4, (8, 8))
+    passes = Passes("Test", model, blocks_per_pass=size, device="cpu", autocast=None, compiled=None)
+    found = [passes([{0: block}], (0,))[0][0] for block in given]
+    for block, made in zip(given, found, strict=True):
+        np.testing.assert_array_equal(made, block + 1)

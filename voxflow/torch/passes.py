@@ -201,8 +201,8 @@ class Passes:
 
     def _hand_out(self, name: Name, output: torch.Tensor, blocks: list[_Block]) -> None:
         if self._size == 1:
-            # Graphs of a compiled model may write their next output to the same place.
-            blocks[0].outputs[name] = output if self._compile is None else output.clone()
+            # The model may write its next output to the same place, as graphs of a compiled one do.
+            blocks[0].outputs[name] = output.clone()
             return
         if output.ndim == 0 or output.shape[0] != self._size:
             raise ValueError(

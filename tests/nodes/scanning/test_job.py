@@ -428,3 +428,52 @@ def test_a_pipeline_that_writes_nothing_is_refused():
 def test_policies_out_of_range_are_refused(options):
     with pytest.raises(ValueError, match="at least|more than"):
         gp.ScanPolicy(**options)
+
+
+def test_a_store_in_memory_with_a_record_goes_on(tmp_path):
+    store = {}
+
+    def scanned():
+        data = np.arange(float(np.prod(SHAPE))).reshape(SHAPE)
+        nodes = source(RAW, data, (40, 4, 4)) + Noise(str(tmp_path))
+        writer = gp.ZarrWrite({RAW: "raw"}, store=store)
+        return scan(nodes + writer, record=tmp_path / "record")
+
+    (tmp_path / "(200, 32, 32)").touch()
+    with pytest.raises(gp.ScanFailed, match="1 of 36 blocks failed"):
+        scanned()
+    (tmp_path / "(200, 32, 32)").unlink()
+    assert scanned().done_before == BLOCKS - 1
+
+
+@pytest.mark.parametrize("how", ["a scan", "no scan"])
+@pytest.mark.parametrize("name", ["out.hdf", "out.tif", "out.zarr"])
+def test_what_a_part_made_anew_is_not_taken_for_done(tmp_path, name, how):
+    def nodes():
+        data = np.arange(1, 1 + np.prod(SHAPE), dtype=np.float32).reshape(SHAPE)
+        writer = gp.DatasetWrite({RAW: "" if name.endswith("tif") else "raw"}, tmp_path / name)
+        return source(RAW, data, (40, 4, 4)) + writer
+
+    scan(nodes())
+    remove = shutil.rmtree if name.endswith("zarr") else Path.unlink
+    remove(tmp_path / name)
+    part = nodes()
+    if how == "a scan":
+        part += gp.Scan(REFERENCE, progress_callback=gp.ScanCallback())
+    with gp.build(part) as built:
+        built.request_batch(REFERENCE)
+    scan(nodes())
+    written = open_dataset(tmp_path / name, "" if name.endswith("tif") else "raw").read()
+    np.testing.assert_array_equal(written.ravel(), np.arange(1, 1 + np.prod(SHAPE)))
+
+
+@pytest.mark.parametrize("retry", [True, False])
+def test_what_failed_is_told_with_the_node_and_what_to_do(tmp_path, retry):
+    (tmp_path / "(200, 32, 32)").touch()
+    with pytest.raises(gp.ScanFailed) as info:
+        scan(pipeline(tmp_path, fails=tmp_path), policy=gp.ScanPolicy(retry_failed=retry))
+    assert info.value.failures[0]["node"] == "Noise"
+    assert "by Noise, in blocks 16; the first asked for RAW" in str(info.value)
+    again = "Run it again to try the failed ones once more"
+    later = "They are tried once more if it is run again with retry_failed=True"
+    assert (again in str(info.value), later in str(info.value)) == (retry, not retry)

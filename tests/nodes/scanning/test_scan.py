@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import voxflow as gp
-from tests.helpers import asking, left_behind, source
+from tests.helpers import GraphSource, asking, left_behind, served, source
 from voxflow.nodes.scanning.blocks import ScanBlocks
 from voxflow.nodes.scanning.callback import ScanBar
 
@@ -479,3 +479,29 @@ def test_nodes_from_outside_that_come_after_draw_the_same_for_any_workers(own):
     expected = noisy(1)
     assert noisy(2) == expected
     assert noisy(2, "thread") == expected
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_a_graph_may_be_used_again_for_the_next_block(num_workers):
+    class Again(gp.BatchFilter):
+        """Gives one graph out again and again."""
+
+        graph = None
+
+        def process(self, batch, request):
+            (node,) = batch[POINTS].nodes
+            if self.graph is None:
+                self.graph = batch[POINTS]
+            for old in list(self.graph.nodes):
+                self.graph.remove_node(old)
+            self.graph.spec = batch[POINTS].spec
+            self.graph.add_node(node)
+            batch[POINTS] = self.graph
+
+    whole = gp.Roi((0,), (24,))
+    points = {n: (4 * n + 0.5,) for n in range(6)}
+    reference = gp.BatchRequest({POINTS: gp.Roi((0,), (4,))})
+    scan = gp.Scan(reference, num_workers, progress_callback=Quiet(), method="thread")
+    nodes = GraphSource(POINTS, points, whole) + Again() + scan
+    found = served(nodes, gp.BatchRequest({POINTS: whole}))[POINTS]
+    assert {n.id: tuple(n.location) for n in found.nodes} == points

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import voxflow as gp
 from tests.helpers import left_behind, source
 from voxflow.nodes.scanning import with_daisy
+from voxflow.pipeline.engine.workers import WorkerStalled
 from voxflow.stores import open_dataset
 
 RAW = gp.ArrayKey("RAW")
@@ -133,3 +135,45 @@ def test_names_and_folders_may_be_anything(tmp_path, monkeypatch):
     assert (folder / "made").exists()
     assert (folder / "the record" / "manifest.json").exists()
     scan(".", Leave("."), name, num_workers=2, record="the record")
+
+
+def test_where_blocks_have_a_time_limit_workers_make_all(tmp_path):
+    class Hangs(Leave):
+        def process(self, batch, request):
+            super().process(batch, request)
+            if request[RAW].roi.begin == (0, 0) and not (Path(self.folder) / "again").exists():
+                (Path(self.folder) / "again").touch()
+                time.sleep(1000)
+
+    scan(tmp_path, Hangs(tmp_path), policy=gp.ScanPolicy(timeout=5))
+    made = [line.split(" ")[0] for line in (tmp_path / "made").read_text().splitlines()]
+    assert str(os.getpid()) not in made
+    assert len(made) == BLOCKS + 1
+
+
+class Waits(gp.BatchFilter):
+    """Of ours, so that a thread makes its blocks."""
+
+    __module__ = "voxflow.waits"
+
+    def __init__(self):
+        self.over = threading.Event()
+
+    def process(self, batch, request):
+        self.over.wait(60)
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_a_first_block_that_stalls_is_told(tmp_path, num_workers):
+    node = Waits()
+    nodes = source(RAW, np.arange(20 * 24).reshape(20, 24), (1, 1)) + node
+    writer = gp.ZarrWrite({RAW: "raw"}, tmp_path, "out.zarr")
+    scanned = gp.Scan(
+        REFERENCE, num_workers, progress_callback=gp.ScanCallback(), stall_timeout=0.5
+    )
+    try:
+        with pytest.raises(WorkerStalled):
+            with gp.build(nodes + writer + scanned) as pipeline:
+                pipeline.request_batch(gp.BatchRequest())
+    finally:
+        node.over.set()

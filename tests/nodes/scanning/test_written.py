@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import zarr
 
 import voxflow as gp
 from tests.helpers import asking, source
@@ -16,7 +17,7 @@ from voxflow.nodes.scanning.serve import _written
 from voxflow.nodes.sinks import landing
 from voxflow.nodes.sinks.landing import Landing
 from voxflow.pipeline.engine.workers import WorkerDied
-from voxflow.stores import DiskFull, open_dataset
+from voxflow.stores import DiskFull, Geometry, create_dataset, open_dataset
 from voxflow.stores.base import StoredDataset
 
 RAW = gp.ArrayKey("RAW")
@@ -304,7 +305,7 @@ def test_only_what_a_node_may_write_to_again_is_copied(tmp_path, monkeypatch, dt
     writer = gp.ZarrWrite({RAW: "raw"}, tmp_path, "out.zarr", dataset_dtypes={RAW: dtype})
     nodes = source(RAW, data, (1,)) + Buffers() + writer
     gp.scan(nodes, asking(RAW=((0,), (4,))), num_workers=2, progress=gp.ScanCallback())
-    assert seen == [copied] * (BLOCKS - 1)  # the first one makes the dataset, alone
+    assert seen == [copied] * BLOCKS
     np.testing.assert_array_equal(open_dataset(tmp_path / "out.zarr", "raw").read(), data + 1)
 
 
@@ -328,3 +329,61 @@ def test_a_scan_that_goes_on_removes_what_a_kill_left(tmp_path, writes, goes_on)
     # What is finished returns at once.
     assert [file.exists() for file in left] == [not goes_on] * 2
     assert mine.exists()
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_a_buffer_may_be_cleared_before_a_block_is_asked_for(
+    tmp_path, monkeypatch, late, num_workers
+):
+    monkeypatch.setattr(worth, "_WORTH", float("inf"))
+
+    class Clears(Buffers):
+        def prepare(self, request):
+            self.buffer[:] = 0
+
+    scan(tmp_path, "out.zarr", Clears(), num_workers=num_workers)
+
+
+PREVIOUS = gp.ArrayKey("PREVIOUS")
+
+
+class Sums(gp.BatchFilter):
+    """A running sum, which goes on from the last voxel that the block before wrote."""
+
+    def setup(self):
+        self.enable_autoskip(False)
+        self.updates(RAW, self.spec[RAW])
+
+    def prepare(self, request):
+        needed = gp.BatchRequest({RAW: request[RAW].roi})
+        if request[RAW].roi.begin[0]:
+            needed[PREVIOUS] = gp.ArraySpec(request[RAW].roi - gp.Coordinate((4,)))
+        return needed
+
+    def process(self, batch, request):
+        last = batch.arrays.pop(PREVIOUS).data[-1] if PREVIOUS in batch.arrays else 0
+        batch[RAW] = gp.Array(np.cumsum(batch[RAW].data) + last, batch[RAW].spec)
+
+
+@pytest.mark.parametrize("named", ["alike", "nested", "group", "url", "link"])
+def test_a_block_that_reads_the_one_before_finds_it_written(tmp_path, late, named):
+    data = np.arange(4 * BLOCKS, dtype=np.int64)
+    store = tmp_path / "out.zarr"
+    made = create_dataset(
+        store, "volumes/raw", data.shape, "int64", geometry=Geometry((1,), (0,)), chunks=(4,)
+    )
+    made.write((slice(0, len(data)),), np.zeros_like(data))
+    (tmp_path / "link").symlink_to(store)
+    where = {
+        "alike": (store, "volumes/raw"),
+        "nested": (store / "volumes", "raw"),
+        "group": (zarr.open_group(store, mode="r"), "volumes/raw"),
+        "url": (f"file://{store}", "volumes/raw"),
+        "link": (tmp_path / "link", "volumes/raw"),
+    }
+    written, name = where[named]
+    previous = gp.ZarrSource(written, {PREVIOUS: name}, {PREVIOUS: gp.ArraySpec(voxel_size=(1,))})
+    nodes = (source(RAW, data, (1,)), previous) + gp.MergeProvider() + Sums()
+    writer = gp.ZarrWrite({RAW: "volumes/raw"}, tmp_path, "out.zarr")
+    gp.scan(nodes + writer, asking(RAW=((0,), (4,))), progress=gp.ScanCallback())
+    np.testing.assert_array_equal(open_dataset(store, "volumes/raw").read(), np.cumsum(data))

@@ -210,3 +210,40 @@ def test_bad_arguments(options, text):
 def test_complex_values():
     with pytest.raises(TypeError, match="RAW, which is complex64"):
         asked(np.zeros((2, 3, 4), np.complex64))
+
+
+def test_an_array_that_is_used_again_has_no_marks_of_another_block():
+    class Again(gp.BatchFilter):
+        """Gives one array out again and again."""
+
+        array = None
+
+        def process(self, batch, request):
+            self.array = self.array or batch[RAW]
+            self.array.data, self.array.spec = batch[RAW].data, batch[RAW].spec
+            batch[RAW] = self.array
+
+    image = np.arange(8, dtype=np.float32)
+    image[5] = np.nan
+    nodes = source(RAW, image, (1,)) + Again() + gp.CheckHealth(RAW)
+    with gp.build(nodes) as built:
+        marks = [
+            built.request_batch(gp.BatchRequest({RAW: gp.Roi((begin,), (2,))}))[RAW].attrs
+            for begin in (0, 4, 6)
+        ]
+    assert marks == [{}, {"health": {"nan": 1}}, {}]
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_what_is_put_together_of_blocks_has_what_was_found_in_all(num_workers):
+    image = np.arange(24, dtype=np.float32)
+    image[[9, 10, 17]] = np.nan
+    scan = gp.Scan(
+        gp.BatchRequest({RAW: gp.Roi((0,), (4,))}),
+        num_workers,
+        progress_callback=gp.ScanCallback(),
+        method="thread",
+    )
+    request = gp.BatchRequest({RAW: gp.Roi((0,), (24,))})
+    array = served(source(RAW, image, (1,)) + gp.CheckHealth(RAW) + scan, request)[RAW]
+    assert array.attrs["health"] == {"nan": 3}

@@ -8,11 +8,12 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from voxflow.pipeline.engine.errors import VoxflowError
+from voxflow.pipeline.engine.notes import raised_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["ScanFailed", "Streak", "failure", "table"]
+__all__ = ["ScanFailed", "Streak", "failure", "table", "worth_retrying"]
 
 _SHOWN = 8
 _LONGEST = 4000
@@ -25,8 +26,9 @@ class ScanFailed(VoxflowError, RuntimeError):
     ----------
     failures
         For each block that failed: its ``block`` number, its ``regions`` (world units), the
-        ``type`` and ``text`` of the error, and its ``traceback`` (where thousands failed, that of
-        the later ones is in the record alone).
+        ``type`` and ``text`` of the error, the ``node`` that raised it (None: not known), whether
+        it is ``worth_retrying``, and its ``traceback`` (where thousands failed, that of the later
+        ones is in the record alone).
     """
 
     failures: list[dict[str, Any]]
@@ -54,8 +56,15 @@ def failure(number: int, regions: Mapping[Any, Any], error: BaseException) -> di
         "regions": {str(key): str(roi) for key, roi in regions.items()},
         "type": type(error).__name__,
         "text": _text(error)[:_LONGEST],
+        "node": raised_in(error),
+        "worth_retrying": worth_retrying(error),
         "traceback": trace[-_LONGEST:],
     }
+
+
+def worth_retrying(error: BaseException) -> bool:
+    """Whether a block that failed so may succeed yet."""
+    return bool(getattr(error, "worth_retrying", True))
 
 
 def _text(error: BaseException) -> str:
@@ -91,7 +100,9 @@ def table(failures: Iterable[Mapping[str, Any]]) -> str:
         regions = ", ".join(f"{key}: {roi}" for key, roi in first["regions"].items())
         text = first["text"].replace("\n", "\n        ")
         lines.append(f"{len(entries):<6}  {first['type']}: {text}")
-        lines.append(f"        in blocks {which}; the first asked for {regions}")
+        node = first.get("node")
+        by = f"by {node}, " if node and node not in first["text"] else ""
+        lines.append(f"        {by}in blocks {which}; the first asked for {regions}")
     return "\n".join(lines)
 
 

@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from voxflow.nodes.scanning.failures import ScanFailed, Streak, failure, table
+from voxflow.nodes.scanning.failures import ScanFailed, Streak, failure, table, worth_retrying
 from voxflow.nodes.scanning.record import Record, read_manifest, write_manifest
 from voxflow.nodes.scanning.tubes import Tubes
 from voxflow.pipeline.engine.notes import add_note
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from voxflow.nodes.sinks.places import Output
     from voxflow.pipeline.data import Batch
 
-__all__ = ["Job", "ScanPolicy", "run_here", "worth_retrying"]
+__all__ = ["Job", "ScanPolicy", "run_here"]
 
 
 _TRACEBACKS = 1000
@@ -310,17 +310,15 @@ class Job:
                 f"{left} of {len(self.blocks)} blocks are not done, and nothing is known of "
                 f"them{where}. Run it again to do them"
             )
+        again = "Run it again to try the failed ones once more"
+        if not self.policy.retry_failed:
+            again = "They are tried once more if it is run again with retry_failed=True"
         raise ScanFailed(
             f"{len(self.failures)} of {len(self.blocks)} blocks failed, {self.done} are done"
-            f"{where}. Run it again to try the failed ones once more.\n"
+            f"{where}. {again}.\n"
             f"{table(self.failures.values())}",
             self.failures.values(),
         ) from self._first
-
-
-def worth_retrying(error: BaseException) -> bool:
-    """Whether a block that failed so may succeed yet."""
-    return bool(getattr(error, "worth_retrying", True))
 
 
 def run_here(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from voxflow.nodes.scanning.job import Job
 from voxflow.nodes.scanning.manifest import changes, make_manifest, other_versions, seeded_as
 from voxflow.nodes.scanning.outputs import exists
-from voxflow.nodes.scanning.record import MANIFEST, Record, read_manifest, remove_record
+from voxflow.nodes.scanning.record import Record, read_manifest, remove_record
+from voxflow.nodes.sinks.places import MANIFEST
 from voxflow.stores import OutputMismatch
 
 if TYPE_CHECKING:

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from voxflow.nodes.sinks.places import MANIFEST
 from voxflow.pipeline.engine.workers.failures import Remote, capture
 from voxflow.stores import DiskFull, OutputMismatch
 from voxflow.stores.disk import disk_errors
@@ -37,9 +38,7 @@ from voxflow.stores.file_lock import lock_file
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["MANIFEST", "Record", "read_manifest", "remove_record", "write_manifest"]
-
-MANIFEST = "manifest.json"
+__all__ = ["Record", "read_manifest", "remove_record", "write_manifest"]
 
 _STOP = "stop"
 

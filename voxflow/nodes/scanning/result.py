@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from voxflow.nodes.scanning.graphs import united
+from voxflow.nodes.values.check_health import together
 from voxflow.pipeline.data import Array, Batch, BatchRequest, Graph
 from voxflow.pipeline.data.profiling import ProfilingStats
 
@@ -73,6 +74,9 @@ class ScanResult:
             return
         if key not in self._batch:
             self._batch[key] = self._empty(key, part)
+        elif "health" in part.attrs:
+            attrs = self._batch[key].attrs
+            attrs["health"] = together(attrs.get("health", {}), part.attrs["health"])
         inside = (part.spec.roi if owned is None else owned).intersect(roi)
         if inside.empty:
             return

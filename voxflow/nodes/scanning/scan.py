@@ -173,6 +173,8 @@ class Scan(BatchFilter):
     def _gather(self, blocks: ScanBlocks, request: BatchRequest) -> Batch:
         """What is asked for, put together from the blocks."""
         result = ScanResult(request)
+        for writer in writers_of(upstream_of(self)):
+            writer.forget_job()
         self.progress_callback.start(len(blocks))
         try:
             made = self._serve(blocks, self._service, blocks.numbers, looked_at=True)
@@ -184,7 +186,14 @@ class Scan(BatchFilter):
                     self.progress_callback.update(done)
         finally:
             self.progress_callback.stop()
+        if len(blocks) == blocks.total:
+            self._finish()
         return result.batch
+
+    def _finish(self) -> None:
+        """Have writers do what is left when all blocks are written."""
+        for writer in writers_of(upstream_of(self)):
+            writer.finish()
 
     def _fill(self, job: Job, block: NodePlan) -> None:
         """Fill the outputs."""
@@ -193,8 +202,7 @@ class Scan(BatchFilter):
             job.conclude()
             if job.goes_on:
                 tidy(job.outputs)
-            for writer in writers_of(upstream_of(self)):
-                writer.finish()
+            self._finish()
 
     def _do(self, job: Job, block: NodePlan) -> None:
         """Do the blocks that are not done."""

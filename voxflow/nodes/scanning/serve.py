@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from voxflow.nodes.flow.serving import Serving, upstream_of
 from voxflow.nodes.sinks.dataset_write import DatasetWrite
 from voxflow.nodes.sinks.landing import Landing
+from voxflow.nodes.sinks.places import identity
 from voxflow.nodes.sinks.sink import Sink, writers_upstream
 from voxflow.nodes.sources.dataset_source import DatasetSource
 from voxflow.pipeline.engine import BatchProvider
@@ -59,8 +60,8 @@ class Service:
     stall_timeout
         After how many seconds without an answer a worker counts as stalled.
     in_turn
-        Whether nodes from outside find the block before written when they do their work. If not,
-        they find that what they made of it is their own again.
+        Whether nodes from outside find the block before written when they do their work. That what
+        they made of it is their own again they find always, also before, in `prepare`.
     """
 
     label: str
@@ -108,7 +109,7 @@ def served(
     serving = Serving(head, made=threads)
     # Their nodes work here, and may write again to what they made before.
     outside = threads and serving.foreign
-    with Landing(keeps=outside and not service.in_turn) as landing:
+    with Landing(keeps=outside) as landing:
         # Who made a sink may count on it that all is written when its batch is passed on.
         aside = None if any(map(is_foreign, sinks)) else landing
         # What the next block is meant to read has to be there.
@@ -221,13 +222,14 @@ class _Asked:
 def _reads_no_output(upstream: Any) -> bool:
     """Whether no block may be meant to read what the one before has written."""
     nodes = upstream_of(upstream)
-    read = {_store(node) for node in nodes if isinstance(node, DatasetSource)}
-    return not any(isinstance(node, DatasetWrite) and _store(node) in read for node in nodes)
+    read = [_store(node) for node in nodes if isinstance(node, DatasetSource)]
+    written = [_store(node) for node in nodes if isinstance(node, DatasetWrite)]
+    return not any(a.startswith(b) or b.startswith(a) for a in read for b in written)
 
 
-def _store(node: DatasetSource | DatasetWrite) -> Any:
-    is_path = isinstance(node.store, str | os.PathLike)
-    return os.path.realpath(node.store) if is_path else id(node.store)
+def _store(node: DatasetSource | DatasetWrite) -> str:
+    # In a folder there may be others.
+    return f"{identity(node.store, '').rstrip('/')}/"
 
 
 def _outcome(
@@ -246,9 +248,10 @@ def _outcome(
 
 
 def _apart(outcome: Batch | Exception) -> Batch | Exception:
-    """The same with arrays of its own, as a node from outside may use one again, voxels aside."""
+    """The same with what a node from outside may use again being its own, but for voxels."""
     if not isinstance(outcome, Exception):
         outcome.arrays = {key: array.placed(array.spec) for key, array in outcome.arrays.items()}
+        outcome.graphs = {key: graph.copy() for key, graph in outcome.graphs.items()}
     return outcome
 
 

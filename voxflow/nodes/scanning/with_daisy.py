@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import logging
 import shutil
 import threading
@@ -100,9 +101,9 @@ def run_with_daisy(
     """Have daisy's workers do all blocks that are not done.
 
     The first one is done alone, so that the outputs are there: here, or by a worker where workers
-    are started elsewhere, as this machine may have no GPU. Those that follow are done here as well
-    until it is known that workers are worth their start. Not so when a job goes on: what ended it
-    may have been a block that takes the process with it.
+    are started elsewhere, as this machine may have no GPU, or where blocks have a time limit. Those
+    that follow are done here as well until it is known that workers are worth their start. Not so
+    when a job goes on: what ended it may have been a block that takes the process with it.
 
     Parameters
     ----------
@@ -123,7 +124,9 @@ def run_with_daisy(
         If workers end again and again.
     """
     share = default_arena().share(scan.num_workers)
-    if scan.worker_command is None and not job.done and _done_here(scan, job, serve, update):
+    # Where a block has a time limit, only a process can be ended that exceeds it.
+    here = scan.worker_command is None and job.policy.timeout is None and not job.done
+    if here and _done_here(scan, job, serve, update):
         return
     with default_arena().limited(0):  # what is kept here is of no use to workers
         _do_with_workers(scan, job, share, update)
@@ -136,14 +139,16 @@ def _done_here(
     update: Callable[[int], None],
 ) -> bool:
     """Do the first block, and more while workers do not pay: whether there is nothing left."""
-    began = time.monotonic()
-    _do_one(scan, job)
-    update(job.done)
-    if job.finished or not job.done:
-        return True
-    pay = WorkersPay(job, scan.num_workers, time.monotonic() - began)
-    run_here(job, lambda numbers: serve(pay.until(numbers)), update)
-    return not pay.known
+    # What is decoded for the first block is there for the next ones.
+    with default_arena().alone():
+        began = time.monotonic()
+        _do_one(scan, job)
+        update(job.done)
+        if job.finished or not job.done:
+            return True
+        pay = WorkersPay(job, scan.num_workers, time.monotonic() - began)
+        run_here(job, lambda numbers: serve(pay.until(numbers)), update)
+        return not pay.known
 
 
 def _do_with_workers(scan: Scan, job: Job, share: int, update: Callable[[int], None]) -> None:
@@ -168,15 +173,8 @@ def _do_with_workers(scan: Scan, job: Job, share: int, update: Callable[[int], N
 
 
 def _do_all(run: Callable[[Groups], tuple[list[int], str]], scan: Scan, job: Job) -> None:
-    if not job.done:
-        first = next(job.pending(), None)
-        if first is None:
-            return
-        lost, error = run(Groups([first], 1))
-        if not job.done:
-            if first in lost:
-                job.note_lost(first, f"its worker ended, or took too long, each time: {error}")
-            job.conclude()
+    if not job.done and not _do_first(run, job):
+        return
     groups = _groups(scan, job, one_by_one=job.policy.timeout is not None)
     lost, error = run(groups)
     if lost and groups.size > 1:
@@ -184,6 +182,20 @@ def _do_all(run: Callable[[Groups], tuple[list[int], str]], scan: Scan, job: Job
         lost, error = run(_groups(scan, job, one_by_one=True))
     for number in lost:
         job.note_lost(number, f"its worker ended, or took too long, each time: {error}")
+
+
+def _do_first(run: Callable[[Groups], tuple[list[int], str]], job: Job) -> bool:
+    """Do one block alone: the first that its node does not say to leave out; False: all are."""
+    for number in itertools.islice(job.pending(), job.policy.budget):
+        lost, error = run(Groups([number], 1))
+        if job.done:
+            return True
+        if number in lost:
+            job.note_lost(number, f"its worker ended, or took too long, each time: {error}")
+        if job.failures[number]["worth_retrying"]:
+            break
+    job.conclude()
+    return False
 
 
 def _end_workers(folder: str) -> None:
@@ -230,7 +242,7 @@ def _run_round(
 
 def _do_one(scan: Scan, job: Job) -> None:
     # The next ones are for the workers: none is made ahead.
-    service = Service(scan.label, ahead=1)
+    service = Service(scan.label, ahead=1, stall_timeout=scan.stall_timeout)
     upstream = scan.get_upstream_provider()
     with closing(served(upstream, job.blocks, job.pending(), service)) as outcomes:
         for number, outcome in outcomes:

@@ -19,7 +19,13 @@ from voxflow.nodes.sinks.layout import (
     shared_axes,
     stride_of,
 )
-from voxflow.nodes.sinks.places import Output, describe, output, written_in_parallel
+from voxflow.nodes.sinks.places import (
+    Output,
+    describe,
+    forget_job,
+    output,
+    written_in_parallel,
+)
 from voxflow.nodes.sinks.sink import Sink
 from voxflow.nodes.sinks.target import (
     Piece,
@@ -206,6 +212,12 @@ class DatasetWrite(Sink):
         for name in self.dataset_names.values():
             delete_dataset(self.store, name, format=self.format)
 
+    def forget_job(self) -> None:
+        """Of datasets that are not there, take back that a scan wrote them: they are made anew."""
+        for name, written in zip(self.dataset_names.values(), self.outputs(), strict=True):
+            if self._existing(name) is None:
+                forget_job(written)
+
     def finish(self) -> None:
         """Do what is left to do when all blocks are written; it does no harm to do it again."""
 
@@ -283,11 +295,13 @@ class DatasetWrite(Sink):
         arrays = {key: _part(batch[key], rois.get(key)) for key in self.dataset_names}
         arrays = {key: array for key, array in arrays.items() if array.data.size}
         output = self._output
+        scanned = request.write_rois is not None
         with output.opening:
             if not arrays.keys() <= output.targets.keys():
+                if not scanned:  # a scan knows itself whether a job goes on
+                    self.forget_job()
                 output.targets.update(self._open(arrays, stride_of(request, self.spec)))
         targets = output.targets
-        scanned = request.write_rois is not None
         inside = {key: targets[key].inside(array, scanned) for key, array in arrays.items()}
         ready = [
             self._piece(key, targets[key], array)

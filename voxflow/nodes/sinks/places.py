@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +14,11 @@ if TYPE_CHECKING:
     from voxflow.pipeline.data import ArrayKey
     from voxflow.stores.place import Format
 
+MANIFEST = "manifest.json"
+"""The file in the folder of notes that says which job wrote a dataset."""
+
 _IN_FOLDERS = ("zarr", "n5", "precomputed")
+_HERE = "file://"
 
 
 class Output(NamedTuple):
@@ -52,6 +57,32 @@ def output(key: ArrayKey, store: Any, path: str, kind: Format | None = None) -> 
         folder = folder and not os.path.isfile(where)
         record = Path(where, ".scan") if folder else Path(f"{where}.scan", path)
     return Output(key, store, path, where, record)
+
+
+def forget_job(gone: Output) -> None:
+    """Take back that a job wrote a dataset, as it is gone."""
+    if gone.record is not None:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            os.unlink(gone.record / MANIFEST)
+
+
+def identity(store: Any, path: str) -> str:
+    """One text for one dataset, by whatever path or object it is named.
+
+    Examples
+    --------
+    >>> identity("a.zarr/volumes", "raw") == identity("./a.zarr", "volumes/raw")
+    True
+    """
+    place = locate(store, path)
+    root = getattr(place.store, "root", None)  # of zarr's store of a directory
+    if isinstance(place.store, str | os.PathLike):
+        root = os.fspath(place.store)
+    if root is None:
+        return f"{type(place.store).__name__} {id(place.store)}:{place.path}"
+    where = str(root).removeprefix(_HERE)
+    where = where if "://" in where else os.path.realpath(where)
+    return f"{where}/{place.path}"
 
 
 def location(store: Any, path: str, kind: Format | None = None) -> str | None:

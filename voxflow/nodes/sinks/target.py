@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import weakref
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from voxflow.nodes.sinks.casts import becomes_zero, cast_for_output
 from voxflow.nodes.sinks.layout import Cells
+from voxflow.nodes.sinks.places import identity
 from voxflow.pipeline.geometry import Coordinate, Roi, describe
 from voxflow.stores import (
     DatasetNotFound,
@@ -20,7 +20,6 @@ from voxflow.stores import (
     open_dataset,
     read_geometry,
 )
-from voxflow.stores.place import locate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -261,7 +260,7 @@ def claim(owner: Any, store: Any, name: str) -> None:
         If another node of this process writes it.
     """
     remedy = f"write {name!r} of {store}; give one of them another name or file"
-    claim_place(owner, _identity(store, name), remedy)
+    claim_place(owner, identity(store, name), remedy)
 
 
 def claim_place(owner: Any, place: str, doing: str) -> None:
@@ -293,15 +292,3 @@ def release(owner: Any) -> None:
     with _registry:
         for place in [place for place, node in _owners.items() if node is owner]:
             del _owners[place]
-
-
-def _identity(store: Any, name: str) -> str:
-    """One text for one dataset, by whatever path or object it is named."""
-    place = locate(store, name)
-    root = getattr(place.store, "root", None)  # of zarr's store of a directory
-    if isinstance(place.store, str | os.PathLike):
-        root = os.fspath(place.store)
-    if root is None:
-        return f"{type(place.store).__name__} {id(place.store)}:{place.path}"
-    where = str(root) if "://" in str(root) else os.path.realpath(root)
-    return f"{where}/{place.path}"

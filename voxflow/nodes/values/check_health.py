@@ -126,7 +126,9 @@ class CheckHealth(BatchFilter):
         if not found:
             return
         if self.policy == "mark":
-            array.attrs = {**array.attrs, "health": {**array.attrs.get("health", {}), **found}}
+            # In an array of our own: a node from outside may use its own again for another block.
+            batch[self.array] = marked = array.placed(array.spec)
+            marked.attrs["health"] = {**array.attrs.get("health", {}), **found}
             return
         kind = UnhealthyStop if self.policy == "stop" else UnhealthyBlock
         error = kind(self._text(found, roi))
@@ -174,6 +176,19 @@ class CheckHealth(BatchFilter):
         )
 
 
+def together(findings: Findings, more: Findings) -> Findings:
+    """What was found in one block and in another: counts are added up, else the first one counts.
+
+    Examples
+    --------
+    >>> together({"nan": 1, "empty": 0}, {"nan": 2, "empty": 7, "inf": 1})
+    {'nan': 3, 'empty': 0, 'inf': 1}
+    """
+    counts = {name: findings.get(name, 0) + more[name] for name in _COUNTS if name in more}
+    return {**more, **findings, **counts}
+
+
+_COUNTS = ("nan", "inf", "repeated")
 _SAYS = {
     "nan": "{} voxels are not a number",
     "inf": "{} voxels are infinite",

@@ -59,6 +59,12 @@ def add_note(error: BaseException, text: str) -> None:
         error.add_note(text)
 
 
+def raised_in(error: BaseException) -> str | None:
+    """The node in which an error was raised, as far as `note_visit` noted it."""
+    heads = [note.partition(_ASKED)[0] for note in getattr(error, "__notes__", []) if _said(note)]
+    return heads[0].removeprefix("in ").split(" -> ")[0] if heads else None
+
+
 def describe_request(request: BatchRequest, offered: ProviderSpec | None = None) -> str:
     """What was asked, key by key, in world units and voxels."""
     return "; ".join(f"{key} {text}" for key, text in _lines(request, offered)) or "nothing"
