@@ -8,10 +8,13 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import tarfile
 import threading
+from pathlib import Path
 
 import pytest
 
+from voxflow.training import run_dir
 from voxflow.training.run_dir import MARKER, NoRunDir, RunDir, RunDirTaken
 from voxflow.training.run_log import _File, log_to
 from voxflow.training.surroundings import environment, git_state
@@ -206,6 +209,23 @@ def test_a_start_is_written_down(tmp_path, repository):
     assert found["argv"] == sys.argv
     assert found["device"] == {"name": "cpu"}
     assert found["host"]
+
+
+def test_the_source_of_this_package_is_kept_once(tmp_path, repository, monkeypatch):
+    for start in (RunDir.make, RunDir.resume):
+        with start(tmp_path / "run") as run:
+            run.record(scripts=[repository / "train.py"], source=True)
+    assert [p.name for p in (tmp_path / "run").glob("voxflow*")] == ["voxflow.tar.gz"]
+    with tarfile.open(tmp_path / "run" / "voxflow.tar.gz") as archive:
+        archive.extractall(tmp_path / "again", filter="data")
+    own, again = Path(run_dir.__file__).parents[1], tmp_path / "again" / "voxflow"
+    files = [p.relative_to(own) for p in own.rglob("*.py")]
+    assert len(files) > 100
+    assert all((again / name).read_bytes() == (own / name).read_bytes() for name in files)
+    monkeypatch.setattr(run_dir, "own_source", lambda: b"changed since")
+    with RunDir.resume(tmp_path / "run") as run:
+        run.record(source=True)
+    assert len(list((tmp_path / "run").glob("voxflow*"))) == 2
 
 
 def test_the_difference_makes_the_scripts_again(tmp_path, repository):

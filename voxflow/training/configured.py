@@ -105,7 +105,8 @@ def train(
             made = RunDir.resume(folder) if resume else RunDir.make(folder, config.run.exists)
             stack.enter_context(made)
             folder, before = made.path, made.config
-            made.record(settings.dump(), [*scripts, *_files(config)], {"asked": config.device})
+            files, device = [*scripts, *_files(config)], {"asked": config.device}
+            made.record(settings.dump(), files, device, config.run.source)
             stack.enter_context(log_to(made.file("log.txt"), config.device))
         keeper = _keeper(folder, config.checkpoints)
         if before is not None and keeper.has_any():

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from voxflow.stores.file_lock import lock_file
+from voxflow.training.own_source import own_source
 from voxflow.training.surroundings import environment, git_state
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class RunDir:
         environment.json      python, packages, machine, GPUs
         git.json, git.diff    the commit of the scripts' repository, and what differs from it
         scripts/              copies of the scripts and of the configuration as it was given
+        voxflow.tar.gz        the source of this package
         log.txt               what was logged
 
     A run that is resumed adds a number to what would be there already: ``environment-2.json``.
@@ -210,6 +212,7 @@ class RunDir:
         config: str = "",
         scripts: Iterable[str | Path] = (),
         device: Mapping[str, Any] | None = None,
+        source: bool = False,
     ) -> None:
         """Write down what this start of the run is made of.
 
@@ -221,6 +224,8 @@ class RunDir:
             Files to copy. The repository of the first one is the one whose state is told.
         device
             What is known of the device.
+        source
+            Whether to keep the source of this package, too.
         """
         files = [Path(script).absolute() for script in scripts]
         if config and not self._has(config):
@@ -231,10 +236,12 @@ class RunDir:
         _write_whole(self.new_file("git.json"), _json(state))
         if difference:
             _write_whole(self.new_file("git.diff"), difference)
-        for script in files:
-            content = script.read_bytes()
-            if not self._copied(script, content):
-                _write_whole(self.new_file(f"scripts/{script.name}"), content)
+        copies = [(Path("scripts", script.name), script.read_bytes()) for script in files]
+        if source:
+            copies.append((Path("voxflow.tar.gz"), own_source()))
+        for name, content in copies:
+            if not self._copied(name, content):
+                _write_whole(self.new_file(name), content)
 
     @property
     def config(self) -> Path | None:
@@ -247,8 +254,9 @@ class RunDir:
         latest = self.config
         return latest is not None and latest.read_text(encoding="utf-8") == config
 
-    def _copied(self, script: Path, content: bytes) -> bool:
-        copies = (self.path / "scripts").glob(f"{glob.escape(script.stem)}*{script.suffix}")
+    def _copied(self, name: Path, content: bytes) -> bool:
+        numbered = f"{glob.escape(name.stem)}*{name.suffix}"
+        copies = (self.path / name.parent).glob(numbered)
         return any(copy.read_bytes() == content for copy in copies)
 
 

@@ -16,6 +16,7 @@ from voxflow.nodes.sinks.layout import (
     all_axes,
     block_on_grid,
     by_key,
+    parse_names,
     shared_axes,
     stride_of,
 )
@@ -381,24 +382,3 @@ def _part(array: Array, roi: Roi | None) -> Array:
     if roi is None or roi == whole:
         return array
     return array.crop(whole.intersect(roi), copy=False)
-
-
-def parse_names(names: Mapping[Any, str], *kinds: type) -> dict[Any, str]:
-    """Names of datasets by key.
-
-    Raises
-    ------
-    TypeError
-        If a key is of none of these kinds.
-    ValueError
-        If two keys go to one dataset.
-    """
-    for key in names:
-        if not isinstance(key, kinds):
-            known = " and ".join(f"{kind.__name__}s" for kind in kinds)
-            raise TypeError(f"dataset_names maps {known} to names of datasets, got {key!r}")
-    clean = [str(name).strip("/") for name in names.values()]
-    twice = sorted({name for name in clean if clean.count(name) > 1})
-    if twice:
-        raise ValueError(f"more than one array would be written to {', '.join(twice)}")
-    return dict(names)

@@ -1,4 +1,4 @@
-"""The grid of chunks and shards that a writer makes, and how blocks lie on it."""
+"""What writers are asked for: names, options by key, and a grid of chunks on which blocks lie."""
 
 from __future__ import annotations
 
@@ -23,6 +23,27 @@ class Cells(NamedTuple):
 
     begin: Coordinate
     size: Coordinate
+
+
+def parse_names(names: Mapping[Any, str], *kinds: type) -> dict[Any, str]:
+    """Names of datasets by key.
+
+    Raises
+    ------
+    TypeError
+        If a key is of none of these kinds.
+    ValueError
+        If two keys go to one dataset.
+    """
+    for key in names:
+        if not isinstance(key, kinds):
+            known = " and ".join(f"{kind.__name__}s" for kind in kinds)
+            raise TypeError(f"dataset_names maps {known} to names of datasets, got {key!r}")
+    clean = [str(name).strip("/") for name in names.values()]
+    twice = sorted({name for name in clean if clean.count(name) > 1})
+    if twice:
+        raise ValueError(f"more than one array would be written to {', '.join(twice)}")
+    return dict(names)
 
 
 def by_key(option: Any, keys: Iterable[ArrayKey], name: str) -> dict[ArrayKey, Any]:

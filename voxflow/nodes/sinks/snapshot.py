@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from voxflow.nodes.sinks.dataset_write import parse_names
+from voxflow.nodes.sinks.layout import parse_names
 from voxflow.nodes.sinks.sink import Sink
 from voxflow.nodes.sinks.snapshot_file import write_snapshot
 from voxflow.pipeline.data import ArrayKey, Batch, BatchRequest, GraphKey

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from voxflow.pipeline.data import Batch, BatchRequest, ProviderSpec
 from voxflow.pipeline.engine.errors import BatchFilterError, BatchMismatch
 from voxflow.pipeline.engine.outside import finish_before
-from voxflow.pipeline.engine.own_time import OwnTime, is_told
+from voxflow.pipeline.engine.own_time import is_told
 from voxflow.pipeline.engine.provider import BatchProvider, drop_unrequested
 
 if TYPE_CHECKING:
@@ -167,17 +167,10 @@ class BatchFilter(BatchProvider):
     def _timed_provide(self, visit: BatchRequest, request: BatchRequest) -> Batch:
         if type(self).provide is BatchFilter.provide:  # records its two halves itself
             return self._filtered(visit, request)
-        if not self.looks_at_nothing:
-            visit.shown = None
-        finish_before(self._engine_foreign)
-        with OwnTime() as own:
-            batch = self.provide(visit)
-        if not isinstance(batch, Batch):
-            raise BatchFilterError(self, f"provide() has to return a Batch, it returned {batch!r}")
-        name, label = type(self).__name__, self._engine_label
-        batch.profiling_stats.record(name, None, own.start, own.stop, own.seconds, label=label)
-        drop_unrequested(batch, request)
-        return batch
+        return super()._timed_provide(visit, request)
+
+    def _mistake(self, text: str) -> Exception:
+        return BatchFilterError(self, text)
 
     def _filtered(self, request: BatchRequest, asked: BatchRequest) -> Batch:
         """The node's work. `request` may be changed, `asked` is the same and stays as it is."""

@@ -363,15 +363,17 @@ class BatchProvider(Chainable):
         with OwnTime() as own:
             batch = self.provide(visit)
         if not isinstance(batch, Batch):
-            raise TypeError(
-                f"{self.name()}: provide() has to return a Batch, it returned {batch!r}"
-            )
+            raise self._mistake(f"provide() has to return a Batch, it returned {batch!r}")
         name, stats = type(self).__name__, batch.profiling_stats
         stats.record(name, None, own.start, own.stop, own.seconds, label=self._engine_label)
         if not self._upstream:
             stats.note_reads(self._engine_label, request)
         drop_unrequested(batch, request)
         return batch
+
+    def _mistake(self, text: str) -> Exception:
+        """What to raise where the node breaks the rules for nodes."""
+        return TypeError(f"{self.name()}: {text}")
 
     def __repr__(self) -> str:
         return f"{self.name()}, providing: {self._spec}"

@@ -363,6 +363,7 @@ class RunSection(Section):
         "error", "A run directory that is there: an error, or a new one with a number."
     )
     scripts: list[FilePath] = option(list, "More files that are copied.", "special")
+    source: bool = option(True, "Keep the source of voxflow, as it is, too.", "special")
 
 
 class Config(Section):
