@@ -46,6 +46,7 @@ class FileHandle:
         self.generation = 0
         self.lock = threading.RLock()
         self._file: Any = None
+        self._opened: tuple[int, int] | None = None
         self._busy = 0
         self._writers: set[object] = set()
 
@@ -105,13 +106,16 @@ class FileHandle:
     def _open(self) -> None:
         """Open the file in the mode that is needed now."""
         mode = "r+" if self._writers else "r"
-        if self._file is not None and self._file and self._file.mode == mode:
+        there = _identity(self.path)
+        if self._file and self._file.mode == mode and self._opened == there:
             return
         self.close()
         try:
             self._file = h5py.File(self.path, mode, locking=self.locking)
         except OSError as error:
             raise _explain(error, self.path, mode) from error
+        # As of before: what replaced it meanwhile is found at the next use.
+        self._opened = there
         self.generation += 1
 
     def __del__(self) -> None:
@@ -122,6 +126,15 @@ class FileHandle:
                 self._file.close()
         except Exception:
             pass
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """What tells a file from another one that has taken its place; None: there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _drop_writer(handle: weakref.ref[FileHandle], token: object) -> None:

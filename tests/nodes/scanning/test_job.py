@@ -430,22 +430,6 @@ def test_policies_out_of_range_are_refused(options):
         gp.ScanPolicy(**options)
 
 
-def test_a_store_in_memory_with_a_record_goes_on(tmp_path):
-    store = {}
-
-    def scanned():
-        data = np.arange(float(np.prod(SHAPE))).reshape(SHAPE)
-        nodes = source(RAW, data, (40, 4, 4)) + Noise(str(tmp_path))
-        writer = gp.ZarrWrite({RAW: "raw"}, store=store)
-        return scan(nodes + writer, record=tmp_path / "record")
-
-    (tmp_path / "(200, 32, 32)").touch()
-    with pytest.raises(gp.ScanFailed, match="1 of 36 blocks failed"):
-        scanned()
-    (tmp_path / "(200, 32, 32)").unlink()
-    assert scanned().done_before == BLOCKS - 1
-
-
 @pytest.mark.parametrize("how", ["a scan", "no scan"])
 @pytest.mark.parametrize("name", ["out.hdf", "out.tif", "out.zarr"])
 def test_what_a_part_made_anew_is_not_taken_for_done(tmp_path, name, how):
@@ -465,6 +449,25 @@ def test_what_a_part_made_anew_is_not_taken_for_done(tmp_path, name, how):
     scan(nodes())
     written = open_dataset(tmp_path / name, "" if name.endswith("tif") else "raw").read()
     np.testing.assert_array_equal(written.ravel(), np.arange(1, 1 + np.prod(SHAPE)))
+
+
+def test_a_part_takes_no_notes_away_from_a_scan_that_is_at_work(tmp_path):
+    scan(pipeline(tmp_path))
+    folder = tmp_path / "out.zarr" / "volumes" / "raw" / ".scan"
+    notes = {path.name: path.read_bytes() for path in folder.iterdir()}
+    shutil.rmtree(tmp_path / "out.zarr")
+    folder.mkdir(parents=True)
+    for name, content in notes.items():
+        (folder / name).write_bytes(content)
+    record = Record(folder, BLOCKS)
+    for at_work in (True, False):
+        if at_work:
+            record.lock()
+        pipeline(tmp_path)
+        writer = gp.ZarrWrite({RAW: "volumes/raw"}, tmp_path, "out.zarr")
+        writer.forget_job()
+        assert (folder / "manifest.json").exists() == at_work
+        record.close()
 
 
 @pytest.mark.parametrize("retry", [True, False])

@@ -13,6 +13,7 @@ import pytest
 import voxflow as gp
 from tests.helpers import left_behind, source
 from voxflow.nodes.scanning import with_daisy
+from voxflow.pipeline.engine import UnhealthyBlock
 from voxflow.pipeline.engine.workers import WorkerStalled
 from voxflow.stores import open_dataset
 
@@ -137,18 +138,36 @@ def test_names_and_folders_may_be_anything(tmp_path, monkeypatch):
     scan(".", Leave("."), name, num_workers=2, record="the record")
 
 
-def test_where_blocks_have_a_time_limit_workers_make_all(tmp_path):
-    class Hangs(Leave):
-        def process(self, batch, request):
-            super().process(batch, request)
-            if request[RAW].roi.begin == (0, 0) and not (Path(self.folder) / "again").exists():
-                (Path(self.folder) / "again").touch()
-                time.sleep(1000)
+class Skips(Leave):
+    """Says of the first blocks that they are not worth another try, or of all that it fails."""
 
-    scan(tmp_path, Hangs(tmp_path), policy=gp.ScanPolicy(timeout=5))
-    made = [line.split(" ")[0] for line in (tmp_path / "made").read_text().splitlines()]
-    assert str(os.getpid()) not in made
-    assert len(made) == BLOCKS + 1
+    def __init__(self, folder, rows=0):
+        super().__init__(folder)
+        self.rows = rows
+
+    def process(self, batch, request):
+        super().process(batch, request)
+        if not self.rows:
+            raise RuntimeError("there is a mistake")
+        if request[RAW].roi.begin[1] < 4 * self.rows:
+            raise UnhealthyBlock("nothing is there")
+
+
+def test_workers_elsewhere_look_for_the_first_block_that_can_be_made(tmp_path, monkeypatch):
+    monkeypatch.setenv("DAISY_HOST", "127.0.0.1")
+    with pytest.raises(gp.ScanFailed, match="15 of 30 blocks failed, 15 are done"):
+        scan(tmp_path, Skips(tmp_path, 3), worker_command="{command}")
+    made = [line.split(" ", 1) for line in (tmp_path / "made").read_text().splitlines()]
+    done = [place for _, place in made if int(place.split(",")[1][:-1]) >= 12]
+    assert len(set(done)) == BLOCKS // 2
+    assert len(done) <= BLOCKS // 2 + 1  # one is made while the first one is written
+    assert len(made) <= BLOCKS + 5
+
+
+def test_a_mistake_is_told_as_it_is_by_workers_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setenv("DAISY_HOST", "127.0.0.1")
+    with pytest.raises(RuntimeError, match="there is a mistake"):
+        scan(tmp_path, Skips(tmp_path), worker_command="{command}")
 
 
 class Waits(gp.BatchFilter):

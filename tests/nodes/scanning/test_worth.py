@@ -27,8 +27,10 @@ def seconds(monkeypatch):
     return clock
 
 
-def job_of(blocks):
-    return SimpleNamespace(blocks=range(blocks), done=1, failed=0)
+def job_of(blocks, timeout=None):
+    return SimpleNamespace(
+        blocks=range(blocks), done=1, policy=SimpleNamespace(timeout=timeout), failed=0
+    )
 
 
 def done_here(job, pay, clock, each, fails=False):
@@ -64,6 +66,10 @@ def test_a_first_block_that_takes_long_says_it_at_once(seconds):
     pay = WorkersPay(job, 2, 6.0)
     assert pay.known
     assert done_here(job, pay, seconds, 0.01) == 0
+
+
+def test_blocks_with_a_time_limit_are_for_workers():
+    assert WorkersPay(job_of(3, timeout=60), 2, 0.01).known
 
 
 def test_blocks_that_all_fail_here_are_not_taken_for_fast_ones(seconds):

@@ -101,3 +101,28 @@ def test_all_is_settled_and_errors_are_kept_for_who_took_them(beside):
                 second()
     assert len(done) == 2
     assert len(noted) == 1
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_copies_are_used_again_when_they_are_written(beside):
+    seen, written = [], []
+
+    class Target:
+        def begin(self, data, region):
+            seen.append(data)
+            return (lambda: written.append(data.tolist())) if beside else None
+
+    def write(pieces):
+        written.extend(piece.data.tolist() for piece in pieces)
+
+    voxels = np.zeros(3)
+    with Landing(keeps=True) as landing:
+        for number in range(4):
+            voxels[:] = number
+            landing.begin([Piece(Target(), voxels, gp.Roi((0,), (3,)))], write, nobody)
+            if number != 1:  # two are on their way once
+                for wait in landing.take():
+                    wait()
+    assert written == [[number] * 3 for number in range(4)]
+    assert not any(np.may_share_memory(voxels, copy) for copy in seen)
+    assert len({id(copy) for copy in seen}) == 2

@@ -289,15 +289,3 @@ def test_blocks_of_several_workers_and_a_pyramid_that_was_stopped(tmp_path, monk
     np.testing.assert_array_equal(open_dataset(tmp_path / "two.zarr", "image/s0").read(), data * 3)
     report = gp.scan(line("two.zarr"), reference, exist="overwrite", progress=gp.ScanCallback())
     assert report.done_before == 0
-
-
-@pytest.mark.parametrize(("size", "levels"), [(64, 3), (48, 1)])
-def test_a_scan_that_is_asked_for_everything_makes_the_levels(tmp_path, size, levels):
-    image = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
-    writer = gp.OmeZarrWrite({RAW: "a"}, tmp_path / "a.zarr", chunks=(16, 16))
-    reference = gp.BatchRequest({RAW: gp.Roi((0, 0), (16, 16))})
-    scan = gp.Scan(reference, progress_callback=gp.ScanCallback())
-    with gp.build(memory(RAW, image, (1, 1)) + writer + scan) as built:
-        built.request_batch(gp.BatchRequest({RAW: gp.Roi((0, 0), (size, 64))}))
-    there = [name for name in ("s0", "s1", "s2") if (tmp_path / "a.zarr" / "a" / name).exists()]
-    assert there == ["s0", "s1", "s2"][:levels]

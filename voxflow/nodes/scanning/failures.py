@@ -73,9 +73,9 @@ def _text(error: BaseException) -> str:
     return str(error.args[0] if plain else error)
 
 
-def signature(entry: Mapping[str, Any]) -> tuple[str, str]:
-    """What errors have in common that differ in nothing but numbers."""
-    return entry["type"], re.sub(r"\d+", "#", entry["text"])[:300]
+def signature(entry: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What errors of one node have in common that differ in nothing but numbers."""
+    return entry.get("node"), entry["type"], re.sub(r"\d+", "#", entry["text"])[:300]
 
 
 def table(failures: Iterable[Mapping[str, Any]]) -> str:
@@ -89,7 +89,7 @@ def table(failures: Iterable[Mapping[str, Any]]) -> str:
     2       MissingChunk: chunk 4 is not stored
             in blocks 4, 7; the first asked for RAW: [0:8] (8)
     """
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
+    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = defaultdict(list)
     for entry in failures:
         groups[signature(entry)].append(entry)
     lines = ["blocks  error"]
@@ -117,7 +117,7 @@ class Streak:
 
     def __init__(self, budget: int) -> None:
         self._budget = budget
-        self._last: tuple[str, str] | None = None
+        self._last: tuple[Any, ...] | None = None
         self._length = 0
 
     def broken(self) -> None:

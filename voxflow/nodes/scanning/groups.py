@@ -35,6 +35,8 @@ class Groups:
         How many are in a group; fewer in the last run.
     stretches
         In how many parts the runs are divided.
+    one_is_enough
+        Whether a worker has done with a group when one of its blocks is done.
 
     Examples
     --------
@@ -46,6 +48,7 @@ class Groups:
     blocks: Sequence[int]
     size: int
     stretches: int = 1
+    one_is_enough: bool = False
 
     def __len__(self) -> int:
         return -(-len(self.blocks) // self.size)

@@ -45,8 +45,9 @@ class ScanPolicy:
     budget
         After how many blocks in a row that fail with the same error the scan stops.
     timeout
-        Seconds after which a block is given up, and its worker ended, where workers write; None: a
-        multiple of the scan's `stall_timeout`.
+        Seconds after which a block is given up, and its worker ended, where workers write; the
+        first block is made by this process, and has none. None: a multiple of the scan's
+        `stall_timeout`.
     restarts
         How often workers that ended are replaced, where workers write.
 

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from voxflow.nodes.sinks.places import MANIFEST
+from voxflow.nodes.sinks.places import LOCK, MANIFEST
 from voxflow.pipeline.engine.workers.failures import Remote, capture
 from voxflow.stores import DiskFull, OutputMismatch
 from voxflow.stores.disk import disk_errors
@@ -43,7 +43,7 @@ __all__ = ["Record", "read_manifest", "remove_record", "write_manifest"]
 _STOP = "stop"
 
 _TELLING = (MANIFEST, "done-*.log", "failed-*.jsonl", "health-*.jsonl")
-_PASSING = ("done-*.partial", f".{MANIFEST}.*", "stop-*.partial", _STOP, "lock")
+_PASSING = ("done-*.partial", f".{MANIFEST}.*", "stop-*.partial", _STOP, LOCK)
 _FOLDERS = ("logs", "work")
 
 _NUMBER = np.dtype("<u8")
@@ -101,7 +101,7 @@ class Record:
         """
         if self._lock is not None:
             return
-        path = self._place("lock")
+        path = self._place(LOCK)
         with disk_errors(str(self.folder), "written"):
             file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         if not lock_file(file):

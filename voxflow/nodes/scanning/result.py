@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from voxflow.nodes.scanning.graphs import united
-from voxflow.nodes.values.check_health import together
 from voxflow.pipeline.data import Array, Batch, BatchRequest, Graph
 from voxflow.pipeline.data.profiling import ProfilingStats
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from voxflow.pipeline.data import ArrayKey
     from voxflow.pipeline.geometry import Roi
+
+_COUNTS = ("nan", "inf", "repeated")
+"""Findings that are added up; of others, the first counts."""
 
 _TIMED = 256
 """Of so many blocks timings are kept, up to twice as many."""
@@ -74,9 +75,8 @@ class ScanResult:
             return
         if key not in self._batch:
             self._batch[key] = self._empty(key, part)
-        elif "health" in part.attrs:
-            attrs = self._batch[key].attrs
-            attrs["health"] = together(attrs.get("health", {}), part.attrs["health"])
+        else:
+            _add_marks(self._batch[key], part)
         inside = (part.spec.roi if owned is None else owned).intersect(roi)
         if inside.empty:
             return
@@ -89,6 +89,14 @@ class ScanResult:
         shape = tuple(spec.region.shape / spec.grid)
         lead = part.data.shape[: part.data.ndim - len(shape)]
         return Array(np.zeros((*lead, *shape), part.data.dtype), spec, dict(part.attrs))
+
+
+def _add_marks(whole: Array, part: Array) -> None:
+    """Add what `CheckHealth` found in a block to what it found in others of an array."""
+    found, more = whole.attrs.get("health", {}), part.attrs.get("health")
+    if isinstance(found, Mapping) and isinstance(more, Mapping):
+        counts = {name: found.get(name, 0) + more[name] for name in _COUNTS if name in more}
+        whole.attrs["health"] = {**more, **found, **counts}
 
 
 class _Sampled:

@@ -173,8 +173,7 @@ class Scan(BatchFilter):
     def _gather(self, blocks: ScanBlocks, request: BatchRequest) -> Batch:
         """What is asked for, put together from the blocks."""
         result = ScanResult(request)
-        for writer in writers_of(upstream_of(self)):
-            writer.forget_job()
+        self._forget_job(request)
         self.progress_callback.start(len(blocks))
         try:
             made = self._serve(blocks, self._service, blocks.numbers, looked_at=True)
@@ -186,14 +185,13 @@ class Scan(BatchFilter):
                     self.progress_callback.update(done)
         finally:
             self.progress_callback.stop()
-        if len(blocks) == blocks.total:
-            self._finish()
         return result.batch
 
-    def _finish(self) -> None:
-        """Have writers do what is left when all blocks are written."""
+    def _forget_job(self, request: BatchRequest) -> None:
+        """Take back that a job filled outputs which are gone, and will be made anew."""
         for writer in writers_of(upstream_of(self)):
-            writer.finish()
+            if any(key in request for key in writer.dataset_names):
+                writer.forget_job(self.record)
 
     def _fill(self, job: Job, block: NodePlan) -> None:
         """Fill the outputs."""
@@ -202,7 +200,8 @@ class Scan(BatchFilter):
             job.conclude()
             if job.goes_on:
                 tidy(job.outputs)
-            self._finish()
+            for writer in writers_of(upstream_of(self)):
+                writer.finish()
 
     def _do(self, job: Job, block: NodePlan) -> None:
         """Do the blocks that are not done."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from voxflow.nodes.flow.serving import Serving, upstream_of
 from voxflow.nodes.sinks.dataset_write import DatasetWrite
 from voxflow.nodes.sinks.landing import Landing
-from voxflow.nodes.sinks.places import identity
+from voxflow.nodes.sinks.places import folder_of
 from voxflow.nodes.sinks.sink import Sink, writers_upstream
 from voxflow.nodes.sources.dataset_source import DatasetSource
 from voxflow.pipeline.engine import BatchProvider
@@ -222,14 +222,9 @@ class _Asked:
 def _reads_no_output(upstream: Any) -> bool:
     """Whether no block may be meant to read what the one before has written."""
     nodes = upstream_of(upstream)
-    read = [_store(node) for node in nodes if isinstance(node, DatasetSource)]
-    written = [_store(node) for node in nodes if isinstance(node, DatasetWrite)]
+    read = [folder_of(node.store) for node in nodes if isinstance(node, DatasetSource)]
+    written = [folder_of(node.store) for node in nodes if isinstance(node, DatasetWrite)]
     return not any(a.startswith(b) or b.startswith(a) for a in read for b in written)
-
-
-def _store(node: DatasetSource | DatasetWrite) -> str:
-    # In a folder there may be others.
-    return f"{identity(node.store, '').rstrip('/')}/"
 
 
 def _outcome(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import itertools
 import logging
 import shutil
 import threading
 import time
 from contextlib import closing, suppress
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -45,6 +45,9 @@ _MISSING = (
 _TICK = 0.5
 
 _PATIENCE = 5.0
+
+_ALONE = 1000
+"""A worker looks at so many blocks for the first that can be done."""
 
 _STOPPED = 3.0
 """Seconds after which a worker that is stopped (SIGSTOP) is taken for lost."""
@@ -101,9 +104,9 @@ def run_with_daisy(
     """Have daisy's workers do all blocks that are not done.
 
     The first one is done alone, so that the outputs are there: here, or by a worker where workers
-    are started elsewhere, as this machine may have no GPU, or where blocks have a time limit. Those
-    that follow are done here as well until it is known that workers are worth their start. Not so
-    when a job goes on: what ended it may have been a block that takes the process with it.
+    are started elsewhere, as this machine may have no GPU. Those that follow are done here as well
+    until it is known that workers are worth their start. Not so when a job goes on: what ended it
+    may have been a block that takes the process with it.
 
     Parameters
     ----------
@@ -124,9 +127,7 @@ def run_with_daisy(
         If workers end again and again.
     """
     share = default_arena().share(scan.num_workers)
-    # Where a block has a time limit, only a process can be ended that exceeds it.
-    here = scan.worker_command is None and job.policy.timeout is None and not job.done
-    if here and _done_here(scan, job, serve, update):
+    if scan.worker_command is None and not job.done and _done_here(scan, job, serve, update):
         return
     with default_arena().limited(0):  # what is kept here is of no use to workers
         _do_with_workers(scan, job, share, update)
@@ -185,14 +186,15 @@ def _do_all(run: Callable[[Groups], tuple[list[int], str]], scan: Scan, job: Job
 
 
 def _do_first(run: Callable[[Groups], tuple[list[int], str]], job: Job) -> bool:
-    """Do one block alone: the first that its node does not say to leave out; False: all are."""
-    for number in itertools.islice(job.pending(), job.policy.budget):
-        lost, error = run(Groups([number], 1))
+    """Do one block alone, of the first that are not left out; False: there is none."""
+    pending = job.pending()
+    while numbers := list(islice(pending, 1 if job.policy.timeout is not None else _ALONE)):
+        lost, error = run(Groups(numbers, len(numbers), one_is_enough=True))
         if job.done:
             return True
-        if number in lost:
-            job.note_lost(number, f"its worker ended, or took too long, each time: {error}")
-        if job.failures[number]["worth_retrying"]:
+        if numbers[0] in lost:
+            job.note_lost(numbers[0], f"its worker ended, or took too long, each time: {error}")
+        if any(job.failures[n]["worth_retrying"] for n in numbers if n in job.failures):
             break
     job.conclude()
     return False

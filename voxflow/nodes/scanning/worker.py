@@ -110,6 +110,8 @@ def _done(work: Work, job: Job, ceiling: Ceiling, group: int) -> bool:
                 done = job.note(number, outcome)
                 failed = failed or not (done or number in job.left_out)
                 ceiling.look()
+                if done and work.groups.one_is_enough:
+                    return True
     except Exception as error:
         record.stop(capture(error))
         return False

@@ -41,7 +41,8 @@ class WorkersPay:
     def __init__(self, job: Job, num_workers: int, seconds: float) -> None:
         self._job = job
         self._saved = 1 - 1 / num_workers
-        self.known = seconds >= _WORTH
+        # Where a block has a time limit, only a process can be ended that exceeds it.
+        self.known = job.policy.timeout is not None or seconds >= _WORTH
         self._since, self._before = time.monotonic(), job.done
 
     def until(self, numbers: Iterable[int]) -> Iterator[int]:

@@ -52,6 +52,7 @@ from voxflow.stores.compression import parse_compression
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from numpy.typing import DTypeLike
 
@@ -213,11 +214,18 @@ class DatasetWrite(Sink):
         for name in self.dataset_names.values():
             delete_dataset(self.store, name, format=self.format)
 
-    def forget_job(self) -> None:
-        """Of datasets that are not there, take back that a scan wrote them: they are made anew."""
+    def forget_job(self, record: Path | None = None) -> None:
+        """Of datasets that are not there, take back that a scan wrote them: they are made anew.
+
+        Parameters
+        ----------
+        record
+            A folder with notes of that scan, besides those of the datasets themselves.
+        """
         for name, written in zip(self.dataset_names.values(), self.outputs(), strict=True):
             if self._existing(name) is None:
-                forget_job(written)
+                for folder in filter(None, (written.record, record)):
+                    forget_job(folder)
 
     def finish(self) -> None:
         """Do what is left to do when all blocks are written; it does no harm to do it again."""

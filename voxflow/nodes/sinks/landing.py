@@ -5,14 +5,21 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from numpy.typing import NDArray
+
     from voxflow.nodes.sinks.target import Piece
 
 __all__ = ["Landing"]
+
+_SPARE = 4
 
 
 class Landing:
@@ -31,6 +38,8 @@ class Landing:
         self._thread = ThreadPoolExecutor(1, "voxflow-scan")
         self._begun: list[Callable[[], None]] = []
         self._flying: list[_Write] = []
+        # Copies that are written: memory that is new for each block would take longer to fill.
+        self._spare: list[NDArray[Any]] = []
 
     def begin(
         self,
@@ -49,20 +58,39 @@ class Landing:
         note
             Told of an error, to add to it who wrote.
         """
-        left = []
-        for piece in map(_kept, pieces) if self._keeps else pieces:
+        left, copied = [], []
+        for given in pieces:
+            piece = self._kept(given) if self._keeps and given.shared else given
+            copies = [] if piece is given else [piece.data]
             wait = piece.target.begin(piece.data, piece.region)
             if wait is None:
                 left.append(piece)
+                copied += copies
             else:
-                self._add(wait, note)
+                self._add(wait, note, copies)
         if left:
-            self._add(self._thread.submit(write, left).result, note)
+            self._add(self._thread.submit(write, left).result, note, copied)
 
-    def _add(self, wait: Callable[[], Any], note: Callable[[Exception], None]) -> None:
-        write = _Write(wait, note, self._flying)
+    def _add(
+        self,
+        wait: Callable[[], Any],
+        note: Callable[[Exception], None],
+        copies: Sequence[NDArray[Any]],
+    ) -> None:
+        write = _Write(wait, note, self._flying, partial(self._spare.extend, copies))
         self._flying.append(write)
         self._begun.append(write)
+
+    def _kept(self, piece: Piece) -> Piece:
+        """The same with voxels that nobody else has."""
+        data, spare = piece.data, self._spare
+        alike = (n for n, c in enumerate(spare) if (c.shape, c.dtype) == (data.shape, data.dtype))
+        found = next(alike, None)
+        if found is None and len(spare) > _SPARE:
+            spare.clear()  # of other sizes, which are not needed again soon
+        copy = np.empty_like(data, order="C") if found is None else spare.pop(found)
+        np.copyto(copy, data)
+        return replace(piece, data=copy, shared=False)
 
     def take(self) -> list[Callable[[], None]]:
         """Give what waits for what was begun since this was asked last."""
@@ -83,19 +111,20 @@ class Landing:
         self._thread.shutdown()
 
 
-def _kept(piece: Piece) -> Piece:
-    return replace(piece, data=piece.data.copy()) if piece.shared else piece
-
-
 class _Write:
     """Waits for what was begun, once; an error is told each time."""
 
     def __init__(
-        self, wait: Callable[[], Any], note: Callable[[Exception], None], flying: list[_Write]
+        self,
+        wait: Callable[[], Any],
+        note: Callable[[Exception], None],
+        flying: list[_Write],
+        done: Callable[[], None],
     ) -> None:
         self._wait: Callable[[], Any] | None = wait
         self._note = note
         self._flying = flying
+        self._done = done
         self._error: Exception | None = None
 
     def __call__(self) -> None:
@@ -107,5 +136,8 @@ class _Write:
             except Exception as error:
                 self._note(error)
                 self._error = error
+            else:
+                self._done()
+            del self._done  # which holds them, too
         if self._error is not None:
             raise self._error

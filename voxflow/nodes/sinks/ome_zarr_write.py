@@ -35,9 +35,10 @@ _SPACE = ("z", "y", "x")
 class OmeZarrWrite(DatasetWrite):
     """Writes every batch that passes to its place in OME-Zarr images.
 
-    Each array becomes an image: a group, with the array as its finest level, ``s0``. A scan makes
-    the coarser levels when all its blocks are written (`finish`). Without a scan, call
-    `voxflow.make_pyramid` with the store and the name of the image.
+    Each array becomes an image: a group, with the array as its finest level, ``s0``. A scan that
+    fills outputs makes the coarser levels when all its blocks are written (`finish`). Without one,
+    or where a scan is asked for arrays, call `voxflow.make_pyramid` with the store and the name of
+    the image.
 
     The axes are the last of t, c, z, y, x. Channels of a voxel size are not touched. An image that
     is there is filled further, as with `DatasetWrite`; its coarser levels are made anew then.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from voxflow.stores.file_lock import lock_file
 from voxflow.stores.place import locate
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 """The file in the folder of notes that says which job wrote a dataset."""
+
+LOCK = "lock"
+"""The file there that a scan holds while it is at work."""
 
 _IN_FOLDERS = ("zarr", "n5", "precomputed")
 _HERE = "file://"
@@ -59,15 +62,26 @@ def output(key: ArrayKey, store: Any, path: str, kind: Format | None = None) -> 
     return Output(key, store, path, where, record)
 
 
-def forget_job(gone: Output) -> None:
-    """Take back that a job wrote a dataset, as it is gone."""
-    if gone.record is not None:
-        with suppress(FileNotFoundError, NotADirectoryError):
-            os.unlink(gone.record / MANIFEST)
+def forget_job(record: Path) -> None:
+    """Take back that a job wrote a dataset, as it is gone; not while a scan is at it.
+
+    Parameters
+    ----------
+    record
+        The folder for notes about how it was made.
+    """
+    if not (record / MANIFEST).exists():
+        return
+    file = os.open(record / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        if lock_file(file):
+            (record / MANIFEST).unlink(missing_ok=True)
+    finally:
+        os.close(file)
 
 
 def identity(store: Any, path: str) -> str:
-    """One text for one dataset, by whatever path or object it is named.
+    """One text for one dataset, by whatever path or URL it is named, or group or file.
 
     Examples
     --------
@@ -75,14 +89,24 @@ def identity(store: Any, path: str) -> str:
     True
     """
     place = locate(store, path)
-    root = getattr(place.store, "root", None)  # of zarr's store of a directory
-    if isinstance(place.store, str | os.PathLike):
-        root = os.fspath(place.store)
+    return f"{_where(place.store)}/{place.path}"
+
+
+def folder_of(store: Any) -> str:
+    """The same for all that is in a store, or in a part of it; what is below begins with it."""
+    # Of a path, the format says nothing new, and finding it out takes a look at what is there.
+    place = locate(store, "", "hdf5" if isinstance(store, str | os.PathLike) else None)
+    return f"{_where(place.store)}/{place.path}".rstrip("/") + "/"
+
+
+def _where(store: Any) -> str:
+    root = getattr(store, "root", None)  # of zarr's store of a directory
+    if isinstance(store, str | os.PathLike):
+        root = os.fspath(store)
     if root is None:
-        return f"{type(place.store).__name__} {id(place.store)}:{place.path}"
+        return f"{type(store).__name__} {id(store)}"
     where = str(root).removeprefix(_HERE)
-    where = where if "://" in where else os.path.realpath(where)
-    return f"{where}/{place.path}"
+    return where if "://" in where else os.path.realpath(where)
 
 
 def location(store: Any, path: str, kind: Format | None = None) -> str | None:

@@ -45,8 +45,10 @@ class CheckHealth(BatchFilter):
         The array that is looked at. It is not changed.
     policy
         What to do with findings. "mark": they are in ``array.attrs["health"]``, a dict, which is
-        not there if there are none. "skip": raise `UnhealthyBlock`; a scan records the block as
-        failed, and goes on with the next one. "stop": raise `UnhealthyStop`, which ends a scan.
+        not there if there are none. What a scan puts together has those of all its blocks, also
+        beyond what was asked for: counts added up, of all else what was found first. "skip": raise
+        `UnhealthyBlock`; a scan records the block as failed, and goes on with the next one. "stop":
+        raise `UnhealthyStop`, which ends a scan.
     saturation
         The share of voxels, from 0 to 1, above which they count as saturated.
     value_range
@@ -176,19 +178,6 @@ class CheckHealth(BatchFilter):
         )
 
 
-def together(findings: Findings, more: Findings) -> Findings:
-    """What was found in one block and in another: counts are added up, else the first one counts.
-
-    Examples
-    --------
-    >>> together({"nan": 1, "empty": 0}, {"nan": 2, "empty": 7, "inf": 1})
-    {'nan': 3, 'empty': 0, 'inf': 1}
-    """
-    counts = {name: findings.get(name, 0) + more[name] for name in _COUNTS if name in more}
-    return {**more, **findings, **counts}
-
-
-_COUNTS = ("nan", "inf", "repeated")
 _SAYS = {
     "nan": "{} voxels are not a number",
     "inf": "{} voxels are infinite",

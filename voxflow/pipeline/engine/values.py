@@ -140,9 +140,6 @@ def parameters(node: Any) -> dict[str, Any]:
         # Weights that a checkpoint replaces say nothing.
         weights = name != "model" or vars(node).get("checkpoint") is None
         found[name] = Values(weights=weights).of(value)
-        if name == "store" and isinstance(value, Mapping):
-            # As of files, what it holds is not looked at.
-            found[name] = {"class": class_name(type(value)), "opaque": True}
         if name == "checkpoint":
             found[name] = _of_file(value) or found[name]
     return found
