@@ -69,6 +69,23 @@ class Nothing(gp.BatchFilter):
         pass
 
 
+class OneBuffer(gp.BatchProvider):
+    """Counts its batches in voxels of one buffer, one array and one batch, again and again."""
+
+    def __init__(self, key, step=1):
+        self.key, self.step = key, step
+
+    def setup(self):
+        self.spec_of = gp.ArraySpec(gp.Roi((0,), (4,)), (1,), interpolatable=True, dtype=np.uint8)
+        self.provides(self.key, self.spec_of)
+        self.batch = gp.Batch()
+        self.batch[self.key] = gp.Array(np.zeros(4, np.uint8), self.spec_of)
+
+    def provide(self, request):
+        self.batch[self.key].data += self.step
+        return self.batch
+
+
 def asking(**rois):
     """A request for the regions of keys, given by their names (lower case: graphs)."""
     request = gp.BatchRequest()

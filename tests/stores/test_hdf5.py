@@ -275,3 +275,40 @@ def test_a_writer_that_goes_while_the_file_is_in_use(file):
         assert opened.mode == "r+"
     with reader._handle.opened() as opened:
         assert opened.mode == "r"
+
+
+@pytest.mark.parametrize("options", [{}, {"chunks": (4,)}, {"chunks": (4,), "compression": "gzip"}])
+def test_a_file_that_took_the_place_of_another_is_opened_anew(tmp_path, options):
+    def save(path, value):
+        with h5py.File(path, "w") as file:
+            file.create_dataset("raw", data=np.full(8, value), **options)
+
+    save(tmp_path / "a.hdf", 1)
+    older = open_dataset(tmp_path / "a.hdf", "raw")
+    assert older.read()[0] == 1
+    save(tmp_path / "b.hdf", 2)
+    os.replace(tmp_path / "b.hdf", tmp_path / "a.hdf")
+    assert open_dataset(tmp_path / "a.hdf", "raw").read()[0] == 2
+    assert older.fetch((0,))[0] == 2
+
+
+def test_what_is_written_goes_to_the_file_of_that_name(tmp_path):
+    def write(value):
+        written = open_dataset(tmp_path / "a.hdf", "raw", mode="r+")
+        written.write((slice(0, 8),), np.full(8, value))
+        return written
+
+    def stored(name):
+        with h5py.File(tmp_path / name) as file:
+            return int(file["raw"][0])
+
+    with h5py.File(tmp_path / "a.hdf", "w") as file:
+        file.create_dataset("raw", data=np.zeros(8, int))
+    kept = [write(1)]
+    os.rename(tmp_path / "a.hdf", tmp_path / "first.hdf")
+    with h5py.File(tmp_path / "a.hdf", "w") as file:
+        file.create_dataset("raw", data=np.zeros(8, int))
+    kept.append(write(2))
+    del kept
+    gc.collect()
+    assert (stored("first.hdf"), stored("a.hdf")) == (1, 2)

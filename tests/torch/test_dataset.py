@@ -12,7 +12,7 @@ import torch.distributed
 from torch.utils.data import DataLoader, get_worker_info
 
 import voxflow as gp
-from tests.helpers import GraphSource, children
+from tests.helpers import GraphSource, OneBuffer, asking, children
 from voxflow.pipeline.engine import PipelineSetupError, RequestRefused
 from voxflow.pipeline.engine.workers import NotPicklable, WorkerFailed
 from voxflow.torch import PipelineDataset, PipelineLoader, Train
@@ -232,12 +232,21 @@ def test_tensors_share_the_memory_of_the_batch():
     seen = []
 
     class Keep(gp.BatchFilter):
+        """Of ours: what others make is copied, as they may use it again."""
+
+        __module__ = "voxflow.keep"
+
         def process(self, batch, request):
             batch[RAW].data = np.ascontiguousarray(batch[RAW].data)
             seen.append(batch[RAW].data)
 
     item = next(iter(dataset(Keep())))
     assert item["RAW"].data_ptr() == seen[0].ctypes.data
+
+
+def test_items_of_one_buffer_are_apart():
+    data = PipelineDataset(OneBuffer(RAW) + gp.Pad(RAW, (0,)), asking(RAW=((0,), (4,))), length=4)
+    assert [int(item["RAW"][0]) for item in list(data)] == [1, 2, 3, 4]
 
 
 def test_a_token_makes_the_batch_again():

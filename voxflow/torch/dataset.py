@@ -17,6 +17,7 @@ from voxflow.nodes.flow.precache import PreCache
 from voxflow.pipeline.data import BatchRequest, RunPosition
 from voxflow.pipeline.data.seeds import fresh_seed, whole_seed
 from voxflow.pipeline.engine import BatchProvider, Pipeline, build
+from voxflow.pipeline.engine.legacy_random import is_foreign
 from voxflow.torch.tensors import to_tensor
 from voxflow.torch.to_workers import packed, raise_sendable, unpacked
 
@@ -244,10 +245,13 @@ class PipelineDataset(IterableDataset[dict[str, Any]]):
         return iter(range(begin + rank, end, world))
 
     def _items(self, indices: Iterator[int], seed: int) -> Generator[dict[str, Any], None, None]:
+        # Whoever collates keeps items while the next one is made.
+        foreign = any(map(is_foreign, self.pipeline.nodes()))
         with build(self.pipeline, seed=seed):
             for index in indices:
                 request = self.request.at(RunPosition(seed, index))
-                yield _item(self.pipeline.request_batch(request), index)
+                batch = self.pipeline.request_batch(request)
+                yield _item(batch.taken_over() if foreign else batch, index)
 
     def _items_in_worker(self, items: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         try:

@@ -304,7 +304,9 @@ class Predict(BatchFilter):
             return None
         with evaluating(self.model):
             held = held_at_most(self.model, *arguments(inputs))
-        return None if held is None else max(0, held - sum(made.values()))
+        # What the model answers is there twice for a moment.
+        answer = sum(made.values())
+        return None if held is None else max(held - answer, answer)
 
     def _empty_inputs(
         self, needed: BatchRequest, given: Mapping[Any, int]

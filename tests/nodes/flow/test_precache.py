@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 import voxflow as gp
-from tests.helpers import children, left_behind
+from tests.helpers import OneBuffer, asking, children, left_behind
 from voxflow.nodes.flow import precache
 from voxflow.pipeline.engine.workers import (
     WorkerDied,
@@ -488,3 +488,15 @@ def test_workers_make_every_other_batch_where_two_processes_share_a_run():
     np.testing.assert_array_equal(found, expected)
     assert ahead[:2] == [9, 11]
     assert all(index % 2 for index in ahead)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("method", ["forkserver", "thread"])
+def test_batches_that_are_kept_stay_as_they_are_whoever_makes_them(workers, method):
+    nodes = OneBuffer(RAW) + gp.PreCache(4, workers, method=method)
+    with gp.build(nodes, seed=1) as built:
+        kept = [built.request_batch(asking(RAW=((0,), (4,)))) for _ in range(40)]
+    values = [batch[RAW].data.tolist() for batch in kept]
+    assert all(len(set(four)) == 1 for four in values)
+    # Each worker has a buffer of its own, and so has this process, while they rest.
+    assert max(values.count(four) for four in values) <= workers + 1

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 import voxflow as gp
+from tests.helpers import OneBuffer, asking, served
 
 RAW = gp.ArrayKey("RAW")
 
@@ -48,3 +49,8 @@ def test_stacks_nonspatial_arrays():
 def test_refuses_less_than_one():
     with pytest.raises(ValueError, match="at least 1, got 0"):
         gp.Stack(0)
+
+
+def test_batches_of_one_buffer_are_made_before_the_next_one_comes():
+    nodes = OneBuffer(RAW) + gp.Normalize(RAW, 1 / 4) + gp.Stack(3)
+    assert served(nodes, asking(RAW=((0,), (4,))))[RAW].data[:, 0].tolist() == [0.25, 0.5, 0.75]

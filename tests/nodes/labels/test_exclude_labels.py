@@ -1,3 +1,5 @@
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -60,3 +62,11 @@ def test_mistakes():
         gp.ExcludeLabels(LABELS, [7], MASK, -1)
     with pytest.raises(ValueError, match="300 does not fit into uint8"):
         excluded(np.zeros(3, np.uint8), (1,), [7], keys=(LABELS,), background_value=300)
+
+
+@pytest.mark.parametrize("size", ["4.6", "0.3", "0.7", "9.8", "2.3"])
+def test_the_ignore_mask_ends_at_the_voxel_also_where_sizes_are_no_whole_numbers(size):
+    labels, voxel = np.arange(64, dtype=np.uint64) // 32, Fraction(size)
+    for steps in range(1, 24):
+        mask = excluded(labels, (voxel,), [1], MASK, steps * voxel)[MASK].data
+        assert mask.sum() == 32 + steps - 1, steps

@@ -90,3 +90,25 @@ def test_a_key_that_is_not_there_is_named():
         gp.build(source(RAW, np.zeros(2), (1,)) + gp.AsType(CAST, "uint8")),
     ):
         pass
+
+
+def test_it_makes_an_array_of_its_own_for_the_same_type_too():
+    volume = np.arange(4, dtype=np.uint8)
+
+    class Own(gp.BatchProvider):
+        """Hands out its own voxels."""
+
+        def setup(self):
+            self.provides(RAW, gp.ArraySpec(gp.Roi((0,), (4,)), (1,), dtype=np.uint8))
+
+        def provide(self, request):
+            batch = gp.Batch()
+            batch[RAW] = gp.Array(volume, self.spec[RAW])
+            return batch
+
+    class Masks(gp.BatchFilter):
+        def process(self, batch, request):
+            batch[RAW].data[:] = 0
+
+    served(Own() + gp.AsType(RAW, np.uint8) + Masks(), asking(RAW=((0,), (4,))))
+    assert volume.tolist() == [0, 1, 2, 3]

@@ -137,7 +137,7 @@ class PreCache(BatchFilter):
         asked = self._asked(request)
         position = asked.position
         if position is None or self._inline or asked.replayed:
-            return self._serving()(asked)
+            return self._serving(here=True)(asked)
         state: _Ahead = self._state
         with state.lock:
             try:
@@ -154,7 +154,7 @@ class PreCache(BatchFilter):
                     state.stop()
                 raise
             started = time.perf_counter()
-            batch = self._serving()(asked)
+            batch = self._serving(here=True)(asked)
             make_timed(batch)
             state.served_here(time.perf_counter() - started)
             return batch
@@ -166,12 +166,12 @@ class PreCache(BatchFilter):
         asked._plans = None
         return asked
 
-    def _serving(self, made: bool = False) -> Serving:
-        return Serving(self.get_upstream_provider(), made)
+    def _serving(self, made: bool = False, here: bool = False) -> Serving:
+        return Serving(self.get_upstream_provider(), made, here)
 
     def _start(self) -> WorkerPool:
         pool = WorkerPool(
-            self._serving(made=self.method == "thread"),
+            self._serving(made=self.method == "thread", here=self.method == "thread"),
             self.num_workers,
             method=self.method,
             ahead=self.cache_size,

@@ -24,11 +24,15 @@ class Serving:
     made
         Make all voxels here, as in a thread that works ahead. If not, they are made where they are
         looked at, or where they are sent from.
+    here
+        Whether batches are handed on in this process, to somebody who may keep them while the next
+        one is made: what nodes from outside may use again is copied, as it is where it is sent.
     """
 
-    def __init__(self, provider: Any, made: bool = False) -> None:
+    def __init__(self, provider: Any, made: bool = False, here: bool = False) -> None:
         self.provider = provider
         self.made = made
+        self.here = here
         self._nodes = upstream_of(provider)
         self.foreign = any(map(is_foreign, self._nodes))
 
@@ -57,6 +61,8 @@ class Serving:
         with Between() as between:
             with borrowed_state(self.foreign):
                 batch: Batch = self.provider.request_batch(request)
+            if self.here and self.foreign:
+                batch = batch.taken_over()
             if self.made:
                 make_timed(batch)
             between.record(batch)

@@ -122,7 +122,8 @@ class ExcludeLabels(BatchFilter):
     def _mask(self, labels: Array, roi: Roi) -> np.ndarray[Any, Any]:
         where: Any = (roi - labels.spec.region.offset) / labels.spec.grid
         size = [float(length) for length in labels.spec.grid if length is not None]
-        limit = float(self.ignore_mask_erode)
+        # Distances are of single precision, in which one of just the limit may lie below it.
+        limit = float(self.ignore_mask_erode) * (1 - 1e-6)
 
         def near(ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
             away = distances(is_listed(ids, self.exclude), size)[where.to_slices()]

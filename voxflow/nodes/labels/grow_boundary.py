@@ -26,8 +26,8 @@ class GrowBoundary(BatchFilter):
     labels
         The array of ids.
     mask
-        Where it is 0, the object is not known: nothing is taken away there. Only where both
-        regions overlap.
+        Where it is 0, the object is not known: such voxels count as part of whichever object is
+        next to them, so that no boundary grows at their edge. Only where both regions overlap.
     steps
         How many voxels are taken away, on each side.
     background

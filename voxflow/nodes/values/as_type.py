@@ -73,7 +73,7 @@ class AsType(BatchFilter):
         self._check(array.data)
         spec = array.spec.copy()
         spec.dtype = self.target_dtype
-        data = array.data.astype(self.target_dtype, copy=self.target != self.source)
+        data = array.data.astype(self.target_dtype)
         made = Batch()
         made[self.target] = Array(data, spec, dict(array.attrs))
         return made

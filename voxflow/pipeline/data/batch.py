@@ -148,6 +148,19 @@ class Batch:
             if deferred is not None and not (deferred.fixed or deferred.elsewhere):
                 array.data  # noqa: B018 - made where it is read
 
+    def taken_over(self) -> Batch:
+        """The same, with all that a node from outside may use again for the next one being its own.
+
+        Voxels that are deferred are nobody else's.
+        """
+        own = self._like()
+        own.arrays = {
+            key: array.copy() if array.deferred is None else array.placed(array.spec)
+            for key, array in self.arrays.items()
+        }
+        own.graphs = {key: graph.copy() for key, graph in self.graphs.items()}
+        return own
+
     def get_total_roi(self) -> Roi | None:
         """The union of the regions of everything that has one, in world units; None if nothing."""
         total: Roi | None = None
