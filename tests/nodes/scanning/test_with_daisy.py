@@ -123,6 +123,24 @@ def test_a_block_that_takes_its_worker_with_it_is_told_in_one_line(tmp_path):
     assert "\n" not in failure["text"]
 
 
+class KilledOnce(Leave):
+    """Is killed as it writes: what a writer begins then stays under another name."""
+
+    def process(self, batch, request):
+        super().process(batch, request)
+        left = Path(self.folder) / "out.zarr" / "raw" / f"1.{'0123456789abcdef' * 2}.partial"
+        if request[RAW].roi.begin == (4, 4) and not (Path(self.folder) / "killed").exists():
+            (Path(self.folder) / "killed").touch()
+            left.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_a_worker_left_that_was_killed_is_removed(tmp_path):
+    scan(tmp_path, KilledOnce(tmp_path))
+    assert (tmp_path / "killed").exists()
+    assert not list((tmp_path / "out.zarr" / "raw").glob("*.partial"))
+
+
 @pytest.mark.slow
 def test_names_and_folders_may_be_anything(tmp_path, monkeypatch):
     name = 'it\'s a "name" {command} $HOME.zarr'

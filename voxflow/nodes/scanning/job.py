@@ -95,6 +95,8 @@ class Job:
     ----------
     goes_on
         Whether it was begun before, and not finished.
+    workers_ended
+        Whether any worker ended that should have gone on.
     """
 
     def __init__(
@@ -115,6 +117,7 @@ class Job:
         self.failures: dict[int, dict[str, Any]] = {}
         self.done_before = 0
         self.goes_on = False
+        self.workers_ended = False
         self.left_out: set[int] = set()
         self._streak = Streak(policy.budget)
         self._first: Exception | None = None

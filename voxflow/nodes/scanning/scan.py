@@ -198,7 +198,7 @@ class Scan(BatchFilter):
         with closing(job):
             self._do(job, block)
             job.conclude()
-            if job.goes_on:
+            if job.goes_on or job.workers_ended:
                 tidy(job.outputs)
             for writer in writers_of(upstream_of(self)):
                 writer.finish()

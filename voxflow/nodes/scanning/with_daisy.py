@@ -46,7 +46,7 @@ _TICK = 0.5
 
 _PATIENCE = 5.0
 
-_ALONE = 1000
+_ALONE = 32
 """A worker looks at so many blocks for the first that can be done."""
 
 _STOPPED = 3.0
@@ -312,6 +312,7 @@ def _run_blockwise(
     _told(job, scan)
     # Its last line: what comes before is daisy's own traceback.
     told = str(states[scan.label].last_worker_error or "").strip().splitlines()
+    job.workers_ended = job.workers_ended or bool(told)
     return told[-1].strip() if told else "nothing is known"
 
 
