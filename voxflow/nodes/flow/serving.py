@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from voxflow.pipeline.engine.legacy_random import borrowed_state, is_foreign
 from voxflow.pipeline.engine.own_time import Between, make_timed
 from voxflow.pipeline.engine.planning import prefetch
+from voxflow.pipeline.engine.provider import request_deferred
 
 if TYPE_CHECKING:
     from voxflow.pipeline.data import Batch, BatchRequest
@@ -60,8 +61,9 @@ class Serving:
         """The batch for a request."""
         with Between() as between:
             with borrowed_state(self.foreign):
-                batch: Batch = self.provider.request_batch(request)
+                batch = request_deferred(self.provider, request)
             if self.here and self.foreign:
+                batch.fix()
                 batch = batch.taken_over()
             if self.made:
                 make_timed(batch)

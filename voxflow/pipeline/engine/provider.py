@@ -323,13 +323,16 @@ class BatchProvider(Chainable):
         """
         if self._pipeline_run is not None:
             return self._pipeline_run.serve(self, request, BatchRequestError, provider=self)
+        batch = self._request_deferred(request)
+        if self._foreign_from_here():
+            # Who asks may ask again before anybody looks, or write to what it gets.
+            batch.fix()
+        return batch
+
+    def _request_deferred(self, request: BatchRequest) -> Batch:
         entered = enter()
         try:
-            batch = self._serve_request(request)
-            if self._foreign_from_here():
-                # Who asks may ask again before anybody looks, or write to what it gets.
-                batch.fix()
-            return batch
+            return self._serve_request(request)
         except Exception as error:
             # So nodes that try again catch it by the same name as who asks the pipeline.
             raised = marked(error, PipelineRequestError)
@@ -393,6 +396,14 @@ class BatchProvider(Chainable):
 
     def __repr__(self) -> str:
         return f"{self.name()}, providing: {self._spec}"
+
+
+def request_deferred(provider: BatchProvider, request: BatchRequest) -> Batch:
+    """As `request_batch` of a node, for who sees to all voxels before anybody is asked again."""
+    plain = type(provider).request_batch is BatchProvider.request_batch
+    if plain and provider._pipeline_run is None:
+        return provider._request_deferred(request)
+    return provider.request_batch(request)
 
 
 def drop_unrequested(batch: Batch, request: BatchRequest) -> None:
