@@ -278,18 +278,25 @@ def test_a_writer_that_goes_while_the_file_is_in_use(file):
 
 
 @pytest.mark.parametrize("options", [{}, {"chunks": (4,)}, {"chunks": (4,), "compression": "gzip"}])
-def test_a_file_that_took_the_place_of_another_is_opened_anew(tmp_path, options):
+def test_a_file_that_took_the_place_of_another_is_opened_beside_it(tmp_path, options):
     def save(path, value):
         with h5py.File(path, "w") as file:
             file.create_dataset("raw", data=np.full(8, value), **options)
 
     save(tmp_path / "a.hdf", 1)
     older = open_dataset(tmp_path / "a.hdf", "raw")
-    assert older.read()[0] == 1
+    assert older.read((slice(0, 4),))[0] == 1
     save(tmp_path / "b.hdf", 2)
     os.replace(tmp_path / "b.hdf", tmp_path / "a.hdf")
-    assert open_dataset(tmp_path / "a.hdf", "raw").read()[0] == 2
-    assert older.fetch((0,))[0] == 2
+    newer = open_dataset(tmp_path / "a.hdf", "raw")
+    for _ in range(2):
+        assert (older.read()[7], newer.read()[7]) == (1, 2)
+        assert (older.fetch((0,))[0], newer.fetch((0,))[0]) == (1, 2)
+    close_all()
+    assert newer.read()[7] == 2
+    with pytest.raises(StoreUnusable, match="another file has taken the place"):
+        older.fetch((0,))
+    assert run_forked(lambda: newer.read()[7] == 2)
 
 
 def test_what_is_written_goes_to_the_file_of_that_name(tmp_path):

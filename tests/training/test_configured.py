@@ -49,7 +49,7 @@ def test_a_run_holds_all_that_it_is_made_of_and_is_made_again_from_it(toy, tmp_p
     train(load(run / "config.yaml"), run_dir=tmp_path / "again")
     assert same(weights(run), weights(tmp_path / "again"))
     train(load(toy, "seed=1", "run.source=false"), run_dir=tmp_path / "other")
-    assert [(folder / "voxflow.tar.gz").exists() for folder in (run, tmp_path / "other")] == [1, 0]
+    assert [(folder / "voxflow.tgz").exists() for folder in (run, tmp_path / "other")] == [1, 0]
     assert not same(weights(run), weights(tmp_path / "other"))
 
 

@@ -85,6 +85,7 @@ class Hdf5Dataset(StoredDataset):
         with self._handle.opened() as file:
             dataset = self._dataset(file)
             self._shape, self._dtype, self._chunks = self._layout = _layout(dataset)
+            self._of = self._handle.identity
             self._fill = dataset.fillvalue
             self._decoder = chunk_decoder(dataset)
             self._mapped = mapped_file(dataset, self._filename) if mode == "r" else None
@@ -141,6 +142,11 @@ class Hdf5Dataset(StoredDataset):
                     f"{self.uri} was made anew while it was in use: it had shape "
                     f"{self._shape}, dtype {self._dtype}, and has now {found.shape}, "
                     f"{found.dtype}. Open it again"
+                )
+            if self._layout is not None and self._of != self._handle.identity:
+                raise StoreUnusable(
+                    f"{self.uri}: another file has taken the place of the one that is in use. Open "
+                    "it again"
                 )
             self._cached = (self._handle.generation, found)
             self._stored = set()

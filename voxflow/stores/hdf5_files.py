@@ -38,17 +38,27 @@ class FileHandle:
     ----------
     generation
         Counts how often the file was opened: objects of an earlier opening are dead.
+    identity
+        What tells the file that was opened last from one that has taken its place.
     """
+
+    identity: tuple[int, int] | None
 
     def __init__(self, path: str, locking: bool | str | None = None) -> None:
         self.path = path
         self.locking = locking
         self.generation = 0
+        self.identity = None
         self.lock = threading.RLock()
         self._file: Any = None
-        self._opened: tuple[int, int] | None = None
         self._busy = 0
         self._writers: set[object] = set()
+
+    @property
+    def replaced(self) -> bool:
+        """Whether it is open, and another file has taken its place."""
+        with self.lock:
+            return bool(self._file) and _identity(self.path) not in (None, self.identity)
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Any]:
@@ -106,16 +116,15 @@ class FileHandle:
     def _open(self) -> None:
         """Open the file in the mode that is needed now."""
         mode = "r+" if self._writers else "r"
-        there = _identity(self.path)
-        if self._file and self._file.mode == mode and self._opened == there:
+        if self._file is not None and self._file and self._file.mode == mode:
             return
         self.close()
+        there = _identity(self.path)
         try:
             self._file = h5py.File(self.path, mode, locking=self.locking)
         except OSError as error:
             raise _explain(error, self.path, mode) from error
-        # As of before: what replaced it meanwhile is found at the next use.
-        self._opened = there
+        self.identity = there
         self.generation += 1
 
     def __del__(self) -> None:
@@ -171,6 +180,7 @@ def _explain(error: OSError, path: str, mode: str) -> OSError:
 
 
 _handles: weakref.WeakValueDictionary[str, FileHandle] = weakref.WeakValueDictionary()
+_all: weakref.WeakSet[FileHandle] = weakref.WeakSet()  # also of files that were replaced
 _registry = threading.RLock()
 _held: list[FileHandle] = []
 
@@ -178,13 +188,15 @@ _held: list[FileHandle] = []
 def get_handle(path: str | os.PathLike[str], locking: bool | str | None = None) -> FileHandle:
     """Give this process' handle of a file; all users of a file share it.
 
-    It is closed when the last one lets go of it. ``locking`` counts from the next opening.
+    Where another file has taken its place, who has the old one open goes on with that. It is closed
+    when the last one lets go of it. ``locking`` counts from the next opening.
     """
     real = os.path.realpath(path)
     with _registry:
         handle = _handles.get(real)
-        if handle is None:
+        if handle is None or handle.replaced:
             handle = _handles[real] = FileHandle(real, locking)
+            _all.add(handle)
         elif locking is not None:
             handle.locking = locking
         return handle
@@ -196,14 +208,14 @@ def close_all() -> None:
     Datasets stay usable: their next use opens the file again.
     """
     with _registry:
-        for handle in list(_handles.values()):
+        for handle in list(_all):
             handle.close()
 
 
 def _before_fork() -> None:
     """Wait for reads that are under way, close all files, and hold the locks over the fork."""
     _registry.acquire()
-    for handle in list(_handles.values()):
+    for handle in list(_all):
         handle.lock.acquire()
         _held.append(handle)
         handle.close()

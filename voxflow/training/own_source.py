@@ -13,7 +13,7 @@ __all__ = ["own_source"]
 
 @functools.cache
 def own_source() -> bytes:
-    """This package's Python files as a ``tar.gz``; the same bytes for the same files.
+    """This package's files as a ``tgz``; the same bytes for the same files.
 
     Examples
     --------
@@ -28,8 +28,8 @@ def own_source() -> bytes:
         gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1, mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w") as archive,
     ):
-        for path in sorted(folder.rglob("*.py*")):
-            if path.suffix in (".py", ".pyi"):
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
                 content = path.read_bytes()
                 member = tarfile.TarInfo(path.relative_to(folder.parent).as_posix())
                 member.size = len(content)

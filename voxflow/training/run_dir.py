@@ -47,7 +47,7 @@ class RunDir:
         environment.json      python, packages, machine, GPUs
         git.json, git.diff    the commit of the scripts' repository, and what differs from it
         scripts/              copies of the scripts and of the configuration as it was given
-        voxflow.tar.gz        the source of this package
+        voxflow.tgz           the source of this package
         log.txt               what was logged
 
     A run that is resumed adds a number to what would be there already: ``environment-2.json``.
@@ -238,7 +238,7 @@ class RunDir:
             _write_whole(self.new_file("git.diff"), difference)
         copies = [(Path("scripts", script.name), script.read_bytes()) for script in files]
         if source:
-            copies.append((Path("voxflow.tar.gz"), own_source()))
+            copies.append((Path("voxflow.tgz"), own_source()))
         for name, content in copies:
             if not self._copied(name, content):
                 _write_whole(self.new_file(name), content)

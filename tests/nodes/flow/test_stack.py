@@ -51,6 +51,22 @@ def test_refuses_less_than_one():
         gp.Stack(0)
 
 
-def test_batches_of_one_buffer_are_made_before_the_next_one_comes():
-    nodes = OneBuffer(RAW) + gp.Normalize(RAW, 1 / 4) + gp.Stack(3)
-    assert served(nodes, asking(RAW=((0,), (4,))))[RAW].data[:, 0].tolist() == [0.25, 0.5, 0.75]
+@pytest.mark.parametrize("factor", [1, 0.25])
+def test_batches_of_one_buffer_are_put_in_place_before_the_next_one_comes(factor):
+    nodes = OneBuffer(RAW) + (gp.Normalize(RAW, factor) if factor < 1 else gp.Pad(RAW, (0,)))
+    found = served(nodes + gp.Stack(3), asking(RAW=((0,), (4,))))[RAW].data
+    assert found[:, 0].tolist() == [factor, 2 * factor, 3 * factor]
+
+
+def test_batches_of_nodes_from_outside_that_do_not_fit_are_told():
+    class Grown(OneBuffer):
+        made = 0
+
+        def provide(self, request):
+            self.made += 1
+            batch = gp.Batch()
+            batch[RAW] = gp.Array(np.zeros((self.made, 4), np.uint8), self.spec_of)
+            return batch
+
+    with pytest.raises(gp.PipelineRequestError, match="cannot be stacked, since they differ"):
+        served(Grown(RAW) + gp.Stack(2), asking(RAW=((0,), (4,))))

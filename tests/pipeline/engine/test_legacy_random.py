@@ -148,23 +148,3 @@ class Mine(gp.MergeProvider):
 
 def test_subclasses_are_from_outside():
     assert is_foreign(Mine())
-
-
-def test_torch_is_seeded_from_the_request_as_well_and_put_back():
-    torch = pytest.importorskip("torch")
-
-    class Draws(gp.BatchFilter):
-        def process(self, batch, request):
-            drawn.append(torch.rand(1).item())
-
-    drawn = []
-    nodes = chain(Source(), Draws())
-    torch.manual_seed(7)
-    before = torch.random.get_rng_state()
-    for _ in range(2):
-        with gp.build(nodes, seed=3) as built:
-            for _ in range(2):
-                built.request_batch(asking(RAW))
-    assert drawn[:2] == drawn[2:]
-    assert drawn[0] != drawn[1]
-    assert torch.equal(torch.random.get_rng_state(), before)

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from voxflow.pipeline.engine.legacy_random import borrowed_state, is_foreign
-from voxflow.pipeline.engine.own_time import Between, make_timed
+from voxflow.pipeline.engine.own_time import Between, fix_timed, make_timed
 from voxflow.pipeline.engine.planning import prefetch
 from voxflow.pipeline.engine.provider import request_deferred
 
@@ -63,8 +63,8 @@ class Serving:
             with borrowed_state(self.foreign):
                 batch = request_deferred(self.provider, request)
             if self.here and self.foreign:
-                batch.fix()
                 batch = batch.taken_over()
+                fix_timed(batch)
             if self.made:
                 make_timed(batch)
             between.record(batch)

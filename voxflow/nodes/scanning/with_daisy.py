@@ -188,14 +188,22 @@ def _do_all(run: Callable[[Groups], tuple[list[int], str]], scan: Scan, job: Job
 def _do_first(run: Callable[[Groups], tuple[list[int], str]], job: Job) -> bool:
     """Do one block alone, of the first that are not left out; False: there is none."""
     pending = job.pending()
-    while numbers := list(islice(pending, 1 if job.policy.timeout is not None else _ALONE)):
+    left: list[int] = []
+    deaths = 0
+    while deaths < job.policy.budget:
+        numbers = left or list(islice(pending, 1 if job.policy.timeout is not None else _ALONE))
+        if not numbers:
+            break
         lost, error = run(Groups(numbers, len(numbers), one_is_enough=True))
         if job.done:
             return True
-        if numbers[0] in lost:
-            job.note_lost(numbers[0], f"its worker ended, or took too long, each time: {error}")
         if any(job.failures[n]["worth_retrying"] for n in numbers if n in job.failures):
             break
+        # One after the other: its worker ended with the first that nobody can tell of.
+        left = [number for number in numbers if number in lost]
+        if left:
+            job.note_lost(left.pop(0), f"its worker ended, or took too long, each time: {error}")
+            deaths += 1
     job.conclude()
     return False
 
@@ -284,7 +292,7 @@ def _run_blockwise(
         max_workers=scan.num_workers,
         max_retries=job.policy.retries,
         max_worker_restarts=job.policy.restarts,
-        timeout=seconds * groups.size,
+        timeout=seconds * (1 if groups.one_is_enough else groups.size),
         skip_mask=groups.settled(done),
     )
     before = daisy_logging.get_log_basedir()

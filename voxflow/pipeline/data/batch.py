@@ -138,15 +138,23 @@ class Batch:
                 found = True
         return found
 
-    def fix(self) -> None:
+    def fix(self) -> bool:
         """Make voxels that are deferred and would change with what somebody writes elsewhere.
 
         A node from outside may write into any array that it finds.
+
+        Returns
+        -------
+        bool
+            Whether there were any.
         """
+        found = False
         for array in self.arrays.values():
             deferred = array.deferred
             if deferred is not None and not (deferred.fixed or deferred.elsewhere):
                 array.data  # noqa: B018 - made where it is read
+                found = True
+        return found
 
     def taken_over(self) -> Batch:
         """The same, with all that a node from outside may use again for the next one being its own.

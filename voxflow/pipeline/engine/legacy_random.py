@@ -2,14 +2,12 @@
 
 voxflow's own nodes take their generator from the request. Nodes written for gunpowder may call
 `random` and `numpy.random`; they find both seeded from the request, as gunpowder does it before
-every node, and the user's own state is put back when the batch is done. So it is with torch's
-generator of the CPU, where torch is loaded.
+every node, and the user's own state is put back when the batch is done.
 """
 
 from __future__ import annotations
 
 import random
-import sys
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -47,33 +45,15 @@ def borrowed_state(wanted: bool) -> Iterator[None]:
         return
     with _owned():
         level = getattr(_depth, "level", 0)
-        saved = _state() if level == 0 else None
+        saved = (random.getstate(), np.random.get_state()) if level == 0 else None
         _depth.level = level + 1
         try:
             yield
         finally:
             _depth.level = level
             if saved is not None:
-                _put_back(*saved)
-
-
-def _state() -> tuple[Any, Any, Any]:
-    torch = _torch()
-    own = None if torch is None else torch.random.get_rng_state()
-    return random.getstate(), np.random.get_state(), own
-
-
-def _put_back(python: Any, numpy: Any, torch: Any) -> None:
-    random.setstate(python)
-    np.random.set_state(numpy)
-    if torch is not None:
-        sys.modules["torch"].random.set_rng_state(torch)
-
-
-def _torch() -> Any:
-    """The module, if it is loaded, as a whole: whoever does not use it does not wait for it."""
-    torch = sys.modules.get("torch")
-    return torch if hasattr(torch, "random") and hasattr(torch, "nn") else None
+                random.setstate(saved[0])
+                np.random.set_state(saved[1])
 
 
 @contextmanager
@@ -92,11 +72,8 @@ def _owned() -> Iterator[None]:
 
 
 def seed_globals(request: BatchRequest) -> None:
-    """Seed the global generators from a request, if this thread has borrowed them."""
+    """Seed both global generators from a request, if this thread has borrowed them."""
     if getattr(_depth, "level", 0):
         seed = request.random_seed
         random.seed(seed)
         np.random.seed(seed)
-        torch = _torch()
-        if torch is not None:
-            torch.random.default_generator.manual_seed(seed)

@@ -7,6 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from voxflow.pipeline.data import Batch
 
 HANDED_OVER = "Batch"
@@ -96,7 +98,16 @@ class Between:
 
 def make_timed(batch: Batch) -> None:
     """Make all voxels of a batch that nobody has looked at; that counts for `HANDED_OVER`."""
+    _timed(batch, batch.make)
+
+
+def fix_timed(batch: Batch) -> None:
+    """The same for those that would change with what somebody writes elsewhere."""
+    _timed(batch, batch.fix)
+
+
+def _timed(batch: Batch, make: Callable[[], bool]) -> None:
     with OwnTime() as own:
-        made = batch.make()
+        made = make()
     if made:
         batch.profiling_stats.record(HANDED_OVER, "make", own.start, own.stop, own.seconds)

@@ -21,7 +21,7 @@ from voxflow.pipeline.engine.errors import (
 from voxflow.pipeline.engine.legacy_random import is_foreign, seed_globals
 from voxflow.pipeline.engine.notes import note_visit
 from voxflow.pipeline.engine.outside import finish_before
-from voxflow.pipeline.engine.own_time import OwnTime, enter, leave
+from voxflow.pipeline.engine.own_time import OwnTime, enter, fix_timed, leave
 from voxflow.pipeline.engine.pipeline import Chainable
 from voxflow.pipeline.engine.trace import here as tracing
 
@@ -326,7 +326,7 @@ class BatchProvider(Chainable):
         batch = self._request_deferred(request)
         if self._foreign_from_here():
             # Who asks may ask again before anybody looks, or write to what it gets.
-            batch.fix()
+            fix_timed(batch)
         return batch
 
     def _request_deferred(self, request: BatchRequest) -> Batch:
