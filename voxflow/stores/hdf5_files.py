@@ -42,13 +42,11 @@ class FileHandle:
         What tells the file that was opened last from one that has taken its place.
     """
 
-    identity: tuple[int, int] | None
-
     def __init__(self, path: str, locking: bool | str | None = None) -> None:
         self.path = path
         self.locking = locking
         self.generation = 0
-        self.identity = None
+        self.identity: tuple[int, int] | None = None
         self.lock = threading.RLock()
         self._file: Any = None
         self._busy = 0

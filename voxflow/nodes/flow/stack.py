@@ -51,44 +51,47 @@ class Stack(BatchFilter):
     def provide(self, request: BatchRequest) -> Batch:
         """Ask upstream for every repetition, and stack."""
         asked = self.upstream_requests(request)
-        keys = [key for key, spec in request.array_specs.items() if not spec.placeholder]
-        graphs = [key for key, spec in request.graph_specs.items() if not spec.placeholder]
-        # A node from outside may use again for the next one what it made.
         slots = _Slots(len(asked)) if self._foreign_from_here() else None
-        parts: dict[ArrayKey, list[Array]] = {key: [] for key in keys}
+        if slots is None:
+            batches = [node.request_batch(part) for node, part in asked]
+        else:
+            made = (request_deferred(node, part) for node, part in asked)
+            batches = [slots.taken(i, batch) for i, batch in enumerate(made)]
         stacked = Batch()
-        for i, (node, part) in enumerate(asked):
-            batch = node.request_batch(part) if slots is None else request_deferred(node, part)
+        for batch in batches:
             stacked.profiling_stats.merge_with(batch.profiling_stats)
-            for key in keys:
-                array = batch[key]
-                parts[key].append(array if slots is None else slots.put(key, i, array))
-            if i == 0:
-                stacked.affinity_neighborhood = batch.affinity_neighborhood
-                for graph_key in graphs:
-                    graph = batch[graph_key]
-                    stacked[graph_key] = graph if slots is None else graph.copy()
-        for key in keys:
-            together = _Stacked(key, parts[key])
-            stacked[key] = Array(together if slots is None else slots[key], parts[key][0].spec)
+        for key, spec in request.array_specs.items():
+            if not spec.placeholder:
+                together = _Stacked(key, [batch[key] for batch in batches])
+                voxels = together if slots is None else slots[key]
+                stacked[key] = Array(voxels, batches[0][key].spec)
+        for graph_key, graph_spec in request.graph_specs.items():
+            if not graph_spec.placeholder:
+                stacked[graph_key] = batches[0][graph_key]
+        stacked.affinity_neighborhood = batches[0].affinity_neighborhood
         return stacked
 
 
 class _Slots(dict["ArrayKey", np.ndarray[Any, Any]]):
-    """Stacked arrays, into which the voxels of each repetition are put as they come."""
+    """Stacked arrays, into which voxels are put as they come.
+
+    A node from outside may use again for the next repetition what it made for one.
+    """
 
     def __init__(self, count: int) -> None:
         self._count = count
 
-    def put(self, key: ArrayKey, i: int, array: Array) -> Array:
-        """Put voxels in their place; what does not fit there comes back as it is."""
-        if key not in self:
-            self[key] = np.empty((self._count, *array.shape), array.dtype)
-        slot = self[key][i, ...]
-        if (slot.shape, slot.dtype) != (array.shape, array.dtype):
-            return array
-        array.write_to(slot)
-        return Array(slot, array.spec.copy())
+    def taken(self, i: int, batch: Batch) -> Batch:
+        """A repetition, with its voxels in their place; what does not fit there is as it was."""
+        own = batch.taken_over(voxels=False)
+        for key, array in own.arrays.items():
+            if key not in self:
+                self[key] = np.empty((self._count, *array.shape), array.dtype)
+            slot = self[key][i, ...]
+            if (slot.shape, slot.dtype) == (array.shape, array.dtype):
+                array.write_to(slot)
+                own.arrays[key] = Array(slot, array.spec)
+        return own
 
 
 @final

@@ -271,7 +271,12 @@ class Scan(BatchFilter):
         if self.num_workers == 1:
             return self._alone
         return Service(
-            self.label, self.num_workers, self.method, self.cache_size, self.stall_timeout, False
+            self.label,
+            self.num_workers,
+            self.method,
+            self.cache_size,
+            self.stall_timeout,
+            in_turn=False,
         )
 
     @property

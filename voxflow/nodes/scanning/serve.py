@@ -9,6 +9,7 @@ import os
 from collections import deque
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from voxflow.nodes.flow.serving import Serving, upstream_of
@@ -17,9 +18,11 @@ from voxflow.nodes.sinks.landing import Landing
 from voxflow.nodes.sinks.places import folder_of
 from voxflow.nodes.sinks.sink import Sink, writers_upstream
 from voxflow.nodes.sources.dataset_source import DatasetSource
+from voxflow.pipeline.data import Batch
 from voxflow.pipeline.engine import BatchProvider
 from voxflow.pipeline.engine.legacy_random import is_foreign
 from voxflow.pipeline.engine.outside import finished_first
+from voxflow.pipeline.engine.provider import request_deferred
 from voxflow.pipeline.engine.workers import (
     WorkerDied,
     WorkerPool,
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 
     from voxflow.nodes.scanning.blocks import ScanBlocks
     from voxflow.nodes.scanning.scan import Scan
-    from voxflow.pipeline.data import Batch, BatchRequest
+    from voxflow.pipeline.data import BatchRequest
 
 
 Outcome = tuple[int, "Batch | Exception"]
@@ -168,8 +171,11 @@ def _made(
         top = [*sinks, head][0] if landing is None else _over(head, sinks, landing)
         settle = landing.settle if landing is not None and service.in_turn else None
         for number, block in asked.in_line(asked.apart, serving):
-            outcome = _outcome(top.request_batch, block, settle)
-            yield number, _apart(outcome) if serving.foreign else outcome
+            # What nobody looks at before the next one is made need not be made itself.
+            outcome = _outcome(partial(request_deferred, top), block, settle)
+            if serving.foreign and isinstance(outcome, Batch):
+                outcome = outcome.taken_over(voxels=False)
+            yield number, outcome
         return
     pool = WorkerPool(
         serving,
@@ -240,14 +246,6 @@ def _outcome(
         raise
     except Exception as error:
         return error
-
-
-def _apart(outcome: Batch | Exception) -> Batch | Exception:
-    """The same with what a node from outside may use again being its own, but for voxels."""
-    if not isinstance(outcome, Exception):
-        outcome.arrays = {key: array.placed(array.spec) for key, array in outcome.arrays.items()}
-        outcome.graphs = {key: graph.copy() for key, graph in outcome.graphs.items()}
-    return outcome
 
 
 def check_workers(scan: Scan) -> None:

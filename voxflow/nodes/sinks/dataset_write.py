@@ -24,6 +24,7 @@ from voxflow.nodes.sinks.places import (
     Output,
     describe,
     forget_job,
+    has_job,
     output,
     written_in_parallel,
 )
@@ -223,8 +224,9 @@ class DatasetWrite(Sink):
             A folder with notes of that scan, besides those of the datasets themselves.
         """
         for name, written in zip(self.dataset_names.values(), self.outputs(), strict=True):
-            if self._existing(name) is None:
-                for folder in filter(None, (written.record, record)):
+            noted = [f for f in (written.record, record) if f is not None and has_job(f)]
+            if noted and self._existing(name) is None:
+                for folder in noted:
                     forget_job(folder)
 
     def finish(self) -> None:

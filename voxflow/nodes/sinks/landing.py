@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Landing"]
 
 _SPARE = 4
+"""So many copies are kept for the next block, though none of them has its size."""
 
 
 class Landing:

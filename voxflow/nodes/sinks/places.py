@@ -62,6 +62,11 @@ def output(key: ArrayKey, store: Any, path: str, kind: Format | None = None) -> 
     return Output(key, store, path, where, record)
 
 
+def has_job(record: Path) -> bool:
+    """Whether notes say which job wrote a dataset."""
+    return (record / MANIFEST).exists()
+
+
 def forget_job(record: Path) -> None:
     """Take back that a job wrote a dataset, as it is gone; not while a scan is at it.
 
@@ -70,8 +75,6 @@ def forget_job(record: Path) -> None:
     record
         The folder for notes about how it was made.
     """
-    if not (record / MANIFEST).exists():
-        return
     file = os.open(record / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         if lock_file(file):
@@ -100,9 +103,7 @@ def folder_of(store: Any) -> str:
 
 
 def _where(store: Any) -> str:
-    root = getattr(store, "root", None)  # of zarr's store of a directory
-    if isinstance(store, str | os.PathLike):
-        root = os.fspath(store)
+    root = _root(store) or getattr(store, "root", None)  # of zarr's store at a URL
     if root is None:
         return f"{type(store).__name__} {id(store)}"
     where = str(root).removeprefix(_HERE)

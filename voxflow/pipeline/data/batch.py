@@ -156,14 +156,17 @@ class Batch:
                 found = True
         return found
 
-    def taken_over(self) -> Batch:
+    def taken_over(self, voxels: bool = True) -> Batch:
         """The same, with all that a node from outside may use again for the next one being its own.
 
-        Voxels that are deferred are nobody else's.
+        Parameters
+        ----------
+        voxels
+            Whether voxels are copied, too; those that are deferred are nobody else's.
         """
         own = self._like()
         own.arrays = {
-            key: array.copy() if array.deferred is None else array.placed(array.spec)
+            key: array.copy() if voxels and array.deferred is None else array.placed(array.spec)
             for key, array in self.arrays.items()
         }
         own.graphs = {key: graph.copy() for key, graph in self.graphs.items()}
