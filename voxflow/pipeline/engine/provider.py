@@ -79,7 +79,6 @@ class BatchProvider(Chainable):
     _pipeline_run: Run | None
     _engine_state: str
     _engine_foreign: bool
-    _foreign_upstream: bool | None
     _engine_arguments: Arguments
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: D102
@@ -94,7 +93,6 @@ class BatchProvider(Chainable):
         node._pipeline_run = None
         node._engine_state = ""
         node._engine_foreign = is_foreign(node)
-        node._foreign_upstream = None
         node._engine_arguments = Arguments(args, kwargs)
         return node
 
@@ -286,13 +284,11 @@ class BatchProvider(Chainable):
     def add_upstream_provider(self, provider: BatchProvider) -> BatchProvider:
         """Make a node one that this one asks."""
         self._upstream.append(provider)
-        self._foreign_upstream = None
         return provider
 
     def remove_upstream_providers(self) -> None:
         """Forget the nodes that this one asks."""
         self._upstream = []
-        self._foreign_upstream = None
 
     @property
     def _engine_in_use(self) -> bool:
@@ -302,7 +298,6 @@ class BatchProvider(Chainable):
     def internal_teardown(self) -> None:
         """Forget what `setup` said, then call `teardown`."""
         self._spec = None
-        self._foreign_upstream = None
         self._provided_items = []
         self.teardown()
 
@@ -342,10 +337,9 @@ class BatchProvider(Chainable):
 
     def _foreign_from_here(self) -> bool:
         """Whether this node or one upstream was written elsewhere."""
-        if self._foreign_upstream is None:
-            above = [node._foreign_from_here() for node in self.get_upstream_providers()]
-            self._foreign_upstream = self._engine_foreign or any(above)
-        return self._foreign_upstream
+        return self._engine_foreign or any(
+            node._foreign_from_here() for node in self.get_upstream_providers()
+        )
 
     def _serve_request(self, request: BatchRequest) -> Batch:
         """The same for callers that know what is done in the meantime: `Between` or a filter."""
