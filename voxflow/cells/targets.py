@@ -14,7 +14,7 @@ from voxflow.pipeline.data import Array, ArraySpec, Batch, BatchRequest
 from voxflow.pipeline.data.deferred import Deferred
 from voxflow.pipeline.engine import BatchFilter
 from voxflow.pipeline.engine.same_objects import SameObjects
-from voxflow.pipeline.geometry import Coordinate
+from voxflow.pipeline.geometry import Coordinate, voxel_slices
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,8 +99,7 @@ def _labelled(classes: Any, mask: Any, spec: Any) -> Roi:
 @SameObjects
 def _where(roi: Any, there: Any, grid: Any) -> tuple[slice, ...]:
     """A region in voxels of an array that is there."""
-    slices: tuple[slice, ...] = ((roi - there.offset) / grid).to_slices()
-    return slices
+    return voxel_slices(roi, there.offset, grid)
 
 
 @final

@@ -10,7 +10,7 @@ import numpy as np
 from voxflow.pipeline.data import Array, ArraySpec, Batch, BatchRequest
 from voxflow.pipeline.data.kinds import Affinities
 from voxflow.pipeline.engine import BatchFilter
-from voxflow.pipeline.geometry import Coordinate, Roi
+from voxflow.pipeline.geometry import Coordinate, Roi, voxel_slices
 from voxflow.segmentation.block import Block, whole_block
 from voxflow.segmentation.lookup import Lookup
 from voxflow.segmentation.methods import MutexWatershed
@@ -83,7 +83,7 @@ class _OfAffinities(BatchFilter):
         around = self.around(own)
         spec = self.spec[self.affinities]
         region = (around - spec.region.offset) / spec.grid
-        inside = ((own - around.offset) / spec.grid).to_slices()
+        inside = voxel_slices(own, around.offset, spec.grid)
         whole = spec.region.shape / spec.grid
         data = batch[self.affinities].crop(around, copy=False).view
         alive = np.ones(data.shape[1:], bool)
@@ -209,7 +209,7 @@ def padded(labels: npt.NDArray[np.uint64], own: Roi, roi: Roi, spec: ArraySpec) 
     spec = spec.copy()
     spec.roi = roi
     data = np.zeros(tuple(int(n) for n in roi.shape / spec.grid), np.uint64)
-    data[tuple(((own - roi.offset) / spec.grid).to_slices())] = labels
+    data[voxel_slices(own, roi.offset, spec.grid)] = labels
     return Array(data, spec)
 
 

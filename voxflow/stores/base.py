@@ -7,12 +7,11 @@ makes `StoredDataset` concrete. What every format must hold is written down as t
 
 from __future__ import annotations
 
-import contextlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
 
 import numpy as np
 
@@ -190,9 +189,14 @@ class StoredDataset(ABC):
         MissingChunk
             If a chunk of it is not stored, unless the dataset was opened to fill such.
         """
-        bounds = parse_region(region, self.shape, self.uri)
-        with _naming_region(bounds):
+        return self._named_read(parse_region(region, self.shape, self.uri))
+
+    def _named_read(self, bounds: Bounds) -> NDArray[Any]:
+        try:
             return self._read(slices_of(bounds), bounds)
+        except StoreUnreachable as error:
+            _name_region(error, bounds)
+            raise
 
     def write(self, region: Sequence[slice], data: NDArray[Any]) -> None:
         """Write data into a region.
@@ -216,8 +220,10 @@ class StoredDataset(ABC):
             If there is no room.
         """
         bounds, data = self._to_write(region, data)
-        with self._writing_to(bounds):
+        try:
             self._write(slices_of(bounds), bounds, data)
+        except Exception as error:
+            self._not_written(error, bounds)
 
     def begin_write(self, region: Sequence[slice], data: NDArray[Any]) -> Callable[[], None] | None:
         """Begin to write data into a region beside what is done here.
@@ -241,18 +247,23 @@ class StoredDataset(ABC):
             As `write` does.
         """
         bounds, data = self._to_write(region, data)
-        with self._writing_to(bounds):
+        try:
             begun = self._begin_write(slices_of(bounds), bounds, data)
+        except Exception as error:
+            self._not_written(error, bounds)
         return None if begun is None else partial(self._finish, begun, bounds)
 
     def _finish(self, begun: Callable[[], None], bounds: Bounds) -> None:
-        with self._writing_to(bounds):
+        try:
             begun()
+        except Exception as error:
+            self._not_written(error, bounds)
 
-    @contextlib.contextmanager
-    def _writing_to(self, bounds: Bounds) -> Iterator[None]:
-        with disk_errors(self.uri, "written"), _naming_region(bounds):
-            yield
+    def _not_written(self, error: Exception, bounds: Bounds) -> NoReturn:
+        if isinstance(error, StoreUnreachable):
+            _name_region(error, bounds)
+        with disk_errors(self.uri, "written"):
+            raise error
 
     def _to_write(self, region: Sequence[slice], data: NDArray[Any]) -> tuple[Bounds, NDArray[Any]]:
         if self.mode == "r":
@@ -280,9 +291,7 @@ class StoredDataset(ABC):
         MissingChunk
             If it is not stored, unless the dataset was opened to fill such.
         """
-        bounds = chunk_bounds(index, self.read_grid or self.shape, self.shape)
-        with _naming_region(bounds):
-            return self._read(slices_of(bounds), bounds)
+        return self._named_read(chunk_bounds(index, self.read_grid or self.shape, self.shape))
 
     def keeping(self, pool: ChunkPool) -> StoredDataset | None:
         """The same dataset for reading, which keeps decoded chunks itself, in this process.
@@ -342,14 +351,9 @@ class StoredDataset(ABC):
         return f"<{type(self).__name__} {self.uri}: shape {self.shape}, {self.dtype}, {self.mode}>"
 
 
-@contextlib.contextmanager
-def _naming_region(bounds: Bounds) -> Iterator[None]:
+def _name_region(error: StoreUnreachable, bounds: Bounds) -> None:
     """Note which voxels a server was asked for, where it is lost."""
-    try:
-        yield
-    except StoreUnreachable as error:
-        error.add_note(f"It was asked for voxels {format_bounds(bounds)}.")
-        raise
+    error.add_note(f"It was asked for voxels {format_bounds(bounds)}.")
 
 
 def parse_choice(name: str, value: Any, choices: Sequence[Any]) -> Any:

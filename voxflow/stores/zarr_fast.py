@@ -6,7 +6,6 @@ small. Metadata, parts of chunks, writing to URLs, and all other kinds of stores
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import os
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,7 @@ from voxflow.stores.remote import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -112,12 +111,16 @@ class QuickArray:
         if store is None:
             return None
         # What is written is not kept, so that nobody looks at the data once it is done.
-        with _explaining(uri):
+        try:
             future = store[region].write(data, can_reference_source_data_indefinitely=True)
+        except ValueError as error:
+            raise explain(error, uri, "written") from error
 
         def wait() -> None:
-            with _explaining(uri):
+            try:
                 wait_for(future, self._folder, data.nbytes)
+            except ValueError as error:
+                raise explain(error, uri, "written") from error
 
         return wait
 
@@ -150,14 +153,6 @@ class QuickArray:
             if is_lost(error):
                 raise explain(error, self._folder, "read") from error
             return None
-
-
-@contextlib.contextmanager
-def _explaining(uri: str) -> Iterator[None]:
-    try:
-        yield
-    except ValueError as error:
-        raise explain(error, uri, "written") from error
 
 
 def quick_array(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import voxflow as gp
-from voxflow.pipeline.engine.outside import finish_before, finished_first
+from voxflow.pipeline.engine.outside import FinishedFirst, finish_before
 
 RAW = gp.ArrayKey("RAW")
 SPEC = gp.ArraySpec(gp.Roi((0,), (4,)), (1,))
@@ -53,15 +53,15 @@ events = []
 )
 def test_it_is_over_before_a_node_from_outside_works(node, wanted):
     events.clear()
-    with gp.build(Source() + node()) as pipeline, finished_first(lambda: events.append("over")):
+    with gp.build(Source() + node()) as pipeline, FinishedFirst(lambda: events.append("over")):
         pipeline.request_batch(gp.BatchRequest({RAW: SPEC.roi}))
     assert events == wanted
 
 
 def test_it_is_so_in_this_thread_and_until_the_end():
     called = []
-    with finished_first(lambda: called.append("outer")):
-        with finished_first(None):
+    with FinishedFirst(lambda: called.append("outer")):
+        with FinishedFirst(None):
             finish_before(True)
         thread = threading.Thread(target=finish_before, args=(True,))
         thread.start()

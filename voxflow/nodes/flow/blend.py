@@ -12,6 +12,7 @@ from voxflow.nodes.flow.overlapping_tiles import OverlappingTiles
 from voxflow.ops.blending import add_weighted, tile_weights, whole_weight
 from voxflow.pipeline.data import Array, Batch
 from voxflow.pipeline.engine import BatchFilter
+from voxflow.pipeline.geometry import voxel_slices
 
 if TYPE_CHECKING:
     from voxflow.nodes.flow.overlapping_tiles import Place
@@ -178,7 +179,7 @@ class _Sum:
             )
         ]  # fmt: skip
         values = tile.crop(part, copy=False).view
-        where = ((part - self._region.begin) / size).to_slices()
+        where = voxel_slices(part, self._region.begin, size)
         add_weighted(
             self._total[(slice(None), *where)],
             values.reshape(len(self._total), *values.shape[len(self._lead) :]),

@@ -10,6 +10,7 @@ from voxflow.nodes.labels.label_target import id_spec
 from voxflow.ops.listed import is_listed, replace_listed
 from voxflow.pipeline.data import Array, ArraySpec, Batch, BatchRequest
 from voxflow.pipeline.engine import BatchFilter
+from voxflow.pipeline.geometry import voxel_slices
 
 if TYPE_CHECKING:
     from voxflow.pipeline.data import ArrayKey
@@ -135,7 +136,7 @@ class HandleBlobs(BatchFilter):
         there = self._labelled(roi)
         if not there.empty:
             labels = batch[self.labels].crop(there, copy=False).view
-            where: Any = ((there - roi.offset) / image.spec.grid).to_slices()
+            where: Any = voxel_slices(there, roi.offset, image.spec.grid)
             blobs = is_listed(labels, [self.blob]).view(bool)
             np.copyto(image.data[(..., *where)], 0, where=blobs)
         return image

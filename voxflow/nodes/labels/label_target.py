@@ -8,7 +8,7 @@ import numpy as np
 
 from voxflow.pipeline.data import Array, ArrayKey, ArraySpec, Batch, BatchRequest
 from voxflow.pipeline.engine import BatchFilter
-from voxflow.pipeline.geometry import Coordinate
+from voxflow.pipeline.geometry import Coordinate, voxel_slices
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,7 +109,7 @@ class LabelTarget(BatchFilter):
         roi = request[self.target].region
         labels = batch[self.labels].crop(self._around(roi), copy=False)
         voxel_size = labels.spec.grid
-        region = ((roi - labels.spec.region.offset) / voxel_size).to_slices()
+        region = voxel_slices(roi, labels.spec.region.offset, voxel_size)
         spec = self.spec[self.target].copy()
         spec.roi = roi
         made = Batch()

@@ -121,8 +121,11 @@ class Record:
         if self._log is None:
             name = self._place(f"done-{self._own}.log")
             self._log = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-        with disk_errors(str(self.folder), "written"):
+        try:
             _append(self._log, int(number).to_bytes(8, "little"))
+        except OSError as error:
+            with disk_errors(str(self.folder), "written"):
+                raise error
         self._count += not self.done[number]
         self.done[number] = 1
 

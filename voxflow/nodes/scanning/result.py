@@ -10,6 +10,7 @@ import numpy as np
 from voxflow.nodes.scanning.graphs import united
 from voxflow.pipeline.data import Array, Batch, BatchRequest, Graph
 from voxflow.pipeline.data.profiling import ProfilingStats
+from voxflow.pipeline.geometry import voxel_slices
 
 if TYPE_CHECKING:
     from voxflow.pipeline.data import ArrayKey
@@ -80,7 +81,7 @@ class ScanResult:
         inside = (part.spec.roi if owned is None else owned).intersect(roi)
         if inside.empty:
             return
-        where: Any = (..., *((inside - roi.offset) / voxel_size).to_slices())
+        where: Any = (..., *voxel_slices(inside, roi.offset, voxel_size))
         self._batch[key].data[where] = part.crop(inside, copy=False).view
 
     def _empty(self, key: ArrayKey, part: Array) -> Array:

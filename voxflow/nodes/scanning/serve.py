@@ -21,7 +21,7 @@ from voxflow.nodes.sources.dataset_source import DatasetSource
 from voxflow.pipeline.data import Batch
 from voxflow.pipeline.engine import BatchProvider
 from voxflow.pipeline.engine.legacy_random import is_foreign
-from voxflow.pipeline.engine.outside import finished_first
+from voxflow.pipeline.engine.outside import FinishedFirst
 from voxflow.pipeline.engine.provider import request_deferred
 from voxflow.pipeline.engine.workers import (
     WorkerDied,
@@ -240,7 +240,7 @@ def _outcome(
 ) -> Batch | Exception:
     """A block, or what went wrong; with what is called before nodes from outside do their work."""
     try:
-        with finished_first(before_outside):
+        with FinishedFirst(before_outside):
             return serve(block)
     except (WorkerDied, WorkerStalled):
         raise

@@ -10,7 +10,7 @@ from voxflow.nodes.shape.padded import Padded
 from voxflow.ops.holds import holds
 from voxflow.pipeline.data import Array, ArrayKey, Batch, BatchRequest
 from voxflow.pipeline.engine import BatchFilter
-from voxflow.pipeline.geometry import Coordinate, Roi
+from voxflow.pipeline.geometry import Coordinate, Roi, voxel_slices
 
 if TYPE_CHECKING:
     from voxflow.pipeline.data import ArraySpec, Key
@@ -196,7 +196,7 @@ class Pad(BatchFilter):
             data = np.empty(shape, array.dtype)
             data[...] = fill
             return data
-        place = ((inside - roi.offset) / spec.voxel_size).to_slices()
+        place = voxel_slices(inside, roi.offset, spec.voxel_size)
         settled = array.settle()
         middle = array.placed(spec).crop(inside, copy=False)
         padded = Padded(middle, shape, place, fill)

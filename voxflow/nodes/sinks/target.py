@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from voxflow.nodes.sinks.casts import becomes_zero, cast_for_output
 from voxflow.nodes.sinks.layout import Cells
 from voxflow.nodes.sinks.places import identity
-from voxflow.pipeline.geometry import Coordinate, Roi, describe
+from voxflow.pipeline.geometry import Coordinate, Roi, describe, voxel_slices
 from voxflow.stores import (
     DatasetNotFound,
     MetadataMissing,
@@ -158,7 +158,7 @@ class Target:
         return self.dataset.begin_write(self._place(data, roi), data)
 
     def _place(self, data: np.ndarray[Any, Any], roi: Roi) -> tuple[slice, ...]:
-        region = ((roi - self._roi.offset) / self._voxel_size).to_slices()
+        region = voxel_slices(roi, self._roi.offset, self._voxel_size)
         lead = (slice(0, n) for n in data.shape[: data.ndim - len(region)])
         return (*lead, *region)
 

@@ -14,7 +14,7 @@ from voxflow.pipeline.data.array import off_grid
 from voxflow.pipeline.data.deferred import Borrowed, Fresh
 from voxflow.pipeline.data.kinds import kind_of_attrs
 from voxflow.pipeline.engine import BatchProvider
-from voxflow.pipeline.geometry import Coordinate, Roi
+from voxflow.pipeline.geometry import Coordinate, Roi, voxel_slices
 from voxflow.stores import open_dataset
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ class _ByVoxels:
     def read(self, roi: Roi | None) -> Borrowed | Fresh:
         region: tuple[slice, ...] = ()
         if roi is not None:
-            own = ((roi - self.spec.region.offset) / self.spec.grid).to_slices()
+            own = voxel_slices(roi, self.spec.region.offset, self.spec.grid)
             region = (*(slice(0, n) for n in self._dataset.shape[: -len(own)]), *own)
         seen = self._dataset.look(region)
         return Fresh(self._dataset.read(region)) if seen is None else Borrowed(seen)

@@ -14,7 +14,7 @@ from voxflow.pipeline.data import Array, ArrayKey, ArraySpec, Batch, BatchReques
 from voxflow.pipeline.data.array import is_off_grid, off_grid
 from voxflow.pipeline.data.deferred import Borrowed, Fresh
 from voxflow.pipeline.engine import BatchProvider
-from voxflow.pipeline.geometry import Coordinate, Roi
+from voxflow.pipeline.geometry import Coordinate, Roi, voxel_slices
 from voxflow.stores import MetadataConflict, MetadataMissing, open_dataset, read_geometry
 from voxflow.stores.cache import parse_cache, with_cache
 
@@ -306,7 +306,7 @@ class _Opened:
         """A region of the world in the dataset's own axes and voxels; None is all of it."""
         where = [slice(0, n) for n in self.dataset.shape]
         if roi is not None:
-            region = (roi - self.spec.region.offset) / self.spec.grid
-            for axis, cut in zip(self._spatial, region.to_slices(), strict=True):
+            region = voxel_slices(roi, self.spec.region.offset, self.spec.grid)
+            for axis, cut in zip(self._spatial, region, strict=True):
                 where[axis] = cut
         return tuple(where)

@@ -10,7 +10,7 @@ import numpy as np
 
 from voxflow.pipeline.data.deferred import Borrowed, Deferred, Fresh
 from voxflow.pipeline.data.spec import ArraySpec
-from voxflow.pipeline.geometry import Coordinate, Roi, describe, nearest_on_grid
+from voxflow.pipeline.geometry import Coordinate, Roi, describe, nearest_on_grid, voxel_slices
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -283,7 +283,9 @@ def _nearly(numbers: Coordinate, others: Coordinate, voxel_size: Coordinate) -> 
 
 def _slices(roi: Roi, origin: Coordinate, voxel_size: Coordinate) -> tuple[slice, ...]:
     """The index of a region in an array, of its last axes."""
-    voxels = (roi - origin) / voxel_size
-    if not (voxels.offset.is_whole and voxels.shape.is_whole):
+    if roi.empty and is_off_grid(roi - origin, voxel_size):
         raise ValueError(off_grid(roi, voxel_size))
-    return voxels.to_slices()
+    try:
+        return voxel_slices(roi, origin, voxel_size)
+    except ValueError:
+        raise ValueError(off_grid(roi, voxel_size)) from None

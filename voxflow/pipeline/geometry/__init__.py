@@ -4,7 +4,7 @@ from voxflow.pipeline.geometry.coordinate import Coordinate
 from voxflow.pipeline.geometry.exact import Exact, exact, format_exact
 from voxflow.pipeline.geometry.roi import Roi
 from voxflow.pipeline.geometry.tiling import Tiling, grid, starts
-from voxflow.pipeline.geometry.voxels import describe, lcm, nearest_on_grid
+from voxflow.pipeline.geometry.voxels import describe, lcm, nearest_on_grid, voxel_slices
 
 __all__ = [
     "Coordinate",
@@ -18,4 +18,5 @@ __all__ = [
     "lcm",
     "nearest_on_grid",
     "starts",
+    "voxel_slices",
 ]

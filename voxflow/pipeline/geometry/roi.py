@@ -238,13 +238,22 @@ class Roi(Frozen, _FunlibRoi):
         [5:10] (5)
         """
         other = self._comparable(other)
-        if not self.intersects(other):
+        if self.empty or other.empty:
             return _nothing(len(self.shape))
         try:
             begin = Coordinate(tuple(map(max, self.offset, other.offset)))
             end = Coordinate(tuple(map(min, self.end, other.end)))
         except TypeError:
+            if not unbounded.overlap(self, other):
+                return _nothing(len(self.shape))
             begin, end = unbounded.common(self, other)
+        else:
+            if not all(map(operator.lt, begin, end)):
+                return _nothing(len(self.shape))
+            # Regions that stay the same object need not be compared further on.
+            for whole in (self, other):
+                if begin == whole.offset and end == whole.end:
+                    return whole
         return Roi(begin, end - begin)
 
     def union(self, other: Any) -> Roi:

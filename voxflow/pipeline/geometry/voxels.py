@@ -3,13 +3,14 @@
 import math
 from collections.abc import Iterable
 from fractions import Fraction
+from operator import floordiv, mod, sub
 from typing import Any, overload
 
 from voxflow.pipeline.geometry.coordinate import Coordinate
 from voxflow.pipeline.geometry.exact import Exact, exact, format_exact, whole
 from voxflow.pipeline.geometry.roi import Roi
 
-__all__ = ["describe", "lcm", "nearest_on_grid"]
+__all__ = ["describe", "lcm", "nearest_on_grid", "voxel_slices"]
 
 
 @overload
@@ -62,6 +63,33 @@ def nearest_on_grid(roi: Any, voxel_size: Iterable[Any]) -> tuple[Roi, Roi]:
     """
     region = Roi.like(roi)
     return region.snap_to_grid(voxel_size), region.snap_to_grid(voxel_size, "shrink")
+
+
+def voxel_slices(roi: Roi, origin: Coordinate, voxel_size: Coordinate) -> tuple[slice, ...]:
+    """Give the slices that cut a region out of voxels that begin at `origin`; all in world units.
+
+    The same as ``((roi - origin) / voxel_size).to_slices()``, in one step.
+
+    Raises
+    ------
+    ValueError
+        If the region does not begin and end on whole voxels from there.
+
+    Examples
+    --------
+    >>> voxel_slices(Roi((98, 8), (49, 4)), Coordinate(49, 0), Coordinate(9.8, 4))
+    (slice(5, 10, None), slice(2, 3, None))
+    """
+    if len(roi.shape) == len(origin) == len(voxel_size) and not roi.empty:
+        try:
+            begin = tuple(map(sub, roi.offset, origin))
+            end = tuple(map(sub, roi.end, origin))
+            if not (any(map(mod, begin, voxel_size)) or any(map(mod, end, voxel_size))):
+                begins, ends = map(floordiv, begin, voxel_size), map(floordiv, end, voxel_size)
+                return tuple(map(slice, begins, ends))
+        except TypeError:  # an entry is None
+            pass
+    return ((roi - origin) / voxel_size).to_slices()
 
 
 def describe(roi: Any, voxel_size: Iterable[Any] | None = None) -> str:
