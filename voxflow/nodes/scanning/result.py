@@ -9,6 +9,7 @@ import numpy as np
 
 from voxflow.nodes.scanning.graphs import united
 from voxflow.pipeline.data import Array, Batch, BatchRequest, Graph
+from voxflow.pipeline.data.copying import copy_voxels
 from voxflow.pipeline.data.profiling import ProfilingStats
 from voxflow.pipeline.geometry import voxel_slices
 
@@ -82,7 +83,7 @@ class ScanResult:
         if inside.empty:
             return
         where: Any = (..., *voxel_slices(inside, roi.offset, voxel_size))
-        self._batch[key].data[where] = part.crop(inside, copy=False).view
+        copy_voxels(self._batch[key].data[where], part.crop(inside, copy=False).view)
 
     def _empty(self, key: ArrayKey, part: Array) -> Array:
         spec = part.spec.copy()

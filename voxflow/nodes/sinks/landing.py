@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from voxflow.pipeline.data.copying import copy_voxels
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -90,7 +92,7 @@ class Landing:
         if found is None and len(spare) > _SPARE:
             spare.clear()  # of other sizes, which are not needed again soon
         copy = np.empty_like(data, order="C") if found is None else spare.pop(found)
-        np.copyto(copy, data)
+        copy_voxels(copy, data)
         return replace(piece, data=copy, shared=False)
 
     def take(self) -> list[Callable[[], None]]:

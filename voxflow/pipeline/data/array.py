@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from voxflow.pipeline.data.copying import copied, copy_voxels
 from voxflow.pipeline.data.deferred import Borrowed, Deferred, Fresh
 from voxflow.pipeline.data.spec import ArraySpec
 from voxflow.pipeline.geometry import Coordinate, Roi, describe, nearest_on_grid, voxel_slices
@@ -86,7 +87,7 @@ class Array:
         if isinstance(data, Deferred):
             data.make(out)
         else:
-            np.copyto(out, data, casting="no")
+            copy_voxels(out, data, casting="no")
 
     @property
     def deferred(self) -> Deferred | None:
@@ -177,12 +178,12 @@ class Array:
         if seen is None:
             seen = self.view[(..., *where)]
         if copy:
-            return seen.copy()
+            return copied(seen)
         return seen if self.deferred is None else Borrowed(seen)
 
     def copy(self) -> Array:
         """A copy that shares nothing with this array."""
-        return self._with(self.view.copy(), self.spec)
+        return self._with(copied(self.view), self.spec)
 
     def merge(self, array: Array, copy_from_self: bool = False, copy: bool = False) -> Array:
         """Not available: arrays are replaced, not merged."""

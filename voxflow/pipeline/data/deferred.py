@@ -6,6 +6,8 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
+from voxflow.pipeline.data.copying import copied, copy_voxels
+
 
 class Deferred:
     """What stands in for the voxels of an `Array` until they are looked at.
@@ -123,8 +125,8 @@ class Borrowed(_Held):
     def make(self, out: np.ndarray[Any, Any] | None = None) -> np.ndarray[Any, Any]:
         """A copy."""
         if out is None:
-            return self._array.copy()
-        np.copyto(out, self._array)
+            return copied(self._array)
+        copy_voxels(out, self._array)
         return out
 
 
@@ -151,5 +153,5 @@ class Fresh(_Held):
         """The voxels themselves."""
         if out is None:
             return self._array
-        np.copyto(out, self._array)
+        copy_voxels(out, self._array)
         return out

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from voxflow.pipeline.data.copying import copied
 from voxflow.pipeline.engine.workers import free_memory
 from voxflow.pipeline.engine.workers.shared import is_shipping
 from voxflow.stores.base import Attrs, StoredDataset, parse_region
@@ -122,7 +123,7 @@ class PreloadedDataset(StoredDataset):
         return seen
 
     def _read(self, region: tuple[slice, ...], bounds: Bounds) -> NDArray[Any]:
-        return self._array[region].copy()
+        return copied(self._array[region])
 
     def _write(self, region: tuple[slice, ...], bounds: Bounds, data: NDArray[Any]) -> None:
         raise NotImplementedError("a preloaded dataset is for reading only")

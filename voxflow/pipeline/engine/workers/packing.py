@@ -17,6 +17,7 @@ import dill  # type: ignore[import-untyped]
 import numpy as np
 import numpy.typing as npt
 
+from voxflow.pipeline.data.copying import copy_voxels
 from voxflow.pipeline.data.deferred import Deferred
 
 SMALL = 64 * 1024
@@ -259,6 +260,6 @@ def _array_writer(source: npt.NDArray[Any] | Deferred) -> Writer:
         if isinstance(source, Deferred):
             source.make(place)
         else:
-            np.copyto(place, source)
+            copy_voxels(place, source)
 
     return write
