@@ -34,6 +34,7 @@ def parse_region(region: Sequence[Any], shape: tuple[int, ...], uri: str) -> Bou
     if len(region) > len(shape):
         raise OutOfBounds(f"{uri} has {len(shape)} axes, the region has {len(region)}: {region}")
     bounds: list[tuple[int, int]] = []
+    inside = True
     for axis, extent in enumerate(shape):
         cut = region[axis] if axis < len(region) else slice(None)
         if not isinstance(cut, slice) or cut.step not in (None, 1):
@@ -41,7 +42,8 @@ def parse_region(region: Sequence[Any], shape: tuple[int, ...], uri: str) -> Bou
         begin = 0 if cut.start is None else int(cut.start)
         end = extent if cut.stop is None else int(cut.stop)
         bounds.append((begin, end))
-    if any(not 0 <= b <= e <= extent for (b, e), extent in zip(bounds, shape, strict=True)):
+        inside = inside and 0 <= begin <= end <= extent
+    if not inside:
         raise OutOfBounds(_out_of_bounds(tuple(bounds), shape, uri))
     return tuple(bounds)
 
@@ -69,7 +71,7 @@ def check_data(data: NDArray[Any], bounds: Bounds, dtype: np.dtype[Any], uri: st
     DataMismatch
         Says what they are, and what they were to be.
     """
-    shape = tuple(end - begin for begin, end in bounds)
+    shape = tuple([end - begin for begin, end in bounds])
     if data.shape != shape:
         raise DataMismatch(
             f"voxels {format_bounds(bounds)} of {uri} have shape {shape}, the data {data.shape}"
@@ -83,4 +85,4 @@ def check_data(data: NDArray[Any], bounds: Bounds, dtype: np.dtype[Any], uri: st
 
 def slices_of(bounds: Bounds) -> tuple[slice, ...]:
     """A region as slices."""
-    return tuple(slice(begin, end) for begin, end in bounds)
+    return tuple([slice(begin, end) for begin, end in bounds])

@@ -45,7 +45,7 @@ class Serving:
     @property
     def prefetches(self) -> bool:
         """Whether `announce` is of use at present."""
-        return any(node.prefetches for node in self._nodes)
+        return any([node.prefetches for node in self._nodes])
 
     def announce(self, request: BatchRequest) -> None:
         """Let sources that wait for data begin to read what is asked next; returns at once."""

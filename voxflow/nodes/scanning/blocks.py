@@ -130,18 +130,16 @@ class ScanBlocks:
 
     def request(self, number: int, following: int | None = None) -> BatchRequest:
         """What one block asks for; it is told how far it is to the one that follows."""
-        shift = self._places.corner(number)
+        place = self._places.place(number)
+        shift = self._places.corner_at(place)
         # The seed follows from where the block lies, not from its number, so that a part of the
         # whole gets the same as the whole.
         block = self._request.reseed("block", *map(str, shift))
-        block.array_specs = {k: s.copy() for k, s in self._reference.array_specs.items()}
-        block.graph_specs = {k: s.copy() for k, s in self._reference.graph_specs.items()}
-        for _, spec in block.items():
-            if spec.roi is not None:
-                spec.roi = spec.roi.shift(shift)
-        block.write_rois = self.owned(number)
+        block.array_specs = {k: _shifted(s, shift) for k, s in self._reference.array_specs.items()}
+        block.graph_specs = {k: _shifted(s, shift) for k, s in self._reference.graph_specs.items()}
+        block.write_rois = self._owned_at(place)
         if following is not None:
-            block.following = self._places.corner(following) - shift
+            block.following = self._places.corner_at(self._places.place(following)) - shift
         return block
 
     def at(self, request: BatchRequest) -> ScanBlocks:
@@ -152,8 +150,11 @@ class ScanBlocks:
 
     def owned(self, number: int) -> dict[ArrayKey, Roi]:
         """What belongs to a block, of each array (world units)."""
+        return self._owned_at(self._places.place(number))
+
+    def _owned_at(self, place: tuple[int, ...]) -> dict[ArrayKey, Roi]:
         return {
-            key: tiling.owned(number)
+            key: tiling.owned_at(place)
             for key, tiling in self._tilings.items()
             if key in self._reference.array_specs
         }
@@ -183,6 +184,13 @@ class _Numbers(Sequence[int]):
             number += axis[place] * step
             step *= count
         return number
+
+
+def _shifted(spec: Any, by: Coordinate) -> Any:
+    new = spec.copy()
+    if new.roi is not None:
+        new.roi = new.roi.shift(by)
+    return new
 
 
 def _regions(

@@ -158,7 +158,7 @@ class Array:
             If the region is not inside, or not on the voxel grid.
         """
         roi = Roi.like(roi)
-        own, voxel_size = self.spec.roi, self.spec.voxel_size
+        own, voxel_size = self.spec._roi, self.spec._voxel_size
         if own is None or voxel_size is None:
             raise ValueError(f"an array without roi and voxel size has no part at {roi}")
         if roi is own or roi == own:

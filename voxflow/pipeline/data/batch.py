@@ -209,10 +209,10 @@ class Batch:
         """Crop this batch itself to just what a request asks for; else like `crop`."""
         arrays: dict[ArrayKey, Array] = {}
         for key, array_spec in request.array_specs.items():
-            array, roi = self.arrays.get(key), array_spec.roi
+            array, roi = self.arrays.get(key), array_spec._roi
             if array is None:
                 array = self[key]  # raises, and says what there is
-            if roi is not None and roi is not array.spec.roi:
+            if roi is not None and roi is not array.spec._roi:
                 array = array.crop(roi, copy=False)
             arrays[key] = array
         self.arrays = arrays

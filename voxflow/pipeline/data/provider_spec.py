@@ -112,10 +112,10 @@ class ProviderSpec:
     @property
     def has_placeholders(self) -> bool:
         """Whether there are specs of which only the region matters."""
-        for spec in self.array_specs.values():
-            if spec.placeholder:
+        for spec in (*self.array_specs.values(), *self.graph_specs.values()):
+            if spec.placeholder:  # not by any(), as this is asked for every node
                 return True
-        return any(spec.placeholder for spec in self.graph_specs.values())
+        return False
 
     def remove_placeholders(self) -> None:
         """Drop, in place, the specs of which only the region matters."""

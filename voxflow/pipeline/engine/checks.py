@@ -272,10 +272,11 @@ def batch_fits(offered: ProviderSpec, request: BatchRequest, batch: Batch) -> bo
             return False
         if roi is not None and size is not None and not array.fills(roi, size):
             return False
-    return all(
-        graph_asked.placeholder or _graph_mismatch(batch.graphs.get(graph_key), graph_asked) is None
-        for graph_key, graph_asked in request.graph_specs.items()
-    )
+    for graph_key, graph_asked in request.graph_specs.items():
+        there_graph = batch.graphs.get(graph_key)
+        if not graph_asked.placeholder and _graph_mismatch(there_graph, graph_asked) is not None:
+            return False
+    return True
 
 
 def check_batch(name: str, offered: ProviderSpec, request: BatchRequest, batch: Batch) -> None:

@@ -254,9 +254,10 @@ class BatchFilter(BatchProvider):
     def _free_updated(self, upstream: BatchRequest, needed: BatchRequest | None) -> None:
         """A dtype asked of what this node makes is not asked of what it makes it from."""
         for key in self._updated_items:
-            if key in upstream:
-                known = needed is not None and key in needed
-                upstream[key].dtype = needed[key].dtype if known and needed is not None else None
+            spec = upstream.get(key)
+            if spec is not None:
+                known = None if needed is None else needed.get(key)
+                spec.dtype = None if known is None else known.dtype
 
     def _skips(self, request: BatchRequest) -> bool:
         if self._autoskip and not any(
@@ -270,7 +271,8 @@ class BatchFilter(BatchProvider):
 def _unite(request: BatchRequest, needed: BatchRequest) -> None:
     """Ask also for what is needed, in place."""
     for key, spec in needed.items():
-        if key in request:
-            request[key].update_with(spec)
-        else:
+        asked = request.get(key)
+        if asked is None:
             request[key] = spec
+        else:
+            asked.update_with(spec)

@@ -54,10 +54,12 @@ class Roi(Frozen, _FunlibRoi):
     [20:40, 0:40] (20, 40)
     """
 
-    __slots__ = ("_empty", "_end", "offset", "shape")
+    __slots__ = ("_end", "empty", "offset", "shape")
 
     offset: Coordinate
     shape: Coordinate
+    empty: bool
+    """Whether some extent is zero or less."""
 
     def __init__(self, offset: Iterable[Any], shape: Iterable[Any]) -> None:
         begin = offset if type(offset) is Coordinate else Coordinate(offset)
@@ -69,10 +71,13 @@ class Roi(Frozen, _FunlibRoi):
             )
         if None in begin or None in extent:
             begin = unbounded.consolidated(begin, extent)
+            empty = any(entry is not None and entry <= 0 for entry in extent)
+        else:
+            empty = min(extent, default=1) <= 0
         _set(self, "offset", begin)
         _set(self, "shape", extent)
+        _set(self, "empty", empty)
         _set(self, "_end", None)
-        _set(self, "_empty", None)
 
     @classmethod
     def like(cls, region: Any) -> Roi:
@@ -125,18 +130,6 @@ class Roi(Frozen, _FunlibRoi):
             return whole(math.prod(self.shape))
         except TypeError:  # an entry is None
             return None
-
-    @property
-    def empty(self) -> bool:
-        """Whether some extent is zero or less."""
-        empty: bool | None = self._empty
-        if empty is None:
-            try:
-                empty = min(self.shape, default=1) <= 0
-            except TypeError:  # an entry is None
-                empty = any(extent is not None and extent <= 0 for extent in self.shape)
-            _set(self, "_empty", empty)
-        return empty
 
     @property
     def unbounded(self) -> bool:
@@ -241,20 +234,20 @@ class Roi(Frozen, _FunlibRoi):
         if self.empty or other.empty:
             return _nothing(len(self.shape))
         try:
-            begin = Coordinate(tuple(map(max, self.offset, other.offset)))
-            end = Coordinate(tuple(map(min, self.end, other.end)))
+            begin = tuple(map(max, self.offset, other.offset))
+            end = tuple(map(min, self.end, other.end))
         except TypeError:
             if not unbounded.overlap(self, other):
                 return _nothing(len(self.shape))
-            begin, end = unbounded.common(self, other)
-        else:
-            if not all(map(operator.lt, begin, end)):
-                return _nothing(len(self.shape))
-            # Regions that stay the same object need not be compared further on.
-            for whole in (self, other):
-                if begin == whole.offset and end == whole.end:
-                    return whole
-        return Roi(begin, end - begin)
+            low, high = unbounded.common(self, other)
+            return Roi(low, high - low)
+        if not all(map(operator.lt, begin, end)):
+            return _nothing(len(self.shape))
+        # Regions that stay the same object need not be compared further on.
+        for region in (self, other):
+            if begin == region.offset and end == region.end:
+                return region
+        return Roi(begin, tuple(map(operator.sub, end, begin)))
 
     def union(self, other: Any) -> Roi:
         """Give the smallest region that holds both; an empty one adds nothing.

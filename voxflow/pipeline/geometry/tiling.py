@@ -21,6 +21,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from operator import sub
 from typing import Any, overload
 
 from voxflow.pipeline.geometry.coordinate import Coordinate
@@ -144,17 +145,30 @@ class Tiling(Sequence[Roi]):
     def __getitem__(self, index: int | slice) -> Roi | list[Roi]:
         if isinstance(index, slice):
             return [self[i] for i in range(len(self))[index]]
-        return self._box(self._begins(index), self._numbers(index))
-
-    def corner(self, index: int) -> Coordinate:
-        """Give where a tile begins."""
-        return Coordinate(self._begins(index))
+        place = self.place(index)
+        return self._box(self.corner_at(place), place)
 
     def owned(self, index: int) -> Roi:
         """Give the part of a tile that no earlier tile of the whole tiling covers."""
-        numbers = self._numbers(index)
-        begins = [axis.owned_begin(i) for axis, i in zip(self._axes, numbers, strict=True)]
-        return self._box(begins, numbers)
+        return self.owned_at(self.place(index))
+
+    def place(self, index: int) -> tuple[int, ...]:
+        """Split a tile's number into one per dimension, as counted in the whole tiling."""
+        rest = range(self._total)[index]  # checks it, and counts negative ones from the end
+        place = []
+        for axis, count in zip(self._axes, self.counts, strict=True):
+            rest, number = divmod(rest, count)
+            place.append(axis.numbers[number])
+        return tuple(place)
+
+    def corner_at(self, place: tuple[int, ...]) -> Coordinate:
+        """Give where a tile begins."""
+        return Coordinate(*[axis.begin(i) for axis, i in zip(self._axes, place, strict=True)])
+
+    def owned_at(self, place: tuple[int, ...]) -> Roi:
+        """As `owned`, of what `place` says; so tilings of the same steps share it."""
+        begins = [axis.owned_begin(i) for axis, i in zip(self._axes, place, strict=True)]
+        return self._box(Coordinate(*begins), place)
 
     def __iter__(self) -> Iterator[Roi]:
         return (self[index] for index in range(len(self)))
@@ -186,22 +200,9 @@ class Tiling(Sequence[Roi]):
         )
         return kept
 
-    def _numbers(self, index: int) -> list[int]:
-        """Split a tile's number into one per dimension, the first varying fastest."""
-        rest = range(self._total)[index]  # checks it, and counts negative ones from the end
-        numbers = []
-        for axis, count in zip(self._axes, self.counts, strict=True):
-            rest, place = divmod(rest, count)
-            numbers.append(axis.numbers[place])
-        return numbers
-
-    def _begins(self, index: int) -> tuple[Exact, ...]:
-        numbers = self._numbers(index)
-        return tuple([axis.begin(i) for axis, i in zip(self._axes, numbers, strict=True)])
-
-    def _box(self, begins: Sequence[Exact], numbers: Sequence[int]) -> Roi:
-        sides = zip(self._axes, begins, numbers, strict=True)
-        return Roi(tuple(begins), tuple([axis.end(i) - begin for axis, begin, i in sides]))
+    def _box(self, begin: Coordinate, place: tuple[int, ...]) -> Roi:
+        end = [axis.end(i) for axis, i in zip(self._axes, place, strict=True)]
+        return Roi(begin, tuple(map(sub, end, begin)))
 
     def __repr__(self) -> str:
         return f"Tiling of {self.region!r}: {' x '.join(map(str, self.counts))} tiles"
