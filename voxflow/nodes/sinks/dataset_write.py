@@ -304,7 +304,7 @@ class DatasetWrite(Sink):
         """Write."""
         rois = request.write_rois or {}
         arrays = {key: _part(batch[key], rois.get(key)) for key in self.dataset_names}
-        arrays = {key: array for key, array in arrays.items() if array.data.size}
+        arrays = {key: array for key, array in arrays.items() if 0 not in array.shape}
         output = self._output
         scanned = request.write_rois is not None
         with output.opening:
@@ -325,8 +325,12 @@ class DatasetWrite(Sink):
             self.landing.begin(ready, output.write, partial(self._note, request))
 
     def _piece(self, key: ArrayKey, target: Target, array: Array) -> Piece:
-        data = target.cast(array, self.scale.get(key))
-        return Piece(target, data, array.spec.region, np.may_share_memory(data, array.data))
+        # Only who is asked for the next block meanwhile has to know what becomes of these.
+        lent = None if self.landing is None else array.lent()
+        voxels = array.data if lent is None else lent
+        data = target.cast(voxels, self.scale.get(key))
+        shared = lent is None and np.may_share_memory(data, voxels)
+        return Piece(target, data, array.spec.region, shared)
 
     def _note(self, request: BatchRequest, error: Exception) -> None:
         note_visit(error, self._who(), request, self._spec)
@@ -382,7 +386,7 @@ class DatasetWrite(Sink):
         return array.shape[: len(array.shape) - len(self.spec[key].grid)]
 
     def _dtype(self, key: ArrayKey, array: Array) -> np.dtype[Any]:
-        dtype: np.dtype[Any] = self.dataset_dtypes.get(key, array.data.dtype)
+        dtype: np.dtype[Any] = self.dataset_dtypes.get(key, array.dtype)
         return dtype
 
 

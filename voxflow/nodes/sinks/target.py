@@ -130,10 +130,12 @@ class Target:
         sizes = (self.dataset.chunks or self.dataset.shape)[-len(self._voxel_size) :]
         return Cells(self._roi.begin, Coordinate(sizes) * self._voxel_size)
 
-    def cast(self, array: Array, scale: float | None = None) -> np.ndarray[Any, Any]:
-        """The voxels of an array as the dataset holds them, multiplied before by a scale."""
+    def cast(
+        self, voxels: np.ndarray[Any, Any], scale: float | None = None
+    ) -> np.ndarray[Any, Any]:
+        """Voxels as the dataset holds them, multiplied before by a scale."""
         silent = self._warned or scale is not None
-        if not silent and becomes_zero(array.data, self.dataset.dtype):
+        if not silent and becomes_zero(voxels, self.dataset.dtype):
             self._warned = True
             logger.warning(
                 "%s: all values of a block are between -1 and 1 and become 0 as %s; if they are "
@@ -141,7 +143,7 @@ class Target:
                 self.dataset.uri,
                 self.dataset.dtype,
             )
-        return cast_for_output(array.data, self.dataset.dtype, self.dataset.uri, scale)
+        return cast_for_output(voxels, self.dataset.dtype, self.dataset.uri, scale)
 
     def write(self, data: np.ndarray[Any, Any], roi: Roi) -> None:
         """Write voxels to their place.

@@ -10,6 +10,7 @@ import numpy as np
 
 from voxflow.pipeline.data.copying import copied, copy_voxels
 from voxflow.pipeline.data.deferred import Borrowed, Deferred, Fresh
+from voxflow.pipeline.data.held import reached_once
 from voxflow.pipeline.data.spec import ArraySpec
 from voxflow.pipeline.geometry import Coordinate, Roi, describe, nearest_on_grid, voxel_slices
 
@@ -114,6 +115,14 @@ class Array:
         if isinstance(data, Fresh):
             data = self._data = Borrowed(data.make())
         return isinstance(data, Deferred) and data.fixed
+
+    def claim(self) -> None:
+        """Note that nobody else has the voxels, if nobody else refers to their memory.
+
+        Then `settle` promises of them that they stay what they are.
+        """
+        if not isinstance(self._data, Deferred) and reached_once(self._data):
+            self._data = Fresh(self._data)
 
     def lent(self) -> np.ndarray[Any, Any] | None:
         """The voxels for reading only, and such that they do not change; see `settle`.

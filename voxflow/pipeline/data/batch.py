@@ -156,6 +156,16 @@ class Batch:
                 found = True
         return found
 
+    def apart(self) -> Batch:
+        """The same voxels and graphs in a batch and arrays that whoever made this one has not."""
+        own = self._like()
+        own.arrays = {
+            key: array.placed(array.spec) if type(array) is Array else array
+            for key, array in self.arrays.items()
+        }
+        own.graphs = {**self.graphs}
+        return own
+
     def taken_over(self, voxels: bool = True) -> Batch:
         """The same, with all that a node from outside may use again for the next one being its own.
 

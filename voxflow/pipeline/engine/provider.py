@@ -361,6 +361,10 @@ class BatchProvider(Chainable):
                 batch = self._timed_provide(visit, request)
             else:
                 batch = watch.provide(self, visit, request)
+            if self._engine_foreign and type(batch) is Batch:
+                batch = batch.apart()
+                for key in batch.arrays:
+                    batch.arrays[key].claim()
             if not batch_fits(offered, request, batch):
                 check_batch(self._who(), offered, request, batch)
         except Exception as error:
