@@ -289,8 +289,18 @@ def test_what_is_noted_of_a_block_is_its_own(tmp_path, monkeypatch, num_workers)
     assert (entry["block"], entry["region"]) == (3, "[12:16] (4)")
 
 
-@pytest.mark.parametrize(("dtype", "copied"), [(np.uint8, True), (np.float64, False)])
-def test_only_what_a_node_may_write_to_again_is_copied(tmp_path, monkeypatch, dtype, copied):
+class Makes(gp.BatchFilter):
+    """Makes new voxels for each batch."""
+
+    def process(self, batch, request):
+        batch[RAW] = gp.Array(batch[RAW].data + 1, batch[RAW].spec)
+
+
+@pytest.mark.parametrize(
+    ("node", "dtype", "copied"),
+    [(Buffers, np.uint8, True), (Buffers, np.float64, False), (Makes, np.uint8, False)],
+)
+def test_only_what_a_node_may_write_to_again_is_copied(tmp_path, monkeypatch, node, dtype, copied):
     monkeypatch.setattr(worth, "_WORTH", float("inf"))
     kept, seen = Landing._kept, []
 
@@ -302,7 +312,7 @@ def test_only_what_a_node_may_write_to_again_is_copied(tmp_path, monkeypatch, dt
     monkeypatch.setattr(Landing, "_kept", keep)
     data = np.arange(4 * BLOCKS, dtype=np.uint8)
     writer = gp.ZarrWrite({RAW: "raw"}, tmp_path, "out.zarr", dataset_dtypes={RAW: dtype})
-    nodes = source(RAW, data, (1,)) + Buffers() + writer
+    nodes = source(RAW, data, (1,)) + node() + writer
     gp.scan(nodes, asking(RAW=((0,), (4,))), num_workers=2, progress=gp.ScanCallback())
     assert seen == [True] * BLOCKS * copied
     np.testing.assert_array_equal(open_dataset(tmp_path / "out.zarr", "raw").read(), data + 1)
