@@ -85,7 +85,10 @@ class QuickArray:
         store = self._store()
         if store is None:
             return None
-        (guess, ahead), self._ahead = self._ahead, (None, None)
+        guess, ahead = self._ahead
+        # Let go of it when the next one is begun: at once, it would be waited for that its thread
+        # has told the interpreter, too.
+        self._ahead = None, ahead if guess == region else None
         try:
             data: NDArray[Any]
             if guess == region:

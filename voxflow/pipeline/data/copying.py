@@ -61,4 +61,4 @@ def _row(voxels: np.ndarray[Any, Any]) -> np.dtype[np.void] | None:
     if voxels.ndim < 2 or voxels.strides[-1] != itemsize or voxels.dtype.hasobject:
         return None
     nbytes = voxels.shape[-1] * itemsize
-    return np.dtype((np.void, nbytes)) if 0 < nbytes <= _LARGEST else None
+    return np.dtype(f"V{nbytes}") if 0 < nbytes <= _LARGEST else None
