@@ -86,8 +86,8 @@ class QuickArray:
         if store is None:
             return None
         guess, ahead = self._ahead
-        # Let go of it when the next one is begun: at once, it would be waited for that its thread
-        # has told the interpreter, too.
+        # It goes when the next reading is begun. To drop it at once would wait for the thread that
+        # has read it, which still has to tell Python.
         self._ahead = None, ahead if guess == region else None
         try:
             data: NDArray[Any]

@@ -76,6 +76,24 @@ def test_copies_within_one_array_are_of_what_was_there():
     np.testing.assert_array_equal(volume, wanted)
 
 
+def test_what_lies_between_fields_stays():
+    whole = np.zeros((2, 3), [("x", "i4"), ("y", "i4"), ("z", "i4")])
+    whole["y"] = 9
+    part = np.ones((2, 3), whole.dtype)[["x", "z"]]
+    copy_voxels(whole[["x", "z"]], part)
+    assert whole.tolist() == [[(1, 9, 1)] * 3] * 2
+    assert copied(part).tolist() == part.tolist()
+
+
+@pytest.mark.parametrize("kind", [np.ma.MaskedArray, np.recarray, np.matrix])
+def test_other_classes_are_kept(kind):
+    data = np.arange(12).reshape(3, 4)
+    voxels = np.ma.masked_greater(data, 5) if kind is np.ma.MaskedArray else data.view(kind)
+    own = copied(voxels)
+    assert type(own) is kind
+    assert own.tolist() == voxels.tolist()
+
+
 def test_other_types_and_shapes_are_numpys_affair():
     out = np.zeros((3, 4), np.float32)
     copy_voxels(out, np.arange(4))

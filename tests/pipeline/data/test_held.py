@@ -2,16 +2,21 @@
 
 import array
 import ctypes
+import importlib.util
 import mmap
+import subprocess
+import sys
+import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import voxflow as gp
 from voxflow.pipeline.data.deferred import Fresh
-from voxflow.pipeline.data.held import reached_once
+from voxflow.pipeline.data.held import nobody_else_has
 
-RAW = gp.ArrayKey("RAW")
+RAW, OTHER = gp.ArrayKey("RAW"), gp.ArrayKey("OTHER")
 SPEC = gp.ArraySpec(gp.Roi((0, 0), (4, 6)), (1, 1))
 
 
@@ -19,9 +24,12 @@ def filled():
     return np.arange(24).reshape(4, 6).copy()
 
 
-def alone(items):
-    """Not within an assertion, for which pytest keeps what is asked about."""
-    return reached_once(items[0])
+def holding(voxels):
+    return SimpleNamespace(voxels=voxels)
+
+
+def alone(holder):
+    return nobody_else_has(holder, "voxels")
 
 
 MADE = {
@@ -41,6 +49,10 @@ WAYS = {
     "one voxel": lambda voxels: voxels[..., 0, 0],
     "other type": lambda voxels: voxels.T,
     "a memoryview": memoryview,
+    "a weak reference": weakref.ref,
+    "a weak reference to what it is a view of": lambda voxels: weakref.ref(
+        voxels if voxels.base is None else voxels.base
+    ),
     "ctypes": lambda voxels: voxels.ctypes.data_as(ctypes.c_void_p),
     "an iterator": lambda voxels: voxels.flat,
     "a closure": lambda voxels: lambda: voxels,
@@ -49,29 +61,29 @@ WAYS = {
 
 @pytest.mark.parametrize("made", MADE)
 def test_what_was_just_made_is_reached_once(made):
-    items = [MADE[made]()]
-    assert alone(items)
-    assert alone(items)
+    holder = holding(MADE[made]())
+    assert alone(holder)
+    assert alone(holder)
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("made", MADE)
 def test_not_what_somebody_else_can_reach(made, way):
-    items = [MADE[made]()]
-    kept = WAYS[way](items[0])
-    assert not alone(items)
+    holder = holding(MADE[made]())
+    kept = WAYS[way](holder.voxels)
+    assert not alone(holder)
     del kept
-    assert alone(items)
+    assert alone(holder)
 
 
 def test_not_what_torch_can_write_to():
     torch = pytest.importorskip("torch")
-    items = [filled()]
-    tensor = torch.from_numpy(items[0])
-    assert not alone(items)
+    holder = holding(filled())
+    tensor = torch.from_numpy(holder.voxels)
+    assert not alone(holder)
     del tensor
-    assert alone(items)
-    assert not alone([torch.zeros(3).numpy()])
+    assert alone(holder)
+    assert not alone(holding(torch.zeros(3).numpy()))
 
 
 @pytest.mark.parametrize(
@@ -80,15 +92,15 @@ def test_not_what_torch_can_write_to():
     ids=["bytearray", "array", "mmap"],
 )
 def test_not_memory_of_somebody_else(memory):
-    items = [np.frombuffer(memory, np.uint8)]
-    assert not alone(items)
+    holder = holding(np.frombuffer(memory, np.uint8))
+    assert not alone(holder)
 
 
 def test_not_a_file(tmp_path):
-    items = [np.memmap(tmp_path / "voxels", np.uint8, "w+", shape=(8,))]
-    assert not alone(items)
-    items = [np.asarray(items[0])]
-    assert not alone(items)
+    holder = holding(np.memmap(tmp_path / "voxels", np.uint8, "w+", shape=(8,)))
+    assert not alone(holder)
+    holder = holding(np.asarray(holder.voxels))
+    assert not alone(holder)
 
 
 def test_an_array_claims_what_nobody_else_has():
@@ -119,8 +131,42 @@ def test_a_batch_apart_shares_voxels_and_graphs():
     assert own[RAW] is not batch[RAW]
     assert own[RAW].data is batch[RAW].data
     assert (own[RAW].spec, own[RAW].attrs) == (batch[RAW].spec, {"a": 1})
-    assert own[RAW].spec is not batch[RAW].spec
+    assert own[RAW].spec is batch[RAW].spec
+    assert own[RAW].attrs is batch[RAW].attrs
     assert own[graph_key] is batch[graph_key]
     assert own.loss == 3
     del own.arrays[RAW]
     assert RAW in batch
+
+
+def test_what_is_put_off_and_other_classes_stay_as_they_are():
+    class Mine(gp.Array):
+        pass
+
+    batch = gp.Batch()
+    batch[RAW], batch[OTHER] = gp.Array(Fresh(filled()), SPEC), Mine(filled(), SPEC)
+    own = batch.apart()
+    assert own[RAW] is batch[RAW]
+    assert own[OTHER] is batch[OTHER]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not here")
+def test_who_calls_functions_otherwise_changes_nothing():
+    """A debugger, or torch: they may hold what a function is given once more."""
+    program = """
+from types import SimpleNamespace
+import numpy as np
+import torch
+
+def asked(keep):
+    from voxflow.pipeline.data.held import nobody_else_has
+    holder = SimpleNamespace(voxels=np.zeros(3))
+    kept = [holder.voxels] * keep
+    return nobody_else_has(holder, "voxels")
+
+compiled = torch.compile(backend="eager")(asked)
+assert not compiled(1)
+assert not asked(1)
+assert asked(0)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

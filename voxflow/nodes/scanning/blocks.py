@@ -139,7 +139,7 @@ class ScanBlocks:
         block.graph_specs = {k: _shifted(s, shift) for k, s in self._reference.graph_specs.items()}
         block.write_rois = self._owned_at(place)
         if following is not None:
-            block.following = self._places.corner_at(self._places.place(following)) - shift
+            block.following = self._places.corner(following) - shift
         return block
 
     def at(self, request: BatchRequest) -> ScanBlocks:

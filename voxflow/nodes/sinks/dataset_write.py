@@ -304,7 +304,7 @@ class DatasetWrite(Sink):
         """Write."""
         rois = request.write_rois or {}
         arrays = {key: _part(batch[key], rois.get(key)) for key in self.dataset_names}
-        arrays = {key: array for key, array in arrays.items() if 0 not in array.shape}
+        arrays = {key: array for key, array in arrays.items() if array.view.size}
         output = self._output
         scanned = request.write_rois is not None
         with output.opening:
@@ -325,7 +325,8 @@ class DatasetWrite(Sink):
             self.landing.begin(ready, output.write, partial(self._note, request))
 
     def _piece(self, key: ArrayKey, target: Target, array: Array) -> Piece:
-        # Only who is asked for the next block meanwhile has to know what becomes of these.
+        # Who writes beside us has to know that they stay. They are lent only then, as who looks at
+        # them later gets a copy.
         lent = None if self.landing is None else array.lent()
         voxels = array.data if lent is None else lent
         data = target.cast(voxels, self.scale.get(key))

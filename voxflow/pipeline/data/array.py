@@ -10,7 +10,7 @@ import numpy as np
 
 from voxflow.pipeline.data.copying import copied, copy_voxels
 from voxflow.pipeline.data.deferred import Borrowed, Deferred, Fresh
-from voxflow.pipeline.data.held import reached_once
+from voxflow.pipeline.data.held import nobody_else_has
 from voxflow.pipeline.data.spec import ArraySpec
 from voxflow.pipeline.geometry import Coordinate, Roi, describe, nearest_on_grid, voxel_slices
 
@@ -121,8 +121,17 @@ class Array:
 
         Then `settle` promises of them that they stay what they are.
         """
-        if not isinstance(self._data, Deferred) and reached_once(self._data):
-            self._data = Fresh(self._data)
+        if nobody_else_has(self, "_data"):
+            self._data = Fresh(self.data)
+
+    def apart(self) -> Array:
+        """Another array of all that this one has: itself, where its voxels are still to be made."""
+        if isinstance(self._data, Deferred) or type(self) is not Array:
+            return self
+        new = object.__new__(Array)
+        new._data, new._filled = self._data, self._filled
+        new.spec, new.attrs = self.spec, self.attrs
+        return new
 
     def lent(self) -> np.ndarray[Any, Any] | None:
         """The voxels for reading only, and such that they do not change; see `settle`.

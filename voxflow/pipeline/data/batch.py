@@ -157,14 +157,16 @@ class Batch:
         return found
 
     def apart(self) -> Batch:
-        """The same voxels and graphs in a batch and arrays that whoever made this one has not."""
+        """A batch and arrays that hold all that these do, and that whoever made these has not."""
         own = self._like()
-        own.arrays = {
-            key: array.placed(array.spec) if type(array) is Array else array
-            for key, array in self.arrays.items()
-        }
+        own.arrays = {key: array.apart() for key, array in self.arrays.items()}
         own.graphs = {**self.graphs}
         return own
+
+    def claim(self) -> None:
+        """Note of which voxels nobody else has them; see `Array.claim`."""
+        for array in self.arrays.values():
+            array.claim()
 
     def taken_over(self, voxels: bool = True) -> Batch:
         """The same, with all that a node from outside may use again for the next one being its own.

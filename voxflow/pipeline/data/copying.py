@@ -16,7 +16,7 @@ _LARGEST = 2**31 - 1  # bytes of one item
 
 
 def copied(voxels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """A copy in C order, which owns its memory.
+    """A copy in C order; of an array of numpy itself, one that owns its memory.
 
     Examples
     --------
@@ -57,8 +57,10 @@ def copy_voxels(
 
 def _row(voxels: np.ndarray[Any, Any]) -> np.dtype[np.void] | None:
     """The type of a row as one item; None if rows are no such items."""
-    itemsize = voxels.itemsize
-    if voxels.ndim < 2 or voxels.strides[-1] != itemsize or voxels.dtype.hasobject:
+    itemsize, dtype = voxels.itemsize, voxels.dtype
+    if voxels.ndim < 2 or voxels.strides[-1] != itemsize or type(voxels) is not np.ndarray:
+        return None
+    if dtype.hasobject or dtype.names is not None:  # between fields may lie what is not asked for
         return None
     nbytes = voxels.shape[-1] * itemsize
     return np.dtype(f"V{nbytes}") if 0 < nbytes <= _LARGEST else None

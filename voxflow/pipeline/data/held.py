@@ -1,4 +1,4 @@
-"""Whether anybody else has an object: told by how many references there are to it.
+"""Whether anybody else has some voxels: told by how many references there are to them.
 
 Nodes from outside may write again to voxels that they handed out: many use one buffer for all
 batches. Who does so has kept a reference, so voxels that nobody else refers to need not be copied.
@@ -7,41 +7,50 @@ batches. Who does so has kept a reference, so voxels that nobody else refers to 
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 from typing import Any
+from weakref import getweakrefcount
 
 import numpy as np
 
-__all__ = ["reached_once"]
+__all__ = ["nobody_else_has"]
+
+_sample = SimpleNamespace(voxels=np.empty(0))
+"""Has voxels that nobody else has."""
 
 
-def _references(held: Any) -> int:
-    return sys.getrefcount(held)
+def nobody_else_has(holder: Any, name: str) -> bool:
+    """Whether the memory of an array cannot be reached but by one attribute of an object.
 
-
-# A call has what it is given, too: how often that counts differs from one Python to the next.
-_sample = [object()]
-_ONCE = _references(_sample[0])
-
-
-def reached_once(voxels: np.ndarray[Any, Any]) -> bool:
-    """Whether the memory of voxels cannot be reached but by the one reference they are given by.
-
-    That has to be an item or an attribute: what a variable holds, is held by the variable, too.
-    What reaches memory of numpy has a reference to the array that it belongs to: so have views,
-    memoryviews, and tensors made of it. Of memory of somebody else that cannot be said.
+    What reaches memory of numpy has a reference, or a weak one, to the array that it belongs to: so
+    have views, memoryviews, and tensors made of it. Of memory of others that cannot be said.
 
     Examples
     --------
-    >>> items = [np.zeros((2, 3))]
-    >>> reached_once(items[0])
+    >>> holder = SimpleNamespace(voxels=np.zeros((2, 3)))
+    >>> nobody_else_has(holder, "voxels")
     True
-    >>> row = items[0][0]
-    >>> reached_once(items[0])
+    >>> row = holder.voxels[0]
+    >>> nobody_else_has(holder, "voxels")
     False
     """
-    if sys.getrefcount(voxels) > _ONCE or type(voxels) is not np.ndarray:
+    # No variable may hold what is asked about.
+    if not _has_alone(holder, name):
         return False
-    if voxels.base is None:
-        return voxels.flags.owndata
-    base = type(voxels.base) is np.ndarray and voxels.base.flags.owndata
-    return base and _references(voxels.base) <= _ONCE
+    if getattr(holder, name).flags.owndata:
+        return True
+    view = getattr(holder, name)
+    return _has_alone(view, "base") and bool(view.base.flags.owndata)
+
+
+def _has_alone(holder: Any, name: str) -> bool:
+    return (
+        type(getattr(holder, name)) is np.ndarray
+        and _references(holder, name) <= _references(_sample, "voxels")
+        and not getweakrefcount(getattr(holder, name))
+    )
+
+
+def _references(holder: Any, name: str) -> int:
+    # The call has what it is given, too: how often, differs from one Python to the next.
+    return sys.getrefcount(getattr(holder, name))

@@ -362,9 +362,8 @@ class BatchProvider(Chainable):
             else:
                 batch = watch.provide(self, visit, request)
             if self._engine_foreign and type(batch) is Batch:
-                batch = batch.apart()
-                for key in batch.arrays:
-                    batch.arrays[key].claim()
+                batch = batch.apart()  # what was given out goes, unless the node has kept it
+                batch.claim()
             if not batch_fits(offered, request, batch):
                 check_batch(self._who(), offered, request, batch)
         except Exception as error:

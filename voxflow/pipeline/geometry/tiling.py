@@ -148,6 +148,10 @@ class Tiling(Sequence[Roi]):
         place = self.place(index)
         return self._box(self.corner_at(place), place)
 
+    def corner(self, index: int) -> Coordinate:
+        """Give where a tile begins."""
+        return self.corner_at(self.place(index))
+
     def owned(self, index: int) -> Roi:
         """Give the part of a tile that no earlier tile of the whole tiling covers."""
         return self.owned_at(self.place(index))
@@ -162,7 +166,7 @@ class Tiling(Sequence[Roi]):
         return tuple(place)
 
     def corner_at(self, place: tuple[int, ...]) -> Coordinate:
-        """Give where a tile begins."""
+        """As `corner`, of what `place` says."""
         return Coordinate(*[axis.begin(i) for axis, i in zip(self._axes, place, strict=True)])
 
     def owned_at(self, place: tuple[int, ...]) -> Roi:
