@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba.core import types
 from numpy.typing import NDArray
 
-__all__ = ["as_element", "move_pair", "pointer", "prefetch", "unlocked"]
+__all__ = ["as_element", "move_pair", "pointer", "prefetch", "steps_are_items", "unlocked"]
 
 
 def unlocked(array: NDArray[Any]) -> NDArray[Any]:
@@ -31,6 +31,21 @@ def unlocked(array: NDArray[Any]) -> NDArray[Any]:
     (True, True)
     """
     return array if array.flags.writeable else np.asarray(_Unlocked(array))
+
+
+def steps_are_items(array: NDArray[Any]) -> bool:
+    """Whether one comes from item to item by whole items, as kernels do that get a pointer.
+
+    Not in a field of a packed structure, say.
+
+    Examples
+    --------
+    >>> packed = np.zeros(3, [("weight", "f4"), ("kind", "u1")])
+    >>> steps_are_items(packed["weight"]), steps_are_items(packed["kind"])
+    (False, True)
+    """
+    size = array.itemsize
+    return array.flags.aligned and not any([step % size for step in array.strides])
 
 
 class _Unlocked:

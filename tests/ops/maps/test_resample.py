@@ -206,6 +206,20 @@ def test_strided_read_only_and_half_precision_data_are_accepted():
     np.testing.assert_allclose(got, want, atol=1e-3)
 
 
+@pytest.mark.parametrize(("dtype", "order"), [("f4", "linear"), ("u8", "nearest")])
+@pytest.mark.parametrize("beside", ["u1", "V11"])
+def test_fields_of_structures_are_read_where_they_lie(dtype, beside, order):
+    whole = np.zeros((6, 8, 9), [("id", dtype), ("beside", beside)])
+    whole["id"] = np.arange(432).reshape(6, 8, 9) % 120
+    move = rotation(0.3, (2, 3, 4))
+    got, want = (
+        move.resample(data, (0, 0, 0), (1, 1, 1), (0, 0, 0), (6, 8, 9), order=order)
+        for data in (whole["id"], whole["id"].copy())
+    )
+    np.testing.assert_array_equal(got, want)
+    assert got.any()
+
+
 def test_images_can_become_floats_without_rounding():
     data = np.array([[0, 1, 3]], np.uint8)
     move = Affine(np.eye(2), [0, 0], [0, 0.5])

@@ -133,3 +133,12 @@ def test_nothing_to_do_and_nothing_there():
 )
 def test_what_is_computed_in(data, result, work):
     assert work_type(np.dtype(data), np.dtype(result)) == work
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
+@pytest.mark.parametrize("beside", ["u1", "V11"])
+def test_fields_of_structures_are_read_where_they_lie(dtype, beside):
+    whole = np.zeros((3, 5, 7), [("weight", dtype), ("beside", beside)])
+    whole["weight"] = np.arange(105).reshape(3, 5, 7)
+    made = changed(whole["weight"], [Scale(0.5, 1)], np.float64)
+    np.testing.assert_array_equal(made, np.arange(105).reshape(3, 5, 7) * 0.5 + 1)

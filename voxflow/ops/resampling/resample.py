@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ..holds import holds
 from ..mirrored import mirrored
+from ..pointers import steps_are_items
 from ..values.changes import Pointwise, packed
 from ..values.make import KNOWN, changed, work_type
 from . import kernels
@@ -311,7 +312,7 @@ def _readable(volume: Array, dtype: np.dtype[Any]) -> Array:
         return volume  # most are, and that is seen at once
     strides = [stride // dtype.itemsize for stride in volume.strides[-NDIM:]]
     span = sum((n - 1) * s for n, s in zip(volume.shape[-NDIM:], strides, strict=True))
-    plain = volume.dtype == dtype and volume.flags.aligned
+    plain = volume.dtype == dtype and steps_are_items(volume)
     if plain and min(strides) >= 0 and span < _MAX_VOXELS:
         return volume
     return np.ascontiguousarray(volume, dtype)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ..pointers import unlocked
+from ..pointers import steps_are_items, unlocked
 from ..runs import runs
 from . import kernels
 from .changes import Change, Pieces, Piecewise, Pointwise, packed, segments
@@ -104,7 +104,7 @@ def _copy(
         return
     native = data.dtype.newbyteorder("=")
     known = native if native in KNOWN else work
-    source = data if data.dtype == known else data.astype(known)
+    source = data if data.dtype == known and steps_are_items(data) else data.astype(known)
     steps = packed(changes)
     shape = _merged(source)
     for part, target in _parts(source.reshape(shape), out.reshape(shape)):
