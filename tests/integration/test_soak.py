@@ -1,5 +1,6 @@
 """A hundred thousand batches: memory, files and slots stay as they are."""
 
+import contextlib
 import os
 import random
 import time
@@ -42,7 +43,7 @@ class Varied(gp.BatchProvider):
 
 
 class Held:
-    """What this process and its workers hold, but for threads that were there before."""
+    """What this process and its workers hold, but for what this one had before."""
 
     def __init__(self, others):
         own = psutil.Process()
@@ -50,14 +51,27 @@ class Held:
         for process in (own, *own.children(recursive=True)):
             maps = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
             self.memory.append(_kilobytes(maps, "Pss_Anon") / 1024)
-            self.files.append(process.num_fds())
-            self.threads.append(len({thread.id for thread in process.threads()} - others))
+            self.files.append(len(_files(process) - others))
+            self.threads.append(len(_threads(process) - others))
             mapped = Path(f"/proc/{process.pid}/maps").read_text()
             self.slots.append(mapped.count("memfd:voxflow-slot"))
         self.named = sorted(os.listdir("/dev/shm"))
 
     def __repr__(self):
         return str(vars(self))
+
+
+def _files(process):
+    """Open files: numbers, and what they are."""
+    found, folder = set(), Path(f"/proc/{process.pid}/fd")
+    for number in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it was closed just now
+            found.add((number.name, os.readlink(number)))
+    return found
+
+
+def _threads(process):
+    return {thread.id for thread in process.threads()}
 
 
 def _kilobytes(lines, name):
@@ -74,7 +88,7 @@ def test_nothing_grows_and_no_slot_is_lost():
     rolls = random.Random(1)
     kept, seen = deque(maxlen=KEPT), []
     # Of what ran before in this process, some may end while this goes on.
-    others = {thread.id for thread in psutil.Process().threads()}
+    others = _files(psutil.Process()) | _threads(psutil.Process())
     pipeline = Varied() + gp.PreCache(AHEAD, 2)
     with gp.build(pipeline, seed=1):
         for i in range(BATCHES):
