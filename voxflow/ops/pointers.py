@@ -34,7 +34,7 @@ def unlocked(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def steps_are_items(array: NDArray[Any]) -> bool:
-    """Whether one comes from item to item by whole items, as kernels do that get a pointer.
+    """Whether memory is aligned, and one comes along it by whole items, as kernels of pointers do.
 
     Not in a field of a packed structure, say.
 

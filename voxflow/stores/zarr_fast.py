@@ -85,10 +85,7 @@ class QuickArray:
         store = self._store()
         if store is None:
             return None
-        guess, ahead = self._ahead
-        # It goes when the next reading is begun. To drop it at once would wait for the thread that
-        # has read it, which still has to tell Python.
-        self._ahead = None, ahead if guess == region else None
+        (guess, ahead), self._ahead = self._ahead, (None, None)
         try:
             data: NDArray[Any]
             if guess == region:

@@ -8,6 +8,7 @@ import time
 import numpy as np
 import psutil
 import pytest
+import zarr
 
 import voxflow as gp
 from tests.helpers import OneBuffer, asking, children, left_behind
@@ -500,3 +501,39 @@ def test_batches_that_are_kept_stay_as_they_are_whoever_makes_them(workers, meth
     assert all(len(set(four)) == 1 for four in values)
     # Each worker has a buffer of its own, and so has this process, while they rest.
     assert max(values.count(four) for four in values) <= workers + 1
+
+
+class Mean(gp.BatchFilter):
+    """Keeps the array that came first, hands it on, and adds to it later."""
+
+    mean = None
+
+    def process(self, batch, request):
+        if self.mean is None:
+            self.mean = batch[RAW]
+        else:
+            self.mean.data[...] += batch[RAW].data
+
+
+class Ones(gp.BatchProvider):
+    def setup(self):
+        self.provides(RAW, gp.ArraySpec(gp.Roi((0,), (4,)), (1,)))
+
+    def provide(self, request):
+        batch = gp.Batch()
+        batch[RAW] = gp.Array(np.ones(4), gp.ArraySpec(request[RAW].roi, (1,)))
+        return batch
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("ours", [True, False])
+def test_an_array_that_a_node_keeps_is_not_that_of_a_batch(tmp_path, ours, workers):
+    source = Ones()
+    if ours:
+        zarr.create_array(tmp_path / "a.zarr", name="raw", data=np.ones(4))
+        source = gp.ZarrSource(tmp_path / "a.zarr", {RAW: "raw"}, {RAW: gp.ArraySpec(None, (1,))})
+    with gp.build(source + Mean() + gp.PreCache(3, workers, method="thread")) as pipeline:
+        batches = [
+            pipeline.request_batch(gp.BatchRequest({RAW: gp.Roi((0,), (4,))})) for _ in range(4)
+        ]
+    assert [batch[RAW].data.tolist() for batch in batches] == [[1.0] * 4] * 4

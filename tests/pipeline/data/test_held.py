@@ -6,6 +6,7 @@ import importlib.util
 import mmap
 import subprocess
 import sys
+import threading
 import weakref
 from types import SimpleNamespace
 
@@ -131,7 +132,7 @@ def test_a_batch_apart_shares_voxels_and_graphs():
     assert own[RAW] is not batch[RAW]
     assert own[RAW].data is batch[RAW].data
     assert (own[RAW].spec, own[RAW].attrs) == (batch[RAW].spec, {"a": 1})
-    assert own[RAW].spec is batch[RAW].spec
+    assert own[RAW].spec is not batch[RAW].spec
     assert own[RAW].attrs is batch[RAW].attrs
     assert own[graph_key] is batch[graph_key]
     assert own.loss == 3
@@ -148,6 +149,25 @@ def test_what_is_put_off_and_other_classes_stay_as_they_are():
     own = batch.apart()
     assert own[RAW] is batch[RAW]
     assert own[OTHER] is batch[OTHER]
+
+
+def test_threads_do_not_mislead_each_other():
+    def ask():
+        holder = holding(filled())
+        kept.append(holder.voxels)
+        answers.append(any(alone(holder) for _ in range(50_000)))
+
+    kept, answers, before = [], [], sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=ask) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert answers == [False, False]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not here")

@@ -138,3 +138,38 @@ def test_not_what_a_node_further_upstream_keeps():
     key, pipeline = nodes(Doubles, WAYS["voxels"])
     with gp.build(pipeline + Looks()) as built:
         assert not request_deferred(built.output, gp.BatchRequest({key: ROI}))[key].settle()
+
+
+def test_an_array_that_a_node_keeps_is_not_changed_by_who_gets_it():
+    """In place, as gunpowder's nodes do it: the voxels and the spec."""
+
+    class Again(gp.BatchProvider):
+        def setup(self):
+            spec = gp.ArraySpec(gp.Roi((0, 0), (4, 6)), (1, 1))
+            self.array = gp.Array(np.arange(24).reshape(4, 6), spec)
+            self.provides(RAW, spec)
+
+        def provide(self, request):
+            batch = gp.Batch()
+            batch[RAW] = self.array.crop(request[RAW].roi, copy=False)
+            return batch
+
+    class Grows(gp.BatchFilter):
+        def setup(self):
+            spec = self.spec[RAW].copy()
+            spec.roi = spec.roi.grow(1, 1)
+            self.updates(RAW, spec)
+
+        def prepare(self, request):
+            request[RAW].roi = request[RAW].roi.grow(-1, -1)
+
+        def process(self, batch, request):
+            array = batch[RAW]
+            array.data = np.pad(array.data, 1)
+            array.spec.roi = request[RAW].roi
+
+    wanted = np.pad(np.arange(24).reshape(4, 6), 1)
+    with gp.build(Again() + Grows()) as pipeline:
+        for _ in range(3):
+            batch = pipeline.request_batch(gp.BatchRequest({RAW: gp.Roi((-1, -1), (6, 8))}))
+            np.testing.assert_array_equal(batch[RAW].data, wanted)

@@ -325,8 +325,7 @@ class DatasetWrite(Sink):
             self.landing.begin(ready, output.write, partial(self._note, request))
 
     def _piece(self, key: ArrayKey, target: Target, array: Array) -> Piece:
-        # Who writes beside us has to know that they stay. They are lent only then, as who looks at
-        # them later gets a copy.
+        # Who reads what was lent gets a copy, so it is lent only where it is written beside us.
         lent = None if self.landing is None else array.lent()
         voxels = array.data if lent is None else lent
         data = target.cast(voxels, self.scale.get(key))

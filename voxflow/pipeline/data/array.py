@@ -125,12 +125,15 @@ class Array:
             self._data = Fresh(self.data)
 
     def apart(self) -> Array:
-        """Another array of all that this one has: itself, where its voxels are still to be made."""
+        """Another array with the same voxels and attributes; itself, if it is of another class.
+
+        Itself also if its voxels are deferred, so that they are made once for whoever has it.
+        """
         if isinstance(self._data, Deferred) or type(self) is not Array:
             return self
         new = object.__new__(Array)
         new._data, new._filled = self._data, self._filled
-        new.spec, new.attrs = self.spec, self.attrs
+        new.spec, new.attrs = self.spec.copy(), self.attrs
         return new
 
     def lent(self) -> np.ndarray[Any, Any] | None:

@@ -157,7 +157,7 @@ class Batch:
         return found
 
     def apart(self) -> Batch:
-        """A batch and arrays that hold all that these do, and that whoever made these has not."""
+        """A batch that holds what this one does, in arrays `apart` from those of this one."""
         own = self._like()
         own.arrays = {key: array.apart() for key, array in self.arrays.items()}
         own.graphs = {**self.graphs}
@@ -177,6 +177,8 @@ class Batch:
             Whether voxels are copied, too; those that are deferred are nobody else's.
         """
         own = self._like()
+        for array in self.arrays.values():
+            array.settle()  # somebody may have the array itself, and look at its voxels later
         own.arrays = {
             key: array.copy() if voxels and array.deferred is None else array.placed(array.spec)
             for key, array in self.arrays.items()

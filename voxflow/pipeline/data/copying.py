@@ -16,7 +16,7 @@ _LARGEST = 2**31 - 1  # bytes of one item
 
 
 def copied(voxels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """A copy in C order; of an array of numpy itself, one that owns its memory.
+    """A copy in C order that owns its memory; subclasses of numpy's array are copied by it.
 
     Examples
     --------

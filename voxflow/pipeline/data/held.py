@@ -15,9 +15,6 @@ import numpy as np
 
 __all__ = ["nobody_else_has"]
 
-_sample = SimpleNamespace(voxels=np.empty(0))
-"""Has voxels that nobody else has."""
-
 
 def nobody_else_has(holder: Any, name: str) -> bool:
     """Whether the memory of an array cannot be reached but by one attribute of an object.
@@ -34,23 +31,24 @@ def nobody_else_has(holder: Any, name: str) -> bool:
     >>> nobody_else_has(holder, "voxels")
     False
     """
-    # No variable may hold what is asked about.
     if not _has_alone(holder, name):
         return False
-    if getattr(holder, name).flags.owndata:
+    voxels = getattr(holder, name)
+    if voxels.flags.owndata:
         return True
-    view = getattr(holder, name)
-    return _has_alone(view, "base") and bool(view.base.flags.owndata)
+    return _has_alone(voxels, "base") and bool(voxels.base.flags.owndata)
 
 
 def _has_alone(holder: Any, name: str) -> bool:
+    # A call has what it is given, too: how often, differs from one Python to the next. So what is
+    # counted is compared with what nobody else has, either of them held by no variable.
+    sample = SimpleNamespace(voxels=object())
     return (
         type(getattr(holder, name)) is np.ndarray
-        and _references(holder, name) <= _references(_sample, "voxels")
+        and _references(holder, name) <= _references(sample, "voxels")
         and not getweakrefcount(getattr(holder, name))
     )
 
 
 def _references(holder: Any, name: str) -> int:
-    # The call has what it is given, too: how often, differs from one Python to the next.
     return sys.getrefcount(getattr(holder, name))
